@@ -1,0 +1,35 @@
+# make demo    a stylised picture in a minute or two, from nothing
+# make test    the tests; make test ARGS="-k gif -x" passes arguments on
+# make lint    ruff and mypy
+# make clean   away with everything that was made here
+#
+# Each makes .venv when it is missing. PYTHON=python3.12 chooses another interpreter.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: demo test lint clean
+
+demo: .venv/.installed-demo
+	$(BIN)/python examples/demo.py
+
+test: .venv/.installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+# Always with the constraints: without them pip may take another torch, with gigabytes of CUDA.
+.venv/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[$*]"
+	touch $@
