@@ -1,0 +1,131 @@
+"""What is written into a picture beside its pixels: the run that made it, and credits.
+
+The run's parameters are one JSON object under the key ``impasto``: in PNG a text of that name, in
+all other formats the EXIF user comment. From the picture that was stylized only an allowlist of
+tags is carried over, so that no place, serial number or thumbnail ever travels along.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
+
+from impasto.errors import ConfigError, InvalidImageError
+from impasto.files import read_bytes, shown
+from impasto.formats import opened
+
+__all__ = ["MAX_PARAMETERS", "credits_of", "parameters_json", "read_metadata", "with_parameters"]
+
+MAX_PARAMETERS = 60_000
+"""Longest JSON in bytes; a JPEG holds 65,533 bytes of EXIF in all."""
+
+_EXIF_FOLDER = 0x8769
+_USER_COMMENT = 0x9286
+_ASCII = b"ASCII\0\0\0"
+_SOFTWARE = 0x0131
+_LONGEST_TEXT = 2000
+
+# Artist, copyright, description, camera, date.
+_CARRIED = (0x010E, 0x010F, 0x0110, 0x0132, 0x013B, 0x8298)
+# Dates, exposure, aperture, ISO, focal length, lens. Not among them: GPS, maker note, user
+# comment, owner's name, serial numbers of camera and lens, image id.
+_CARRIED_EXIF = (
+    *(0x9003, 0x9004, 0x9010, 0x9011, 0x9012),
+    *(0x829A, 0x829D, 0x8827, 0x920A, 0xA405, 0xA433, 0xA434),
+)
+
+
+def credits_of(exif: Image.Exif) -> bytes:
+    """The EXIF that may go from a picture into what is made of it; b"" when there is none.
+
+    Artist, copyright, description, dates, camera model and exposure. Never: GPS, serial numbers,
+    the owner's name, maker notes, comments, orientation (it has been applied), thumbnails.
+    """
+    kept = Image.Exif()
+    try:
+        for tag in _CARRIED:
+            if _is_plain(exif.get(tag)):
+                kept[tag] = exif[tag]
+        inner = exif.get_ifd(_EXIF_FOLDER)
+        inside = {tag: inner[tag] for tag in _CARRIED_EXIF if _is_plain(inner.get(tag))}
+        if inside:
+            kept.get_ifd(_EXIF_FOLDER).update(inside)
+        return kept.tobytes() if kept or inside else b""
+    except Exception:  # broken EXIF raises anything; then there are no credits to carry
+        return b""
+
+
+def parameters_json(parameters: dict[str, Any]) -> str:
+    """The parameters as JSON in ASCII, keys sorted; paths become strings.
+
+    Raises ``ConfigError`` when they are no JSON or longer than ``MAX_PARAMETERS``.
+
+    >>> parameters_json({"steps": 3, "seed": None})
+    '{"seed": null, "steps": 3}'
+    """
+    try:
+        text = json.dumps(parameters, sort_keys=True, allow_nan=False, default=os.fspath)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the parameters cannot be kept in the picture: {error}",
+            "use only numbers, strings, lists and dicts with string keys",
+        ) from None
+    if len(text) > MAX_PARAMETERS:
+        raise ConfigError(
+            f"the parameters take {len(text):,} bytes; a picture holds {MAX_PARAMETERS:,}",
+            "leave out what is not needed to repeat the run",
+        )
+    return text
+
+
+def with_parameters(exif: bytes, text: str) -> bytes:
+    """EXIF with the JSON ``text`` in its user comment and impasto as the software.
+
+    Where both together are more than a JPEG can hold, the carried EXIF gives way.
+    """
+    for carried in (exif, b""):
+        merged = Image.Exif()
+        merged.load(carried)
+        merged[_SOFTWARE] = "impasto"
+        if text:
+            comment = _ASCII + b'{"impasto": ' + text.encode("ascii") + b"}"
+            merged.get_ifd(_EXIF_FOLDER)[_USER_COMMENT] = comment
+        result = merged.tobytes()
+        if len(result) <= 65_533:
+            break
+    return result
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The parameters that ``save_image`` wrote into a picture.
+
+    Raises ``InvalidImageError`` when there are none, ``InputError`` when there is no such file.
+    """
+    name = shown(path)
+    with opened(read_bytes(path), name, max_pixels=None) as image:
+        found: Any = image.info.get("impasto")
+        try:
+            if found is None:
+                comment = image.getexif().get_ifd(_EXIF_FOLDER).get(_USER_COMMENT, b"")
+                if isinstance(comment, bytes) and comment.startswith(_ASCII):
+                    found = json.loads(comment.removeprefix(_ASCII).rstrip(b"\0"))["impasto"]
+            elif isinstance(found, str):
+                found = json.loads(found)
+        except Exception:  # somebody else's comment, or EXIF that is broken in any way
+            found = None
+    if not isinstance(found, dict):
+        raise InvalidImageError(
+            f"{name} holds no impasto parameters",
+            "give a picture that impasto saved and that no other program has saved since",
+        )
+    return found
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return 0 < len(value) <= _LONGEST_TEXT
+    return isinstance(value, (int, float, IFDRational))
