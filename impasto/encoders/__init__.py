@@ -1,0 +1,48 @@
+"""Tensor -> features: the networks whose eyes impasto looks through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from impasto.encoders.base import Encoder, Features
+from impasto.encoders.mini import Mini, load_mini
+from impasto.encoders.vgg import VGG, load_vgg
+from impasto.encoders.weights import CONVOLUTIONS
+from impasto.errors import UnknownNameError, WeightsError
+
+__all__ = ["ENCODERS", "VGG", "Encoder", "Features", "Mini", "get_encoder"]
+
+ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "mini": lambda *, padding="zero", **_: load_mini(padding=padding),
+    "vgg16": lambda **options: load_vgg("vgg16", **options),
+    "vgg19": lambda **options: load_vgg("vgg19", **options),
+}
+
+
+def get_encoder(
+    encoder: str | Path | Encoder = "mini",
+    *,
+    flavour: str | None = None,
+    pooling: str = "max",
+    padding: str = "zero",
+) -> Encoder:
+    """The encoder of that name, from that file of weights, or the object itself.
+
+    ``flavour`` and ``pooling`` concern VGG only. Raises UnknownNameError for a name that is neither
+    in ``ENCODERS`` nor a file, WeightsError where the weights cannot be had.
+    """
+    if isinstance(encoder, Encoder):
+        return encoder
+    if make := ENCODERS.get(str(encoder)):
+        return make(flavour=flavour, pooling=pooling, padding=padding)
+    path = Path(encoder).expanduser()
+    if not path.is_file():
+        raise UnknownNameError("encoder", str(encoder), [*ENCODERS, "a file of weights"])
+    try:
+        return load_mini(path, padding=padding)
+    except WeightsError:
+        architecture = next((a for a in CONVOLUTIONS if a in path.name.lower()), "vgg19")
+        return load_vgg(
+            architecture, flavour=flavour, path=str(path), pooling=pooling, padding=padding
+        )

@@ -1,0 +1,110 @@
+"""What an encoder is: a network that turns an image into features, by layer name.
+
+Every encoder speaks the language of VGG (Simonyan & Zisserman 2015): ``conv4_1`` is what the first
+convolution of the fourth stage puts out, ``relu4_1`` the same after the ReLU. One more layer is
+called ``image``: the picture itself, for losses that look at pixels.
+
+Input normalisation lives here and nowhere else: outside an encoder an image is always
+``(N, 3, H, W)`` float32 sRGB in [0, 1].
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.errors import ConfigError, ImageTooSmallError, UnknownNameError
+
+Features = dict[str, Tensor]
+"""Layer name -> ``(N, C, h, w)``."""
+
+IMAGE = "image"
+PADDINGS = ("zero", "reflect", "replicate")
+
+
+class Encoder(nn.Module, ABC):
+    """Base of all encoders: checks the request, prepares the image, leaves the rest to ``encode``.
+
+    Subclasses set ``name``, ``layers`` (all they can compute, shallow first), ``sha256`` (of the
+    weights, "" if unknown) and implement :meth:`encode`. Your own network is used by passing such
+    an object wherever an encoder's name may stand.
+    """
+
+    name: str = "custom"
+    sha256: str = ""
+    layers: tuple[str, ...] = ()
+
+    @abstractmethod
+    def encode(self, image: Tensor, layers: Sequence[str]) -> Features:
+        """The features at ``layers`` (checked, none of them ``image``), computed no deeper."""
+
+    def forward(self, image: Tensor, layers: Iterable[str]) -> Features:
+        """Features of ``image`` ``(N, 3, H, W)`` in [0, 1] at ``layers``.
+
+        Raises UnknownNameError for a layer that this encoder has not, ImageTooSmallError where the
+        image would vanish in the poolings before the deepest layer.
+        """
+        names = list(dict.fromkeys(layers))
+        for name in names:
+            if name != IMAGE and name not in self.layers:
+                raise UnknownNameError(f"layer of {self.name}", name, (IMAGE, *self.layers))
+        deep = [name for name in names if name != IMAGE]
+        self._check_size(image, deep)
+        features = self.encode(image, deep) if deep else {}
+        if IMAGE in names:
+            features[IMAGE] = image
+        return {name: features[name] for name in names}
+
+    def stride(self, layer: str) -> int:
+        """How many pixels of the image one step in ``layer`` is: 1, 2, 4, 8 or 16."""
+        return 1 if layer == IMAGE else 2 ** (stage_of(layer) - 1)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type in which this encoder computes."""
+        return next(self.parameters()).dtype
+
+    def _check_size(self, image: Tensor, layers: Sequence[str]) -> None:
+        height, width = image.shape[-2:]
+        for name in layers:
+            if min(height, width) < self.stride(name):
+                raise ImageTooSmallError(
+                    f"image is {height}x{width}; {name} needs at least {self.stride(name)} pixels "
+                    "on the short side",
+                    "use a larger picture or shallower layers",
+                )
+
+
+def stage_of(layer: str) -> int:
+    """The stage (1 to 5) that a layer belongs to.
+
+    >>> stage_of("relu4_1")
+    4
+    """
+    return int(layer.removeprefix("relu").removeprefix("conv").split("_")[0])
+
+
+def pad_and_convolve(features: Tensor, convolution: nn.Conv2d, padding: str) -> Tensor:
+    """A 3x3 convolution that keeps the size, with ``zero``, ``reflect`` or ``replicate`` borders.
+
+    Zero padding, VGG's own, costs nothing; the other two copy the features first. ``reflect``
+    needs at least two rows and columns and falls back to ``replicate`` below that.
+    """
+    if padding == "zero":
+        return cast(Tensor, convolution(features))
+    if padding == "reflect" and min(features.shape[-2:]) < 2:
+        padding = "replicate"
+    padded = F.pad(features, (1, 1, 1, 1), mode=padding)
+    return F.conv2d(padded, convolution.weight, convolution.bias)
+
+
+def check_choice(what: str, value: str, allowed: Iterable[str]) -> str:
+    """``value`` if it is one of ``allowed``; ConfigError otherwise."""
+    if value not in (names := list(allowed)):
+        raise ConfigError(f"{what} is '{value}'", f"use one of: {', '.join(names)}")
+    return value

@@ -1,0 +1,198 @@
+"""The small encoder that ships with impasto: distilled from VGG-19, a tenth of its work.
+
+The *trunk* is VGG in small: 3x3 convolutions, ReLUs, 2x2 average pooling, five stages. For every
+layer of VGG-19 a *head* predicts that layer linearly from a tap in the trunk::
+
+    T  ~  W f + b  =  A f'        f' = [f; 1],  A = [W b]
+
+Losses compare features by inner products (Gram matrices, squared distances, cosines), and those
+need no prediction of all 512 channels. With K = Aᵀ A = Rᵀ R (R from a Cholesky decomposition),
+``g = R f'`` has the same inner products as ``A f'``: for any two pixels p and q,
+``<g_p, g_q> = f'_pᵀ Rᵀ R f'_q = <T_p, T_q>``. So mini hands out ``g``, which has as many channels
+as the trunk plus one, and a style loss on it *is* the style loss of the predicted features, in
+VGG's own units and with VGG's layer weights, at the trunk's price. One factor,
+``sqrt(channels of g / channels of T)``, makes losses that take a mean over channels agree as well.
+
+``Mini(..., predict=True)`` returns ``A f'`` itself, all channels of VGG in their order, for those
+who want to look at them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.encoders.base import PADDINGS, Encoder, Features, check_choice, pad_and_convolve
+from impasto.encoders.weights import CONVOLUTIONS
+from impasto.errors import IntegrityError
+
+# (width, convolutions) of each stage. VGG-19 has (64, 2) (128, 2) (256, 4) (512, 4) (512, 4).
+STAGES = ((24, 2), (48, 2), (96, 2), (160, 3), (224, 3))
+
+# What [0, 1] input is shifted and divided by: the usual ImageNet figures, rounded.
+INPUT_MEAN, INPUT_DIVISOR = 0.45, 0.225
+
+ASSET = "mini.safetensors"
+
+
+class Trunk(nn.Module):
+    """The convolutions of mini: an image ``(N, 3, H, W)`` -> a list of taps, one per VGG stage.
+
+    Taps 0 and 1 are both at full size (behind the first and the second convolution: ``relu1_1`` is
+    one convolution deep in VGG too), taps 2 to 5 end the stages 2 to 5.
+    """
+
+    def __init__(self, stages: Sequence[tuple[int, int]] = STAGES, padding: str = "zero") -> None:
+        super().__init__()
+        self.padding = check_choice("padding", padding, PADDINGS)
+        self.stages = nn.ModuleList()
+        channels = 3
+        for width, count in stages:
+            stage = nn.ModuleList()
+            for _ in range(count):
+                stage.append(nn.Conv2d(channels, width, 3, padding=1))
+                channels = width
+            self.stages.append(stage)
+        self.widths = [stages[0][0], *(width for width, _ in stages)]
+
+    def forward(self, image: Tensor, deepest: int = 5) -> list[Tensor]:
+        """Taps 0 to ``deepest``; ``image`` is in [0, 1]."""
+        x = (image - INPUT_MEAN) / INPUT_DIVISOR
+        weight = next(self.parameters())
+        x = x.to(weight.dtype, memory_format=torch.channels_last)
+        taps: list[Tensor] = []
+        for number, stage in enumerate(self.stages, start=1):
+            if number > 1:
+                x = F.avg_pool2d(x, 2)
+            assert isinstance(stage, nn.ModuleList)
+            for convolution in stage:
+                assert isinstance(convolution, nn.Conv2d)
+                x = F.relu_(pad_and_convolve(x, convolution, self.padding))
+                if not taps:
+                    taps.append(x)
+                    if deepest == 0:
+                        return taps
+            taps.append(x)
+            if number == deepest:
+                break
+        return taps
+
+
+def tap_of(layer: str) -> int:
+    """The tap from which VGG's ``layer`` is predicted.
+
+    >>> [tap_of(name) for name in ("relu1_1", "conv1_2", "relu2_1", "relu5_1")]
+    [0, 1, 2, 5]
+    """
+    return 0 if layer.endswith("1_1") else int(layer[4])
+
+
+class Mini(Encoder):
+    """The distilled encoder; same layer names as VGG-19, features isometric to its predictions.
+
+    ``tensors`` are those of ``assets/mini.safetensors`` (None leaves trunk and heads random, for
+    tests). ``padding`` as for VGG. ``predict=True`` returns VGG's channels themselves.
+    """
+
+    layers = tuple(x for n in CONVOLUTIONS["vgg19"] for x in (n, n.replace("conv", "relu")))
+
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor] | None = None,
+        *,
+        stages: Sequence[tuple[int, int]] = STAGES,
+        padding: str = "zero",
+        predict: bool = False,
+        name: str = "mini",
+        sha256: str = "",
+    ) -> None:
+        super().__init__()
+        self.name, self.sha256, self.predict = name, sha256, predict
+        self.trunk = Trunk(stages, padding)
+        self.heads = nn.ModuleDict()
+        tensors = tensors if tensors is not None else self._random(stages)
+        for layer in self.layers:
+            affine = tensors[f"heads.{layer}"].float()  # (C of VGG, C of the tap + 1)
+            self.heads[layer] = _pointwise(affine if predict else isometric(affine))
+        own = {key.removeprefix("trunk."): t for key, t in tensors.items() if key[:6] == "trunk."}
+        if own:
+            self.trunk.load_state_dict({key: t.float() for key, t in own.items()})
+        self.eval().requires_grad_(False)
+
+    def encode(self, image: Tensor, layers: Sequence[str]) -> Features:
+        """The features at ``layers``; the trunk stops at the deepest tap that they need."""
+        taps = self.trunk(image, max(tap_of(name) for name in layers))
+        return {name: self.heads[name](taps[tap_of(name)]) for name in layers}
+
+    def _random(self, stages: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
+        widths = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
+        return {
+            f"heads.{name}": torch.randn(widths[int(name[4])], self.trunk.widths[tap_of(name)] + 1)
+            for name in self.layers
+        }
+
+
+def isometric(affine: Tensor) -> Tensor:
+    """``(C, k)`` -> the square ``(k, k)`` matrix with the same inner products, scaled to C.
+
+    The triangular factor of a QR decomposition of A is the Cholesky factor of AᵀA, but found
+    without squaring the condition number. Where A has fewer rows than columns it is kept as it is.
+
+    >>> a = torch.randn(64, 25)
+    >>> r = isometric(a)
+    >>> torch.allclose(r.T @ r * 64 / 25, a.T @ a, rtol=1e-4, atol=1e-4)
+    True
+    """
+    channels, width = affine.shape
+    if channels <= width:
+        return affine
+    factor: Tensor = torch.linalg.qr(affine.double(), mode="r").R * (width / channels) ** 0.5
+    return factor.float()
+
+
+def _pointwise(matrix: Tensor) -> nn.Conv2d:
+    """``(rows, k + 1)`` -> the 1x1 convolution x -> matrix [x; 1]."""
+    rows, columns = matrix.shape
+    layer = nn.Conv2d(columns - 1, rows, 1)
+    assert layer.bias is not None
+    with torch.no_grad():
+        layer.weight.copy_(matrix[:, :-1, None, None])
+        layer.bias.copy_(matrix[:, -1])
+    return layer
+
+
+def load_mini(path: str | Path | None = None, *, padding: str = "zero") -> Mini:
+    """Mini with the weights that ship with impasto, or with those of ``path``.
+
+    Raises IntegrityError for a file that is damaged or not mini's.
+    """
+    import hashlib
+
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    source = Path(path) if path else resources.files("impasto") / "assets" / ASSET
+    data = source.read_bytes()
+    try:
+        tensors = load(data)
+        stages = json.loads(_metadata(data)["stages"])
+        digest = hashlib.sha256(data).hexdigest()
+        return Mini(tensors, stages=stages, padding=padding, sha256=digest)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise IntegrityError(
+            f"{source} does not hold mini's weights ({error})", "reinstall impasto"
+        ) from error
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file: an 8-byte length, then a JSON header."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    metadata: dict[str, str] = header["__metadata__"]
+    return metadata
