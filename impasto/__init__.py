@@ -1,0 +1,116 @@
+"""impasto paints one picture in the style of another: neural style transfer.
+
+The first minute::
+
+    import impasto
+    impasto.stylize("cat.jpg", "waves.jpg").save("out.png")
+
+The map, in the order in which a picture passes through:
+
+- ``images``     file <-> tensor ``(1, 3, H, W)``, float32 sRGB in [0, 1]
+- ``swatches``   styles painted by code
+- ``encoders``   tensor -> features by layer name: mini (ships with the package), vgg16, vgg19
+- ``losses``     features -> numbers: content, style, smoothness; ``Objective`` adds them up
+- ``pyramid``    coarse to fine: the list of sizes
+- ``engine``     numbers -> better tensor: Adam and L-BFGS over the pixels
+- ``transfer``   the recipe: ``stylize`` and ``Stylization``
+- ``config``     every setting, once; ``presets`` names sets of them
+
+Names are loaded when they are first used, so that ``impasto --help`` need not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from impasto.config import StylizeConfig
+    from impasto.encoders import ENCODERS, VGG, Encoder, Mini, get_encoder
+    from impasto.engine import State, optimize
+    from impasto.errors import ImpastoError
+    from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+    from impasto.images import Picture, load_image, read_image, read_metadata, resize, save_image
+    from impasto.losses import (
+        STYLE_LOSSES,
+        FeatureLoss,
+        GramLoss,
+        Loss,
+        MeanStdLoss,
+        Objective,
+        TotalVariation,
+    )
+    from impasto.presets import PRESETS, get_preset
+    from impasto.swatches import SWATCHES, swatch
+    from impasto.transfer import Result, Stylization, stylize
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "config": ["StylizeConfig"],
+    "encoders": ["ENCODERS", "VGG", "Encoder", "Mini", "get_encoder"],
+    "engine": ["State", "optimize"],
+    "errors": ["ImpastoError"],
+    "events": ["Event", "Finished", "LevelDone", "LevelStarted", "Step"],
+    "images": ["Picture", "load_image", "read_image", "read_metadata", "resize", "save_image"],
+    "losses": [
+        "STYLE_LOSSES",
+        "FeatureLoss",
+        "GramLoss",
+        "Loss",
+        "MeanStdLoss",
+        "Objective",
+        "TotalVariation",
+    ],
+    "presets": ["PRESETS", "get_preset"],
+    "swatches": ["SWATCHES", "swatch"],
+    "transfer": ["Result", "Stylization", "stylize"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ENCODERS",
+    "PRESETS",
+    "STYLE_LOSSES",
+    "SWATCHES",
+    "VGG",
+    "Encoder",
+    "Event",
+    "FeatureLoss",
+    "Finished",
+    "GramLoss",
+    "ImpastoError",
+    "LevelDone",
+    "LevelStarted",
+    "Loss",
+    "MeanStdLoss",
+    "Mini",
+    "Objective",
+    "Picture",
+    "Result",
+    "State",
+    "Step",
+    "Stylization",
+    "StylizeConfig",
+    "TotalVariation",
+    "get_encoder",
+    "get_preset",
+    "load_image",
+    "optimize",
+    "read_image",
+    "read_metadata",
+    "resize",
+    "save_image",
+    "stylize",
+    "swatch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if home := _HOME_OF.get(name):
+        return getattr(importlib.import_module(f"impasto.{home}"), name)
+    raise AttributeError(f"module 'impasto' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,140 @@
+"""The command line: one file per command, which parses, calls one function and prints.
+
+A command is imported when it is named, and what it needs when it runs, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from impasto.cli.failures import report
+
+__all__ = ["COMMANDS", "build", "main"]
+
+COMMANDS = {
+    "stylize": "Paint one picture in the style of another.",
+    "info": "Tell what made a picture.",
+    "replay": "Make a picture again from what is written in it.",
+    "swatches": "List the built-in styles, or write them as pictures.",
+    "presets": "List the named settings, or print one as TOML.",
+    "weights": "List, find and download the weights of encoders.",
+}
+"""Command -> its help in one line. Each lives in the module of its name, as ``app``."""
+
+
+COMPLETION = "_IMPASTO_COMPLETE"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line on ``argv`` (default: the process's); returns the exit code.
+
+    The codes are those drawn in ``impasto.errors``; never raises, whatever goes wrong.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    words, debug = _without_debug(words)
+    as_json = "--json" in words
+    try:
+        with _warnings(debug):
+            command = typer.main.get_command(build(_named(words)))
+            if COMPLETION in os.environ:  # a shell asks what could come next
+                command.main(words, "impasto")
+            # Not command.main: it has its own ways with Ctrl-C and closed pipes.
+            with command.make_context("impasto", words or ["--help"]) as context:
+                command.invoke(context)
+            sys.stdout.flush()
+            return 0
+    except typer.Exit as error:
+        return error.exit_code
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 0
+    except BaseException as error:
+        return report(error, as_json=as_json, debug=debug)
+
+
+def build(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
+    """The app, with the commands in ``names``; the others are there in name and help only."""
+    app = typer.Typer(
+        name="impasto",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_impasto)
+    for name, help in COMMANDS.items():
+        if name not in names:
+            app.command(name, help=help)(_stub)
+            continue
+        part: typer.Typer = import_module(f"impasto.cli.{name}").app
+        if len(part.registered_commands) == 1 and not part.registered_groups:
+            [info] = part.registered_commands
+            assert info.callback is not None
+            app.command(name, cls=info.cls, help=info.help)(info.callback)
+        else:
+            app.add_typer(part, name=name, help=help)
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from impasto import __version__
+
+        print(f"impasto {__version__}")
+        raise typer.Exit
+
+
+def _impasto(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from (with any command).")
+    ] = False,
+) -> None:
+    """Neural style transfer: repaint a photo in the manner of a painting.
+
+    A first picture:  impasto stylize cat.jpg waves -o cat-waves.png
+
+    Exit codes: 0 done, 2 a bad request, 3 a bad input file, 4 no weights, 6 out of memory or disk,
+    130 stopped by Ctrl-C, 143 by SIGTERM, 1 a fault in impasto.
+    """
+
+
+def _stub() -> None:
+    raise AssertionError("a command that was named was not built")
+
+
+def _named(words: Sequence[str]) -> set[str]:
+    if COMPLETION in os.environ:
+        words = [*words, *os.environ.get("COMP_WORDS", "").split()]
+        words += os.environ.get("_TYPER_COMPLETE_ARGS", "").split()
+    return set(words) & set(COMMANDS)
+
+
+def _without_debug(words: list[str]) -> tuple[list[str], bool]:
+    """``--debug`` may stand anywhere, before the command or after it."""
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word != "--debug"]
+    return kept + words[end:], len(kept) < end
+
+
+@contextmanager
+def _warnings(shown: bool) -> Iterator[None]:
+    """Warnings of libraries tell a user nothing to act on; ``--debug`` shows them."""
+    with warnings.catch_warnings():
+        if not shown:
+            warnings.simplefilter("ignore")
+        yield
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":  # all of it, for tools that make documentation of a typer app
+        return build()
+    raise AttributeError(f"module 'impasto.cli' has no attribute '{name}'")

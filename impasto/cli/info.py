@@ -1,0 +1,144 @@
+"""``impasto info``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from impasto.cli.settings import flag_of, render
+from impasto.config import StylizeConfig
+from impasto.errors import ImpastoError, UsageError
+
+app = typer.Typer()
+
+
+@app.command()
+def info(
+    pictures: Annotated[
+        list[Path], typer.Argument(metavar="PICTURE...", help="Pictures that impasto made.")
+    ],
+    command: Annotated[
+        bool, typer.Option("--command", help="The command line that makes it again.")
+    ] = False,
+    toml: Annotated[bool, typer.Option("--toml", help="Its settings, for --config.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Everything, as one JSON document.")
+    ] = False,
+) -> None:
+    """Tell what made a picture.
+
+    The parameters of a run lie in the picture that it made. They are gone where another program
+    has saved it since.
+    """
+    from impasto.images import read_metadata
+
+    if command + toml + as_json > 1:
+        raise UsageError("--command, --toml and --json exclude each other", "choose one")
+    found = [(picture, read_metadata(picture)) for picture in pictures]
+    if as_json:
+        from impasto.cli.run import print_json
+
+        documents = [{"picture": str(path), **told} for path, told in found]
+        print_json(documents if len(documents) > 1 else documents[0])
+        return
+    for number, (path, told) in enumerate(found):
+        if command:
+            print(command_line(told, path))
+        elif toml:
+            from impasto.presets import to_toml
+
+            print(f"# {path}\n{to_toml(config_of(told))}", end="")
+        else:
+            print("\n" * bool(number) + table(told, path))
+
+
+def config_of(metadata: dict[str, Any]) -> StylizeConfig:
+    """The settings of the run that made a picture.
+
+    Settings that this version of impasto has not are left out. Raises UsageError where there are
+    none, or they make no sense.
+    """
+    try:
+        known = StylizeConfig().to_dict()
+        values = {name: value for name, value in metadata["config"].items() if name in known}
+        return StylizeConfig.from_dict(values)
+    except (KeyError, AttributeError, TypeError):
+        raise UsageError(
+            "the picture does not tell the settings it was made with", "it cannot be repeated"
+        ) from None
+    except ImpastoError as error:
+        raise UsageError(
+            f"this version of impasto cannot use the picture's settings: {error.message}",
+            f"install impasto {metadata.get('impasto', '')}",
+        ) from None
+
+
+def command_line(metadata: dict[str, Any], path: Path) -> str:
+    """The command that makes the picture at ``path`` again.
+
+    >>> told = {"config": {"size": 256}, "content": {"path": "my cat.jpg"},
+    ...         "style": {"swatch": "waves"}}
+    >>> command_line(told, Path("out.png"))
+    "impasto stylize 'my cat.jpg' waves -o out.png --size 256"
+    """
+    words = ["impasto", "stylize", *(_source(metadata, role, path) for role in _ROLES)]
+    words += ["-o", str(path)]
+    for name, value in config_of(metadata).changes().items():
+        words += [flag_of(name), render(value)]
+    if isinstance(threads := _part(metadata, "machine").get("threads"), int):
+        words += ["--threads", str(threads)]
+    return shlex.join(words)
+
+
+def table(metadata: dict[str, Any], path: Path) -> str:
+    """What made the picture, in aligned lines; settings that differ from their default are marked.
+
+    >>> print(table({"impasto": "0.1.0", "style": {"swatch": "waves"}}, Path("out.png")))
+    picture          out.png
+    impasto          0.1.0
+    style            swatch waves
+    """
+    rows = [("picture", str(path))]
+    config = _part(metadata, "config")
+    for key, value in metadata.items():
+        if key in _ROLES:
+            told = _part(metadata, key)
+            named = f"swatch {told['swatch']}" if "swatch" in told else told.get("path", "unknown")
+            rows.append((key, str(named)))
+        elif key == "size" and isinstance(value, list):
+            rows.append(("height x width", "x".join(map(str, value))))
+        elif key in ("encoder", "machine"):
+            shown = {k: v[:12] if k == "sha256" else v for k, v in _part(metadata, key).items()}
+            rows.append((key, ", ".join(f"{k} {v}" for k, v in shown.items() if v != "")))
+        elif key != "config":
+            rows.append((key, "yes" if value is True else "no" if value is False else str(value)))
+    standard = StylizeConfig().to_dict()
+    for name, value in config.items():
+        mark = "" if value == standard.get(name) else "  *"
+        rows.append((name, render(value) + mark))
+    if config:
+        rows.append(("", "* differs from the default"))
+    return "\n".join(f"{name:16} {_printable(text)}".rstrip() for name, text in rows)
+
+
+_ROLES = ("content", "style")
+
+
+def _part(metadata: dict[str, Any], key: str) -> dict[str, Any]:
+    part = metadata.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _source(metadata: dict[str, Any], role: str, picture: Path) -> str:
+    told = _part(metadata, role)
+    if "swatch" in told:
+        return str(told["swatch"])
+    return str(picture.parent / str(told["path"])) if "path" in told else role.upper()
+
+
+def _printable(text: str) -> str:
+    """Metadata is a stranger's text: no control codes reach the terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,39 @@
+"""``impasto presets``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from impasto.cli.settings import flag_of, render
+
+app = typer.Typer()
+
+
+@app.command()
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Print this one as TOML.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
+) -> None:
+    """List the named settings, or print one as TOML.
+
+    The list shows what a preset changes against the defaults. Use one with --preset, or write it
+    to a file, edit that, and use it with --config.
+    """
+    from impasto.presets import PRESETS, get_preset, to_toml
+
+    chosen = {name: get_preset(name)} if name is not None else PRESETS
+    if as_json:
+        from impasto.cli.run import print_json
+
+        print_json({key: config.to_dict() for key, config in chosen.items()})
+    elif name is not None:
+        print(to_toml(chosen[name]), end="")
+    else:
+        for key, config in chosen.items():
+            print(key)
+            for setting, value in config.changes().items():
+                print(f"    {flag_of(setting)} {render(value)}")

@@ -1,0 +1,233 @@
+"""``impasto replay``."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from impasto.cli.info import config_of
+from impasto.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from impasto.config import StylizeConfig
+    from impasto.transfer import Result, Stylization
+
+app = typer.Typer()
+
+LOSSLESS = (".png", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a picture says of how it was made, with its inputs found again.
+
+    ``steps`` is where that run was stopped, None if it came to its end. ``warnings`` tell of what
+    is not as it was.
+    """
+
+    picture: Path
+    metadata: dict[str, Any]
+    content: str
+    style: str
+    config: StylizeConfig
+    threads: int | None
+    steps: int | None
+    depth: int
+    warnings: list[str] = field(default_factory=list)
+
+
+@app.command()
+def replay(
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture of impasto's.")],
+    output: Annotated[
+        Path, typer.Option(*("-o", "--output"), metavar="FILE", help="Where the new one goes.")
+    ],
+    content: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The content picture, if it has moved.")
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The style picture, if it has moved.")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="CPU threads.  [default: as many as then]"),
+    ] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(metavar="N", help="Refuse input pictures with more.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and warnings.")] = False,
+) -> None:
+    """Make a picture again from what is written in it.
+
+    Content and style are looked for where they lay, seen from the picture, then by their names
+    beside the picture and in the current folder; they must be the same files, byte for byte,
+    unless --content or --style names others. Says whether the pixels are the same again.
+    """
+    from impasto.cli.outputs import Outputs
+    from impasto.cli.run import is_resumable, paint, tell_result
+    from impasto.devices import threads as use_threads
+    from impasto.transfer import Stylization
+
+    recipe = read_recipe(picture, content=content, style=style)
+    depth = recipe.depth if output.suffix.lower() in LOSSLESS else 8
+    outputs = Outputs(output.expanduser(), depth=depth, overwrite=overwrite)
+    if resume and is_resumable(outputs):
+        outputs = replace(outputs, overwrite=True)
+    outputs.check([recipe.content, recipe.style, picture], steps=0)
+    warnings = list(recipe.warnings)
+
+    def make(**where: Any) -> Stylization:
+        run = Stylization(
+            recipe.content, recipe.style, recipe.config, max_pixels=max_pixels, **where
+        )
+        warnings.extend(differences(recipe.metadata, run.metadata()))
+        for warning in warnings:
+            if sys.stderr is not None:
+                print(f"impasto: warning: {warning}", file=sys.stderr)
+        return run
+
+    with use_threads(threads or recipe.threads):
+        result, _ = paint(make, outputs, resume=resume, quiet=quiet, stop_after=recipe.steps)
+    same = is_same(result, recipe)
+    extra: dict[str, Any] = {"identical": same, "warnings": warnings}
+    tell_result(result, outputs, extra, as_json=as_json, quiet=quiet)
+    if not as_json and not quiet and sys.stderr is not None:
+        print(f"impasto: {_verdict(same, picture)}", file=sys.stderr)
+
+
+def read_recipe(picture: Path, *, content: str | None = None, style: str | None = None) -> Recipe:
+    """How ``picture`` was made, with its inputs found and checked.
+
+    Inputs that are given are taken even if they are others. Raises InputError where one is not
+    found, or has changed since; UsageError where the picture does not tell enough.
+    """
+    from impasto.images import read_image, read_metadata
+
+    metadata = read_metadata(picture)
+    warnings: list[str] = []
+    inputs = {
+        role: _input(role, metadata.get(role), picture, given, warnings)
+        for role, given in (("content", content), ("style", style))
+    }
+    machine = metadata.get("machine")
+    threads = machine.get("threads") if isinstance(machine, dict) else None
+    steps = metadata.get("steps") if metadata.get("finished") is False else None
+    return Recipe(
+        picture=picture,
+        metadata=metadata,
+        config=config_of(metadata),
+        threads=threads if isinstance(threads, int) and threads > 0 else None,
+        steps=steps if isinstance(steps, int) else None,
+        depth=read_image(picture).depth,
+        warnings=warnings,
+        **inputs,
+    )
+
+
+def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """What is other than it was, in words, as far as pixels may depend on it.
+
+    >>> list(differences({"impasto": "0.1.0"}, {"impasto": "0.2.0"}))
+    ['impasto was 0.1.0, is 0.2.0: the pixels may differ']
+    """
+    for path in ("impasto", "encoder.name", "encoder.sha256", "size"):
+        yield from _difference(path, then, now)
+    for name in ("torch", "device", "dtype", "cpu", "threads"):
+        yield from _difference(f"machine.{name}", then, now)
+    name = _at(then, "style.swatch")
+    repainted = _at(then, "style.sha256") != _at(now, "style.sha256")
+    if name is not None and name == _at(now, "style.swatch") and repainted:
+        yield f"the swatch {name} is painted in another way than it was"
+
+
+def is_same(result: Result, recipe: Recipe) -> bool | None:
+    """Whether the result has the same pixels as the picture; None where that cannot be told."""
+    import torch
+
+    from impasto.images import encode_image, read_image
+
+    if recipe.picture.suffix.lower() not in LOSSLESS:
+        return None
+    before = read_image(recipe.picture)
+    after = read_image(encode_image(result.image, alpha=result.alpha, depth=before.depth))
+    pairs = [(before.pixels, after.pixels), (before.alpha, after.alpha)]
+    return all(
+        old is new if old is None or new is None else bool(torch.equal(old, new))
+        for old, new in pairs
+    )
+
+
+def _input(role: str, told: Any, picture: Path, given: str | None, warnings: list[str]) -> str:
+    """The file or swatch to take for ``role``."""
+    told = told if isinstance(told, dict) else {}
+    wanted = told.get("sha256")
+    if given is not None:
+        if given != told.get("swatch") and not _is_file_of(given, wanted):
+            warnings.append(f"--{role} {given} is not the picture that was used then")
+        return given
+    if "swatch" in told:
+        return str(told["swatch"])
+    if "path" not in told:
+        raise UsageError(f"the picture does not tell where its {role} lies", f"give --{role}")
+    place = Path(str(told["path"]))
+    candidates = [picture.parent / place, picture.parent / place.name, Path(place.name)]
+    there = [path for path in candidates if path.is_file()]
+    for path in there:
+        if _is_file_of(path, wanted):
+            return str(path)
+    if there:
+        raise InputError(
+            f"{there[0]} is not the {role} that {picture} was made from: it has changed since",
+            f"give the right one, or this one, with --{role}",
+        )
+    raise InputError(
+        f"the {role} of {picture} is not at {candidates[0]}, nor beside it, nor here",
+        f"say where it is with --{role}",
+    )
+
+
+def _is_file_of(path: str | Path, sha256: Any) -> bool:
+    from impasto.files import read_bytes
+
+    if not Path(path).expanduser().is_file():
+        return False
+    return bool(hashlib.sha256(read_bytes(path)).hexdigest() == sha256)
+
+
+def _difference(path: str, then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    old, new = _at(then, path), _at(now, path)
+    if old is not None and new is not None and old != new:
+        what = path.removeprefix("machine.").replace(".", "'s ")
+        yield f"{what} was {_short(old)}, is {_short(new)}: the pixels may differ"
+
+
+def _at(metadata: Any, path: str) -> Any:
+    for key in path.split("."):
+        metadata = metadata.get(key) if isinstance(metadata, dict) else None
+    return metadata
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return f"{text[:12]}..." if len(text) == 64 else text
+
+
+def _verdict(same: bool | None, picture: Path) -> str:
+    if same is None:
+        return f"{picture} is stored with losses; its pixels cannot be compared"
+    return f"the pixels are {'the same as' if same else 'not the same as'} in {picture}"

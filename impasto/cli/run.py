@@ -1,0 +1,137 @@
+"""One run from the command line, from the first step to the last file: stopped, resumed, told of.
+
+``stylize`` and ``replay`` differ in where the settings come from; the rest is here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from impasto.cli.failures import Terminated
+from impasto.cli.outputs import Outputs, Recorder
+from impasto.cli.progress import make_progress
+from impasto.cli.stopping import stopping
+from impasto.cli.sweeping import sweep
+from impasto.errors import Interrupted
+from impasto.events import Step
+
+if TYPE_CHECKING:
+    from impasto.transfer import Result, Stylization
+
+Make = Callable[..., "Stylization"]
+"""Makes the run; takes ``checkpoint`` and ``resume``."""
+
+
+def paint(
+    make: Make,
+    outputs: Outputs,
+    *,
+    resume: bool = False,
+    quiet: bool = False,
+    stop_after: int | None = None,
+) -> tuple[Result, dict[str, str]]:
+    """Make the run and carry it through; returns its result and what else was written.
+
+    ``stop_after`` ends it, as it is, after so many steps. Raises Interrupted after Ctrl-C, with
+    the picture so far and a checkpoint written, and Terminated after SIGTERM, with a checkpoint.
+    """
+    checkpoint = checkpoint_of(outputs)
+    if checkpoint is not None:
+        sweep(checkpoint.parent)
+        if not quiet:
+            _tell_of_checkpoint(checkpoint, resume)
+    run = make(checkpoint=checkpoint, resume=resume)
+    outputs.check_result(run)
+    recorder = Recorder(run, outputs)
+    progress = make_progress(run.levels, quiet=quiet)
+    with stopping(progress.say) as stop:
+        with progress:
+            for event in run:
+                progress.on_event(event)
+                if isinstance(event, Step):
+                    recorder.on_step(event)
+                if stop and not run.done:
+                    break
+                if stop_after is not None and len(run.history) >= stop_after:
+                    break
+        if stop and not run.done:
+            run.save_checkpoint()
+            _raise_stopped(run, outputs, terminated=stop.terminated)
+        result = run.result()
+        outputs.save(result)
+        written = recorder.finish()
+        if checkpoint is not None:  # the last thing: a kill before here is mended by --resume
+            checkpoint.unlink(missing_ok=True)
+    return result, written
+
+
+def checkpoint_of(outputs: Outputs) -> Path | None:
+    """Where the run's checkpoint lies; None for a picture that goes to standard output."""
+    from impasto.checkpoint import checkpoint_path
+
+    if outputs.picture is None:
+        return None
+    return checkpoint_path(Path(os.path.realpath(outputs.picture)))
+
+
+def is_resumable(outputs: Outputs) -> bool:
+    """Whether an earlier run that made the same output has left a checkpoint."""
+    checkpoint = checkpoint_of(outputs)
+    return checkpoint is not None and checkpoint.exists()
+
+
+def tell_result(
+    result: Result, outputs: Outputs, extra: dict[str, Any], *, as_json: bool, quiet: bool
+) -> None:
+    """Say what was made: one line on stderr, or one JSON document on stdout."""
+    height, width = result.image.shape[-2:]
+    seconds = result.metadata["seconds"]
+    if as_json:
+        final = result.history[-1] if result.history else {"total": None, "losses": {}}
+        print_json(
+            {
+                "output": str(outputs.picture),
+                "size": [height, width],
+                "seconds": seconds,
+                "losses": {"total": final["total"], **final["losses"]},
+                "metadata": result.metadata,
+                **extra,
+            }
+        )
+    elif not quiet and sys.stderr is not None:
+        where = "standard output" if outputs.picture is None else str(outputs.picture)
+        files = "".join(f", {path}" for path in extra.values() if isinstance(path, str))
+        print(f"impasto: {where}{files} ({height}x{width}, {seconds:.1f} s)", file=sys.stderr)
+
+
+def print_json(document: Any) -> None:
+    """The one JSON document on standard output."""
+    print(json.dumps(document, indent=2, ensure_ascii=True))
+
+
+def _tell_of_checkpoint(checkpoint: Path, resume: bool) -> None:
+    there = checkpoint.exists()
+    if resume and not there:
+        text = "there is no checkpoint to resume from; starting anew"
+    elif there and not resume:
+        text = "starting anew; the checkpoint that is there (for --resume) will be replaced"
+    else:
+        return
+    if sys.stderr is not None:
+        print(f"impasto: {text}", file=sys.stderr)
+
+
+def _raise_stopped(run: Stylization, outputs: Outputs, *, terminated: bool) -> None:
+    steps = sum(level.steps for level in run.levels)
+    where = f"at step {len(run.history)} of {steps}"
+    again = "the same command with --resume goes on" if outputs.picture else ""
+    if terminated:
+        raise Terminated(f"ended by SIGTERM {where}", again)
+    outputs.save(run.result())
+    reached = outputs.picture or "standard output"
+    raise Interrupted(f"stopped {where}; {reached} has the picture as far as it got", again)

@@ -1,0 +1,53 @@
+"""Ctrl-C and SIGTERM: noted when they come, obeyed between two steps."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+
+class Stop:
+    """Which signal has come, if any: ``interrupted`` by Ctrl-C, ``terminated`` by SIGTERM."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self.terminated = False
+
+    def __bool__(self) -> bool:
+        return self.interrupted or self.terminated
+
+
+@contextmanager
+def stopping(say: Callable[[str], None]) -> Iterator[Stop]:
+    """Within the block signals only set the :class:`Stop` that is yielded, to be looked at.
+
+    A second Ctrl-C raises KeyboardInterrupt on the spot. Outside of the main thread, where Python
+    takes no signals, nothing is changed.
+    """
+    stop = Stop()
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        if stop.interrupted:
+            raise KeyboardInterrupt
+        stop.interrupted = True
+        with suppress(RuntimeError):  # it came in the middle of another print
+            say("stopping after this step; Ctrl-C once more stops at once")
+
+    def on_terminate(number: int, frame: FrameType | None) -> None:
+        stop.terminated = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, on_interrupt),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, on_terminate),
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

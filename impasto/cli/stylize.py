@@ -1,0 +1,227 @@
+"""``impasto stylize``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from impasto.cli.outputs import Outputs
+from impasto.cli.settings import PANEL, resolve, with_settings
+from impasto.config import StylizeConfig
+from impasto.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from impasto.transfer import Stylization
+
+app = typer.Typer()
+
+
+class SectionedCommand(typer.core.TyperCommand):
+    """Its help shows the settings apart from the other options."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, options, settings."""
+        sections: dict[str, list[Any]] = {}
+        for param in self.get_params(ctx):
+            title = "Options" if param.param_type_name == "option" else "Arguments"
+            if getattr(param, "rich_help_panel", None) == PANEL:
+                title = PANEL
+            if (record := param.get_help_record(ctx)) is not None:
+                sections.setdefault(title, []).append(record)
+        for title in ("Arguments", "Options", PANEL):
+            with formatter.section(title):
+                formatter.write_dl(sections[title])
+
+
+def _presets(incomplete: str) -> list[str]:
+    from impasto.presets import PRESETS
+
+    return [name for name in PRESETS if name.startswith(incomplete)]
+
+
+@app.command(cls=SectionedCommand)
+@with_settings
+def stylize(
+    content: Annotated[str, typer.Argument(metavar="CONTENT", help="The picture to repaint.")],
+    style: Annotated[
+        str, typer.Argument(metavar="STYLE", help="The picture, or swatch, to paint it like.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            *("-o", "--output"),
+            help="Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png]",
+            metavar="FILE",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
+    ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin with these settings; see impasto presets.",
+            metavar="NAME",
+            autocompletion=_presets,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings from a TOML file; flags win over it.", metavar="FILE"),
+    ] = None,
+    save_config: Annotated[
+        Path | None, typer.Option(help="Write all settings as TOML.", metavar="FILE")
+    ] = None,
+    depth: Annotated[
+        int, typer.Option(help="Bits per channel: 8, or 16 for PNG and TIFF.", metavar="8|16")
+    ] = 8,
+    evolution: Annotated[
+        Path | None,
+        typer.Option(help="How the picture forms, as .gif, .webp, .png or .mp4.", metavar="FILE"),
+    ] = None,
+    evolution_size: Annotated[
+        int, typer.Option(help="Its long side in pixels, at most.", metavar="N", min=16)
+    ] = 512,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="The losses over the steps, as .png, .svg or .pdf.", metavar="FILE"),
+    ] = None,
+    save_every: Annotated[
+        int,
+        typer.Option(
+            help="Save the picture every N steps, as OUTPUT-00050.png.",
+            metavar="N",
+            min=0,
+            show_default=False,
+        ),
+    ] = 0,
+    preview: Annotated[
+        Path | None,
+        typer.Option(help="A picture that is refreshed every second.", metavar="FILE"),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads to use.", metavar="N", min=1)
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(help="Refuse input pictures with more.  [default: 100 million]", metavar="N"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the plan, paint nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    **settings: str | None,
+) -> None:
+    """Paint one picture in the style of another.
+
+    CONTENT and STYLE are picture files; STYLE may be the name of a swatch (see impasto swatches).
+    Lists are written with commas: --steps 150,100 --style-layers relu1_1,relu2_1. Settings come
+    from flags, else --config, else --preset, else their defaults. Ctrl-C writes the picture as it
+    is and ends; --resume goes on from there.
+    """
+    chosen = resolve(preset, config, settings)
+    if depth not in (8, 16):
+        raise ConfigError(f"--depth is {depth}", "give 8 or 16")
+    to_stdout = output is not None and str(output) == "-"
+    if to_stdout and as_json:
+        raise UsageError("-o - and --json would both use standard output", "leave one of them out")
+    if output is None:
+        output = default_output(content, style)
+
+    from impasto.cli.run import is_resumable, paint, print_json, tell_result
+
+    outputs = Outputs(
+        None if to_stdout else output.expanduser(),
+        evolution=evolution,
+        evolution_size=evolution_size,
+        plot=plot,
+        save_every=save_every,
+        preview=preview,
+        depth=depth,
+        overwrite=overwrite,
+    )
+    if resume and is_resumable(outputs):  # what that run has written is there to be replaced
+        outputs = replace(outputs, overwrite=True)
+    outputs.check([content, style], steps=sum(chosen.steps))
+    if save_config is not None:
+        _save_config(save_config, chosen, overwrite=outputs.overwrite)
+
+    from impasto.devices import threads as use_threads
+    from impasto.transfer import Stylization
+
+    def make(**where: Any) -> Stylization:
+        return Stylization(content, style, chosen, max_pixels=max_pixels, **where)
+
+    with use_threads(threads):
+        if dry_run:
+            run = make()
+            outputs.check_result(run)
+            plan = plan_of(run, outputs)
+            if as_json:
+                print_json(plan)
+            else:
+                print(plan_text(plan))
+            return
+        result, written = paint(make, outputs, resume=resume, quiet=quiet)
+    tell_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
+
+
+def default_output(content: str, style: str) -> Path:
+    """Where the picture goes when nobody says: into the current folder.
+
+    >>> str(default_output("photos/cat.jpg", "waves"))
+    'cat-waves.png'
+    """
+    return Path(f"{Path(content).stem}-{Path(style).stem}.png")
+
+
+def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:
+    """What a run is going to do, as plain JSON."""
+    return {
+        "dry_run": True,
+        "output": str(outputs.picture or "-"),
+        "size": [run.height, run.width],
+        "levels": [
+            {"size": [level.height, level.width], "steps": level.steps} for level in run.levels
+        ],
+        "metadata": run.metadata(),
+    }
+
+
+def plan_text(plan: dict[str, Any]) -> str:
+    """The plan for people."""
+    told = plan["metadata"]
+    machine = told["machine"]
+    lines = [
+        f"output   {plan['output']}, {plan['size'][0]}x{plan['size'][1]}",
+        *(f"{role:8} {_source_text(told[role])}" for role in ("content", "style")),
+        f"encoder  {told['encoder']['name']}",
+        f"machine  {machine['device']}, {machine['dtype']}, {machine['threads']} threads",
+    ]
+    for number, level in enumerate(plan["levels"], start=1):
+        height, width = level["size"]
+        lines.append(f"level {number}  {height}x{width}, {level['steps']} steps")
+    changes = StylizeConfig.from_dict(told["config"]).changes()
+    lines += [f"setting  {name} = {value}" for name, value in changes.items()]
+    return "\n".join(lines)
+
+
+def _source_text(source: dict[str, Any]) -> str:
+    return f"swatch {source['swatch']}" if "swatch" in source else str(source.get("path", "-"))
+
+
+def _save_config(path: Path, config: StylizeConfig, *, overwrite: bool) -> None:
+    from impasto.files import check_folder
+    from impasto.presets import write_toml
+
+    check_folder(path, overwrite=overwrite)
+    write_toml(path, config)

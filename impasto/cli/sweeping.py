@@ -1,0 +1,47 @@
+"""What a killed run leaves beside its output: half-written files of processes that are no more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from pathlib import Path
+
+# impasto.files writes the first kind, impasto.checkpoint the second.
+TEMPORARY = re.compile(r"\.impasto-(?P<pid>\d+)-[0-9a-f]{8}\.tmp")
+PART = re.compile(r"\..+\.checkpoint\.(?P<pid>\d+)\.part")
+
+AGE = 10.0
+"""Seconds that a file must have lain untouched. Process numbers mean nothing across machines that
+share a folder, and there a file that is being written must be left alone."""
+
+
+def sweep(folder: Path, *, age: float = AGE) -> int:
+    """Delete temporary files of dead processes in ``folder``; returns how many.
+
+    >>> sweep(Path("there is no such folder"))
+    0
+    """
+    swept = 0
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            found = TEMPORARY.fullmatch(entry.name) or PART.fullmatch(entry.name)
+            if found and not _is_alive(int(found["pid"])):
+                with contextlib.suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime >= age:
+                        os.unlink(entry.path)
+                        swept += 1
+    return swept
+
+
+def _is_alive(pid: int) -> bool:
+    if pid == os.getpid() or os.name == "nt":  # on Windows os.kill(pid, 0) would end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it belongs to somebody else, but it lives
+        return True
+    return True

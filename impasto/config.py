@@ -1,0 +1,230 @@
+"""Every setting of a run, in one frozen dataclass: the command line's flags, TOML files, the
+metadata in pictures and the table in the docs are all derived from it.
+
+It lies apart from :func:`impasto.stylize`, which it belongs to, for one reason: whoever only wants
+to know what there is to set (``impasto --help``) need not wait for torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args, get_type_hints
+
+from impasto.errors import ConfigError, UnknownNameError
+
+Pooling = Literal["max", "average", "l2"]
+Padding = Literal["zero", "reflect", "replicate"]
+Flavour = Literal["caffe", "torchvision", "normalised"]
+OptimizerName = Literal["adam", "lbfgs"]
+StyleLossName = Literal["gram", "mean-std"]
+Form = Literal["relative", "mean", "gatys"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+LAYER_NAME = re.compile(r"(relu|conv)[1-5]_[1-4]")
+
+
+def setting(default: Any, help: str, **limits: float) -> Any:
+    """A field with its help text and, for numbers, its least and greatest value."""
+    return field(default=default, metadata={"help": help, **limits})
+
+
+@dataclass(frozen=True)
+class StylizeConfig:
+    """All settings of :func:`impasto.stylize`.
+
+    Raises ConfigError (or UnknownNameError for a choice) as soon as one is out of range.
+
+    >>> StylizeConfig(strength=1.2)
+    Traceback (most recent call last):
+        ...
+    impasto.errors.ConfigError: strength is 1.2; use a number from 0 to 1
+    """
+
+    size: int | None = setting(
+        512, "Long side of the picture in pixels; 'none' keeps the content's own size", least=16
+    )
+    strength: float = setting(
+        0.5, "How much style, from 0 (the content) to 1 (no content term)", least=0, most=1
+    )
+    seed: int = setting(0, "Seed of everything random", least=0, most=2**63 - 1)
+
+    # --- encoder ---------------------------------------------------------------------------------
+    encoder: str = setting("mini", "mini, vgg16, vgg19, or a file of weights")
+    flavour: Flavour | None = setting(None, "Which of VGG's weights to use (default: those found)")
+    pooling: Pooling = setting("max", "VGG's pooling; Gatys et al. find 'average' more pleasing")
+    padding: Padding = setting("zero", "What the encoder sees beyond the border")
+
+    # --- objective -------------------------------------------------------------------------------
+    content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers of the content loss")
+    content_weights: tuple[float, ...] | None = setting(
+        None, "One weight for each content layer (default: equal)"
+    )
+    style_layers: tuple[str, ...] = setting(STYLE_LAYERS, "Layers of the style loss")
+    style_weights: tuple[float, ...] | None = setting(
+        None, "One weight for each style layer (default: equal)"
+    )
+    style_loss: StyleLossName = setting("gram", "Which statistics make the style")
+    content_form: Form = setting("relative", "Normalisation of the content loss")
+    style_form: Form = setting("relative", "Normalisation of the style loss")
+    content_weight: float = setting(0.1, "alpha, at strength 0.5", least=0)
+    style_weight: float = setting(1.0, "beta", least=0)
+    tv_weight: float = setting(0.3, "Weight of total variation (smoothness)", least=0)
+    style_scale: float = setting(
+        1.0, "Size of the style picture against the content's", least=0.05, most=10
+    )
+
+    # --- optimisation ----------------------------------------------------------------------------
+    optimizer: OptimizerName = setting("adam", "What moves the pixels")
+    steps: tuple[int, ...] = setting(
+        (150, 100), "Steps at each level of the pyramid, coarsest first"
+    )
+    ratio: float = setting(2.0, "Size of each level against the one before", least=1.05, most=8)
+    learning_rate: float = setting(0.03, "Adam's step, in units of the pixel range", least=1e-6)
+    average: float = setting(
+        0.95, "Decay of the iterate average that is the picture (0: last one)", least=0, most=0.9999
+    )
+    init: str = setting("content", "Where to start: content, noise, style, or a picture's path")
+
+    # --- machine ---------------------------------------------------------------------------------
+    device: str = setting("auto", "auto, cpu, cuda, mps")
+    precision: Precision = setting("auto", "Arithmetic of the encoder; statistics are float32")
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for item in fields(self):
+            value = getattr(self, item.name)
+            _check_type(item.name, value, hints[item.name])
+            _check_range(item.name, value, item.metadata)
+        for kind in ("content", "style"):
+            layers, weights = getattr(self, f"{kind}_layers"), getattr(self, f"{kind}_weights")
+            _check_layers(f"{kind}_layers", layers)
+            if weights is not None and len(weights) != len(layers):
+                raise ConfigError(
+                    f"{kind}_weights has {len(weights)} numbers for {len(layers)} layers",
+                    "give one weight for each layer",
+                )
+            if weights is not None and not (
+                all(0 <= x < math.inf for x in weights) and any(weights)
+            ):
+                raise ConfigError(f"{kind}_weights is {weights}", "use numbers >= 0, not all 0")
+        if not self.steps or min(self.steps) < 1:
+            raise ConfigError(f"steps is {self.steps}", "use one whole number >= 1 for each level")
+        if self.style_loss == "mean-std" and self.style_form == "gatys":
+            raise ConfigError("style_form is 'gatys' for mean-std", "use relative or mean")
+        if self.content_weight == 0 and self.style_weight == 0:
+            raise ConfigError("content_weight and style_weight are both 0", "raise one of them")
+        if self.strength == 1 and self.style_weight == 0:
+            raise ConfigError("style_weight is 0 at strength 1", "raise it, or lower the strength")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain JSON types; tuples become lists."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StylizeConfig:
+        """The opposite of :meth:`to_dict`; what is not named keeps its default."""
+        return cls().with_changes(**values)
+
+    def with_changes(self, **changes: Any) -> StylizeConfig:
+        """A copy with some settings changed; lists become tuples, a lone value a tuple of one.
+
+        Raises UnknownNameError for a setting that does not exist.
+
+        >>> StylizeConfig().with_changes(steps=50).steps
+        (50,)
+        """
+        hints = get_type_hints(type(self))
+        ready = {}
+        for name, value in changes.items():
+            if name not in hints:
+                raise UnknownNameError("setting", name, hints)
+            if isinstance(value, list):
+                value = tuple(value)
+            elif "tuple" in str(hints[name]) and isinstance(value, int | float | str):
+                value = (value,)
+            if name.endswith("_weights") and isinstance(value, tuple):
+                value = tuple(_as_float(x) for x in value)
+            elif hints[name] is float:
+                value = _as_float(value)
+            ready[name] = value
+        return replace(self, **ready)
+
+    def changes(self) -> dict[str, Any]:
+        """Only the settings that differ from their defaults."""
+        standard = StylizeConfig().to_dict()
+        return {name: v for name, v in self.to_dict().items() if v != standard[name]}
+
+
+def choices(name: str) -> tuple[str, ...]:
+    """The allowed values of a setting that is a choice; empty for other settings.
+
+    >>> choices("optimizer")
+    ('adam', 'lbfgs')
+    """
+    return _literals(get_type_hints(StylizeConfig)[name])
+
+
+def _literals(hint: Any) -> tuple[str, ...]:
+    options = get_args(hint)
+    if options and all(isinstance(x, str) for x in options):
+        return options
+    return next((found for x in options if (found := _literals(x))), ())
+
+
+def _as_float(value: Any) -> Any:
+    """A whole number as a float; anything else as it is, for the checks to judge."""
+    if type(value) is not int:
+        return value
+    return float(value) if abs(value) < 2**1023 else math.inf
+
+
+def _check_type(name: str, value: Any, hint: Any) -> None:
+    if value is None and type(None) in get_args(hint):
+        return
+    if allowed := _literals(hint):
+        if value not in allowed:
+            raise UnknownNameError(name, str(value), allowed)
+        return
+    text = str(hint)
+    if "tuple" in text:
+        element: tuple[type, ...] = (
+            (str,) if "str" in text else (int, float) if "float" in text else (int,)
+        )
+        good = isinstance(value, tuple) and all(
+            isinstance(x, element) and not isinstance(x, bool) for x in value
+        )
+        wanted = f"a list of {'names' if str in element else 'numbers'}"
+    elif hint is str:
+        good, wanted = isinstance(value, str), "a text"
+    elif hint is float:
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        wanted = "a number"
+    else:
+        good, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    if not good:
+        raise ConfigError(f"{name} is {value!r}", f"use {wanted}")
+
+
+def _check_range(name: str, value: Any, limits: Mapping[str, Any]) -> None:
+    if not isinstance(value, int | float):
+        return
+    least, most = limits.get("least"), limits.get("most")
+    low = least is not None and not value >= least
+    if low or (most is not None and not value <= most) or value == math.inf:
+        span = f"from {least} to {most}" if most is not None else f">= {least}"
+        raise ConfigError(f"{name} is {value}", f"use a number {span}")
+
+
+def _check_layers(name: str, layers: tuple[str, ...]) -> None:
+    if not layers:
+        raise ConfigError(f"{name} is empty", "name at least one layer, such as relu4_2")
+    for layer in layers:
+        if not LAYER_NAME.fullmatch(layer) and not layer == "image":
+            raise ConfigError(f"{name} holds '{layer}'", "use names such as relu4_2 or conv4_2")
+    if len(set(layers)) < len(layers):
+        raise ConfigError(f"{name} names a layer twice: {', '.join(layers)}", "name each once")

@@ -1,0 +1,93 @@
+"""Where and how precisely to compute, and what that took."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from impasto.errors import ConfigError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """``auto`` takes CUDA, then MPS, then the CPU; any other name is taken at its word.
+
+    Raises ConfigError where there is no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device is '{name}'", "use auto, cpu, cuda, cuda:1 or mps") from None
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(device.type, device.type == "cpu"):
+        raise ConfigError(f"device is '{name}', which this machine has not", "use auto or cpu")
+    return device
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The encoder's arithmetic: ``auto`` is bfloat16 where the hardware has it, else float32.
+
+    On a CPU that must emulate bfloat16 it would be slower than float32, not faster.
+    """
+    if precision != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+    if device.type == "cpu":
+        return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float32
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (avx512_bf16 or AMX)."""
+    for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        if getattr(torch.cpu, probe, bool)():
+            return True
+    return False
+
+
+def generator(seed: int) -> torch.Generator:
+    """A source of randomness of its own: nothing in impasto touches the global one."""
+    return torch.Generator().manual_seed(seed)
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Compute with ``count`` CPU threads inside the block (None: as it is)."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if count:
+            torch.set_num_threads(before)
+
+
+def describe_machine(device: torch.device, dtype: torch.dtype) -> dict[str, str | int]:
+    """What a run's result depends on beyond its settings; goes into the picture's metadata."""
+    return {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": device.type,
+        "dtype": str(dtype).removeprefix("torch."),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def peak_memory() -> int:
+    """The largest resident set of this process so far, in bytes (0 where it cannot be told)."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

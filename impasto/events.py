@@ -1,0 +1,80 @@
+"""What a run tells about itself while it goes: four small frozen dataclasses.
+
+They are the only contract between the engine and user interfaces: a progress bar, a browser and a
+log all just iterate over them. ``to_json()`` leaves the pictures out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as plain numbers, texts and lists, with its kind under ``event``."""
+        plain: dict[str, Any] = {"event": type(self).__name__}
+        for item in fields(self):
+            if item.metadata.get("json", True):
+                value = getattr(self, item.name)
+                plain[item.name] = dict(value) if isinstance(value, Mapping) else value
+        return plain
+
+
+@dataclass(frozen=True)
+class LevelStarted(Event):
+    """A pyramid level begins: ``level`` of ``levels`` (from 0), its size and number of steps."""
+
+    level: int
+    levels: int
+    height: int
+    width: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Step(Event):
+    """One step of the optimiser is done.
+
+    ``index`` counts from 1 within the level, ``losses`` are the weighted terms whose sum is
+    ``total``, ``parts`` the weighted share of each layer in them (``style.relu1_1``). ``image`` is
+    the picture after the step ``(1, 3, H, W)`` in [0, 1], the iterate average where one is kept; it
+    is shared with the optimiser: clone it to keep it. ``note`` tells of something unusual, such as
+    L-BFGS giving way to Adam.
+    """
+
+    index: int
+    steps: int
+    total: float
+    losses: Mapping[str, float]
+    parts: Mapping[str, float]
+    image: Tensor = field(repr=False, metadata={"json": False})
+    level: int = 0
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class LevelDone(Event):
+    """A pyramid level is finished; ``image`` ``(1, 3, H, W)`` is what it reached."""
+
+    level: int
+    levels: int
+    seconds: float
+    image: Tensor = field(repr=False, metadata={"json": False})
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The run is over; ``image`` ``(1, 3, H, W)`` in [0, 1] is the picture."""
+
+    seconds: float
+    steps: int
+    image: Tensor = field(repr=False, metadata={"json": False})

@@ -1,0 +1,17 @@
+"""Features -> numbers: what the optimiser makes small."""
+
+from impasto.losses.base import Evaluation, Loss, Objective
+from impasto.losses.content import FeatureLoss
+from impasto.losses.pixels import TotalVariation
+from impasto.losses.style import STYLE_LOSSES, GramLoss, MeanStdLoss
+
+__all__ = [
+    "STYLE_LOSSES",
+    "Evaluation",
+    "FeatureLoss",
+    "GramLoss",
+    "Loss",
+    "MeanStdLoss",
+    "Objective",
+    "TotalVariation",
+]

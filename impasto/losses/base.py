@@ -1,0 +1,105 @@
+"""What a loss is, and how several make one objective.
+
+A loss is built from its target features and sees only features::
+
+    style = GramLoss(encoder(painting, ["relu1_1", "relu2_1"]))
+    style(encoder(image, style.layers))        # {"relu1_1": tensor(...), "relu2_1": tensor(...)}
+
+There is no state "before a target has been set", and a loss never calls an encoder.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from impasto.encoders.base import Features
+from impasto.errors import ConfigError
+
+
+class Loss(ABC):
+    """Base of all losses. ``layers`` are those it reads; calling it gives one scalar per layer.
+
+    Subclass it for a loss of your own: set ``layers``, implement ``__call__``.
+    """
+
+    layers: tuple[str, ...]
+
+    @abstractmethod
+    def __call__(self, features: Features) -> dict[str, Tensor]:
+        """One scalar for each layer, already with the layer's weight; their sum is the loss."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an objective is worth: the ``total`` to differentiate, and where it comes from.
+
+    ``terms`` are the weighted losses by name, ``parts`` their layers (``style.relu1_1``).
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    parts: dict[str, Tensor]
+
+
+class Objective:
+    """The weighted sum of named losses: alpha * content + beta * style + ... (Gatys 2016, eq. 7).
+
+    >>> from impasto.losses.pixels import TotalVariation
+    >>> objective = Objective(smooth=(TotalVariation(), 2.0))
+    >>> objective.layers
+    ('image',)
+    """
+
+    def __init__(self, **terms: tuple[Loss, float]) -> None:
+        if not terms:
+            raise ConfigError("an objective without terms", "give at least one name=(loss, weight)")
+        for name, (_, weight) in terms.items():
+            if not weight >= 0:
+                raise ConfigError(f"the weight of '{name}' is {weight}", "use a number >= 0")
+        if not any(weight for _, weight in terms.values()):
+            raise ConfigError("all weights of an objective are 0", "raise one of them")
+        self.terms: Mapping[str, tuple[Loss, float]] = terms
+        self.layers = tuple(
+            dict.fromkeys(x for loss, weight in terms.values() if weight for x in loss.layers)
+        )
+
+    def __call__(self, features: Features) -> Evaluation:
+        """Evaluate all terms on ``features``, which must hold ``self.layers``."""
+        terms: dict[str, Tensor] = {}
+        parts: dict[str, Tensor] = {}
+        for name, (loss, weight) in self.terms.items():
+            if weight:
+                by_layer = {layer: weight * value for layer, value in loss(features).items()}
+                parts |= {f"{name}.{layer}": value for layer, value in by_layer.items()}
+                terms[name] = _sum(by_layer)
+        return Evaluation(_sum(terms), terms, parts)
+
+
+def layer_weights(
+    targets: Mapping[str, object], weights: Mapping[str, float] | None
+) -> dict[str, float]:
+    """A weight for each layer of ``targets``: those given, or equal ones that sum to one.
+
+    Raises ConfigError where no layer is left to compare, or for a layer without a target.
+    """
+    if not targets or (weights is not None and not any(weights.values())):
+        raise ConfigError("a loss without layers", "give features of a layer with a weight > 0")
+    if weights is None:
+        return {name: 1 / len(targets) for name in targets}
+    if unknown := sorted(set(weights) - set(targets)):
+        raise ConfigError(
+            f"a weight is given for {unknown[0]}, which is none of the loss's layers",
+            f"its layers are: {', '.join(targets)}",
+        )
+    return {name: float(weights.get(name, 0.0)) for name in targets}
+
+
+def _sum(values: Mapping[str, Tensor]) -> Tensor:
+    first, *rest = values.values()
+    for value in rest:
+        first = first + value
+    return first

@@ -1,0 +1,462 @@
+"""The recipe: a content picture and a style picture in, the content painted in the style out.
+
+``stylize`` is what most people want. ``Stylization`` is the same run as an object to iterate over:
+it yields events, can be stopped, saved and resumed, and has a result at any moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto import checkpoint as checkpoints
+from impasto.config import StylizeConfig
+from impasto.devices import choose_device, choose_dtype, describe_machine, generator
+from impasto.encoders import Encoder, get_encoder
+from impasto.engine import State, optimize
+from impasto.errors import ConfigError, InputError, UnknownNameError
+from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.images import (
+    Picture,
+    fill_transparent,
+    read_image,
+    resize,
+    save_image,
+    size_to_fit,
+    to_pil,
+)
+from impasto.losses import STYLE_LOSSES, FeatureLoss, Objective, TotalVariation
+from impasto.losses.masks import layer_masks
+from impasto.pyramid import Level, plan
+from impasto.swatches import SWATCHES, swatch
+
+VERSION = "0.1.0"
+Source = Any
+"""What may be given as a picture: a path, PIL image, numpy array, tensor or Picture."""
+
+# The odds (1 - s) / s are 1 at strength 0.5; their power spreads 0.2 to 0.8 over a range of the
+# content weight that one sees: 16 down to 1/16.
+STRENGTH_POWER = 2.0
+
+# No more than this share of the time goes into writing checkpoints, and none comes sooner after
+# the one before than this many seconds.
+CHECKPOINT_SHARE = 0.03
+CHECKPOINT_PAUSE = 1.0
+
+
+def stylize(
+    content: Source,
+    style: Source,
+    config: StylizeConfig | None = None,
+    *,
+    encoder: str | Encoder | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    **settings: Any,
+) -> Result:
+    """Paint ``content`` in the style of ``style``.
+
+    Both are paths, PIL images, numpy arrays or tensors ``(1, 3, H, W)`` in [0, 1]; ``style`` may be
+    the name of a swatch. ``settings`` are fields of :class:`StylizeConfig` and change ``config``
+    (default: the defaults). ``encoder`` may also be an object of your own; ``on_event`` is called
+    with each event.
+
+    Raises ConfigError and UnknownNameError for bad settings, InputError for bad pictures,
+    WeightsError where the encoder has no weights.
+
+    The method is that of Gatys et al. (2016); coarse to fine as in Gatys et al. (2017, section 6),
+    with the losses relative to their targets (see the losses), so that weights mean the same at
+    every size and with every encoder.
+
+    >>> import impasto
+    >>> photo = impasto.swatch("waves", size=64)
+    >>> impasto.stylize(photo, "mosaic", size=64, steps=2).image.shape
+    torch.Size([1, 3, 64, 64])
+    """
+    if encoder is not None and not isinstance(encoder, Encoder):
+        settings["encoder"], encoder = str(encoder), None
+    config = (config or StylizeConfig()).with_changes(**settings)
+    run = Stylization(content, style, config, encoder=encoder)
+    for event in run:
+        if on_event is not None:
+            on_event(event)
+    return run.result()
+
+
+@dataclass(frozen=True)
+class Result:
+    """A picture that was made: ``image`` ``(1, 3, H, W)`` in [0, 1], ``alpha`` ``(1, 1, H, W)`` or
+    None, ``metadata`` that tells how, and ``history``, the losses of every step."""
+
+    image: Tensor
+    alpha: Tensor | None = None
+    depth: int = 8
+    exif: bytes = b""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+    def save(self, path: str | Path, *, depth: int | None = None, overwrite: bool = True) -> Path:
+        """Write the picture with its parameters inside; ``depth`` 16 for PNG and TIFF (default 8).
+
+        The places of content and style are noted relative to the picture's, so that
+        ``impasto replay`` finds them and no more of your folders is told than needed. Raises
+        OutputExistsError, UsageError for a format that is not written, ResourceError if it fails.
+        """
+        path = Path(path).expanduser()
+        metadata = dict(self.metadata)
+        for role in ("content", "style"):
+            if place := metadata.get(role, {}).get("path"):
+                relative = _relative(place, path.parent)
+                metadata[role] = {**metadata[role], "path": relative}
+        return save_image(
+            path,
+            self.image,
+            alpha=self.alpha,
+            depth=depth,
+            metadata=metadata,
+            exif=self.exif,
+            overwrite=overwrite,
+        )
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        buffer = io.BytesIO()
+        to_pil(self.image, self.alpha).save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+class Stylization:
+    """One run of :func:`stylize`, to iterate over.
+
+    Iterating yields LevelStarted, Step, ..., LevelDone, ..., Finished. With ``checkpoint`` (a
+    path), the state is saved there now and then; with ``resume`` the run goes on from it, and ends
+    in the very same picture, bit for bit, at the same number of threads. ``attachments`` is saved
+    and restored with it, for user interfaces (tensors, numbers, texts, lists and dicts).
+
+    Raises what :func:`stylize` raises; ConfigError when a checkpoint belongs to another run.
+    """
+
+    def __init__(
+        self,
+        content: Source,
+        style: Source,
+        config: StylizeConfig | None = None,
+        *,
+        encoder: Encoder | None = None,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        max_pixels: int | None = None,
+    ) -> None:
+        self.config = config or StylizeConfig()
+        limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+        self.content = read_image(content, **limit)
+        height, width = self.content.pixels.shape[-2:]
+        if self.config.size is not None:
+            height, width = size_to_fit(height, width, self.config.size)
+        self.height, self.width = height, width
+        self.style = read_style(style, max(height, width), self.config, **limit)
+        self.levels = plan(height, width, self.config.steps, self.config.ratio)
+        self.device = choose_device(self.config.device)
+        precision = self.config.precision
+        if precision == "auto" and self.config.optimizer == "lbfgs":
+            precision = "float32"  # a line search takes the rounding of bfloat16 for a stall
+        self.dtype = choose_dtype(precision, self.device)
+        self.encoder = encoder or get_encoder(
+            self.config.encoder,
+            flavour=self.config.flavour,
+            pooling=self.config.pooling,
+            padding=self.config.padding,
+        )
+        self._check_layers()
+        self.encoder.to(self.device, self.dtype)
+        self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+        self.sources = {
+            "content": _describe(content, self.content),
+            "style": _describe(style, self.style),
+        }
+        self.checkpoint = checkpoint
+        self.history: list[dict[str, Any]] = []
+        self.attachments: dict[str, Any] = {}
+        self.seconds = 0.0
+        self.level = 0
+        self.done = False
+        self.state: State | None = None
+        if resume and checkpoint is not None:
+            self._load(checkpoint)
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Event]:
+        began = time.perf_counter() - self.seconds
+        saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE
+        if self.config.strength > 0:
+            for number in range(self.level, len(self.levels)):
+                level = self.levels[number]
+                yield LevelStarted(number, len(self.levels), level.height, level.width, level.steps)
+                level_began = time.perf_counter()
+                for step in self._run_level(number):
+                    self.seconds = time.perf_counter() - began
+                    self._remember(step, number)
+                    yield step
+                    if self.checkpoint and time.perf_counter() - saved_at > pause:
+                        before = time.perf_counter()
+                        self.save_checkpoint()
+                        saved_at = time.perf_counter()
+                        pause = max(CHECKPOINT_PAUSE, (saved_at - before) / CHECKPOINT_SHARE)
+                duration = time.perf_counter() - level_began
+                yield LevelDone(number, len(self.levels), duration, self.picture())
+        self.seconds = time.perf_counter() - began
+        self.done = True
+        yield Finished(self.seconds, len(self.history), self.picture())
+
+    def _run_level(self, number: int) -> Iterator[Step]:
+        level, config = self.levels[number], self.config
+        content = self._sized(self.content, level)
+        if self.state is None:
+            self.state = State(
+                self._first_image(content, level), config.optimizer, config.learning_rate
+            )
+        elif number > self.level:
+            self.state = self.state.grow(level)
+        self.level = number
+        return optimize(
+            self.state.image,
+            self.encoder,
+            self.objective(number),
+            steps=level.steps,
+            average=config.average,
+            state=self.state,
+            level=number,
+        )
+
+    @torch.no_grad()
+    def objective(self, number: int) -> Objective:
+        """What is minimised at level ``number``: content, style and smoothness, weighted."""
+        level, config = self.levels[number], self.config
+        content, style = self._sized(self.content, level), self._style_at(level)
+        content_features = self.encoder(content, config.content_layers)
+        style_features = self.encoder(style, config.style_layers)
+        content_alpha, style_alpha = self._alpha_at(level), self._style_alpha_at(level)
+        shapes = self.encoder(content, config.style_layers) if content_alpha is not None else {}
+        odds = (1 - config.strength) / max(config.strength, 1e-6)
+        return Objective(
+            content=(
+                FeatureLoss(
+                    content_features,
+                    _weights(config.content_layers, config.content_weights),
+                    form=config.content_form,
+                    position_weight=_masks(content_alpha, content_features),
+                ),
+                config.content_weight * odds**STRENGTH_POWER,
+            ),
+            style=(
+                STYLE_LOSSES[config.style_loss](
+                    style_features,
+                    _weights(config.style_layers, config.style_weights),
+                    form=config.style_form,
+                    target_weight=_masks(style_alpha, style_features),
+                    position_weight=_masks(content_alpha, shapes),
+                ),
+                config.style_weight,
+            ),
+            tv=(TotalVariation(), config.tv_weight),
+        )
+
+    # --- results ---------------------------------------------------------------------------------
+
+    def picture(self) -> Tensor:
+        """The picture so far ``(1, 3, H, W)`` at its final size, on the CPU."""
+        if self.state is None:
+            return resize(self._filled(self.content), (self.height, self.width))
+        return resize(self.state.picture().cpu(), (self.height, self.width))
+
+    def result(self) -> Result:
+        """The result as it is now; after :class:`Finished`, the final one."""
+        alpha = self.content.alpha
+        return Result(
+            image=self.picture(),
+            alpha=None if alpha is None else resize(alpha, (self.height, self.width)).clamp(0, 1),
+            depth=self.content.depth,
+            exif=self.content.exif,
+            metadata=self.metadata(),
+            history=list(self.history),
+        )
+
+    def metadata(self) -> dict[str, Any]:
+        """What made the picture: enough to make it again."""
+        return {
+            "impasto": VERSION,
+            "method": "optimisation of pixels (Gatys et al. 2016)",
+            "config": self.config.to_dict(),
+            **self.sources,
+            "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
+            "size": [self.height, self.width],
+            "machine": describe_machine(self.device, self.dtype),
+            "steps": len(self.history),
+            "finished": self.done,
+            "seconds": round(self.seconds, 2),
+        }
+
+    # --- checkpoints -----------------------------------------------------------------------------
+
+    def save_checkpoint(self) -> None:
+        """Save the state now. Call it between two events only."""
+        if self.checkpoint is None or self.state is None:
+            return
+        state = {
+            "fingerprint": self._fingerprint(),
+            "level": self.level,
+            "seconds": self.seconds,
+            "history": self.history,
+            "attachments": self.attachments,
+            "state": self.state.state_dict(),
+        }
+        checkpoints.save_checkpoint(self.checkpoint, state)
+
+    def _load(self, path: Path) -> None:
+        saved = checkpoints.load_checkpoint(path)
+        if saved is None:
+            return
+        ours = self._fingerprint()
+        if differing := [k for k, v in ours.items() if saved["fingerprint"].get(k) != v]:
+            raise ConfigError(
+                f"{path} was made by a run with another {', '.join(differing)}",
+                "repeat that run's command to resume it, or leave out --resume to start anew",
+            )
+        self.level, self.seconds = saved["level"], saved["seconds"]
+        self.history, self.attachments = saved["history"], saved["attachments"]
+        self.state = State.from_state_dict(saved["state"], self.device)
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a resumed run to end in the same picture."""
+        return {
+            "config": self.config.to_dict(),
+            "content": self.sources["content"]["sha256"],
+            "style": self.sources["style"]["sha256"],
+            "encoder": [self.encoder.name, self.encoder.sha256],
+            "size": [self.height, self.width],
+            "number of threads": torch.get_num_threads(),
+        }
+
+    # --- pictures at a level's size --------------------------------------------------------------
+
+    def _filled(self, picture: Picture) -> Tensor:
+        if picture.alpha is None:
+            return picture.pixels
+        return fill_transparent(picture.pixels, picture.alpha)
+
+    def _sized(self, picture: Picture, level: Level) -> Tensor:
+        return resize(self._filled(picture), (level.height, level.width)).to(self.device)
+
+    def _style_size(self, level: Level) -> tuple[int, int]:
+        height, width = self.style.pixels.shape[-2:]
+        wanted = round(max(level.height, level.width) * self.config.style_scale)
+        least = math.ceil(16 * max(height, width) / min(height, width))  # relu5_1 needs 16 pixels
+        # Enlarging would teach the blur of the enlargement as part of the style.
+        return size_to_fit(height, width, min(max(wanted, least), max(height, width)))
+
+    def _style_at(self, level: Level) -> Tensor:
+        return resize(self._filled(self.style), self._style_size(level)).to(self.device)
+
+    def _style_alpha_at(self, level: Level) -> Tensor | None:
+        if self.style.alpha is None:
+            return None
+        return resize(self.style.alpha, self._style_size(level)).clamp(0, 1).to(self.device)
+
+    def _alpha_at(self, level: Level) -> Tensor | None:
+        if self.content.alpha is None:
+            return None
+        return resize(self.content.alpha, (level.height, level.width)).clamp(0, 1).to(self.device)
+
+    def _first_image(self, content: Tensor, level: Level) -> Tensor:
+        init = self.config.init
+        if init == "content":
+            return content
+        noise = torch.randn(content.shape, generator=generator(self.config.seed))
+        if init == "noise":
+            return (0.5 + 0.15 * noise).clamp(0, 1).to(self.device)
+        if init == "style":
+            style = self._style_at(level)
+            mean, std = style.mean((2, 3), keepdim=True), style.std((2, 3), keepdim=True)
+            return (mean + std * noise.to(self.device)).clamp(0, 1)
+        try:
+            return self._sized(read_image(init), level)
+        except InputError as error:
+            raise ConfigError(
+                f"init is '{init}' ({error.message})", "use content, noise, style or a picture"
+            ) from error
+
+    # --- checks and small things -----------------------------------------------------------------
+
+    def _check_layers(self) -> None:
+        for layer in (*self.config.content_layers, *self.config.style_layers):
+            if layer not in (*self.encoder.layers, "image"):
+                raise UnknownNameError(
+                    f"layer of {self.encoder.name}", layer, ("image", *self.encoder.layers)
+                )
+
+    def _remember(self, step: Step, level: int) -> None:
+        size = (self.levels[level].height, self.levels[level].width)
+        self.history.append(
+            {
+                "step": len(self.history) + 1,
+                "level": level,
+                "size": list(size),
+                "total": step.total,
+                "losses": {**step.losses, **step.parts},
+            }
+        )
+
+
+def read_style(style: Source, long_side: int, config: StylizeConfig, **limit: int) -> Picture:
+    """The style picture: a file, or a swatch of that name painted at the size that is needed.
+
+    A file wins over a swatch of the same name.
+    """
+    if isinstance(style, str) and style in SWATCHES and not Path(style).exists():
+        size = min(max(32, round(long_side * config.style_scale)), 4096)
+        return read_image(swatch(style, size=size, seed=config.seed))
+    if isinstance(style, str) and not Path(style).expanduser().exists() and not Path(style).suffix:
+        raise UnknownNameError("style picture or swatch", style, SWATCHES)
+    return read_image(style, **limit)
+
+
+def _weights(layers: tuple[str, ...], weights: tuple[float, ...] | None) -> dict[str, float] | None:
+    return None if weights is None else dict(zip(layers, weights, strict=True))
+
+
+def _masks(mask: Tensor | None, features: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    return None if mask is None else layer_masks(mask, features)
+
+
+def _describe(source: Source, picture: Picture) -> dict[str, Any]:
+    """How a picture is named in the metadata: its place, or the swatch, and its hash."""
+    digest = picture.sha256 or _hash(picture)
+    if isinstance(source, str) and source in SWATCHES and not Path(source).exists():
+        return {"swatch": source, "sha256": digest}
+    if isinstance(source, str | os.PathLike):
+        return {"path": str(Path(source).expanduser().resolve()), "sha256": digest}
+    return {"sha256": digest}
+
+
+def _hash(picture: Picture) -> str:
+    digest = hashlib.sha256(picture.pixels.numpy().tobytes())
+    if picture.alpha is not None:
+        digest.update(picture.alpha.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _relative(place: str, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(place, folder.resolve())).as_posix()
+    except ValueError:  # another drive, on Windows
+        return place

@@ -1,0 +1,34 @@
+"""What is said of an error."""
+
+from __future__ import annotations
+
+from impasto.cli.failures import Terminated, failure_of, is_out_of_memory
+from impasto.errors import ConfigError, Interrupted, OutputExistsError
+
+
+def test_errors_of_impasto_keep_their_words_and_code() -> None:
+    failure = failure_of(ConfigError("size is 3", "use more"))
+    assert failure.line == "impasto: error: size is 3; use more"
+    assert failure.exit_code == 2
+    assert (failure.kind, failure.message, failure.remedy) == (
+        "ConfigError",
+        "size is 3",
+        "use more",
+    )
+
+
+def test_the_remedy_speaks_of_flags() -> None:
+    assert "--overwrite" in failure_of(OutputExistsError("'a.png' exists already", "allow it")).line
+
+
+def test_stopping_is_no_error() -> None:
+    assert failure_of(Interrupted("stopped at step 3")).line == "impasto: stopped at step 3"
+    assert failure_of(Terminated("ended")).exit_code == 143
+
+
+def test_out_of_memory_on_any_device() -> None:
+    class OutOfMemoryError(RuntimeError):
+        """As torch's."""
+
+    assert is_out_of_memory(OutOfMemoryError("CUDA out of memory"))
+    assert not is_out_of_memory(RuntimeError("shapes differ"))

@@ -1,0 +1,91 @@
+"""The same picture once more."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from impasto.cli import main
+from impasto.cli.replay import read_recipe
+from impasto.errors import InputError
+from impasto.images import load_image, read_metadata, save_image
+from tests.cli.conftest import Stylize
+from tests.cli.test_run import Arm, send_after
+
+__all__ = ["send_after"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--depth", "16"]])
+def test_the_pixels_are_the_same(
+    flags: list[str], stylize: Stylize, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stylize("-q", *flags) == 0
+    assert main(["replay", "out.png", "-o", "again.png"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "impasto: the pixels are the same as in out.png"
+    )
+    assert load_image("again.png").equal(load_image("out.png"))
+    assert read_metadata("again.png")["machine"]["threads"] == 1
+
+
+def test_inputs_are_found_beside_the_picture_and_here(
+    stylize: Stylize, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "made").mkdir()
+    assert stylize("-q", output="made/out.png") == 0
+    assert read_recipe(Path("made/out.png")).content == "made/../cat.png"
+    (folder / "cat.png").rename("made/cat.png")
+    assert read_recipe(Path("made/out.png")).content == "made/cat.png"
+    (folder / "made/cat.png").rename("kitten.png")
+    with pytest.raises(InputError, match="say where it is with --content"):
+        read_recipe(Path("made/out.png"))
+    assert main(["replay", "made/out.png", "-o", "a.png", "--content", "kitten.png", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["identical"] is True
+    assert told["warnings"] == []
+
+
+def test_another_input_is_refused_unless_it_is_named(
+    stylize: Stylize, folder: Path, photo: Tensor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stylize("-q") == 0
+    save_image("cat.png", photo.flip(3))
+    assert main(["replay", "out.png", "-o", "again.png"]) == 3
+    assert "has changed since" in capsys.readouterr().err
+    assert not Path("again.png").exists()
+    assert main(["replay", "out.png", "-o", "again.png", "--content", "cat.png"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "impasto: warning: --content cat.png is not the picture that was used then"
+    assert lines[-1] == "impasto: the pixels are not the same as in out.png"
+
+
+def test_swatches_are_painted_again(
+    folder: Path, small: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stylize", "cat.png", "waves", "-o", "out.jpg", "-q", *small]) == 0
+    assert main(["replay", "out.jpg", "-o", "again.png", "--threads", "2"]) == 0
+    text = capsys.readouterr().err
+    assert "warning: threads was 1, is 2: the pixels may differ" in text
+    assert "stored with losses" in text
+
+
+def test_a_picture_that_was_stopped_is_stopped_again(
+    stylize: Stylize, send_after: Arm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send_after(2, signal.SIGINT)
+    assert stylize("-q") == 130
+    send_after(0)
+    assert main(["replay", "out.png", "-o", "again.png"]) == 0
+    assert "the same as in" in capsys.readouterr().err
+    assert read_metadata("again.png")["steps"] == 2
+
+
+def test_an_output_that_is_there_stays(stylize: Stylize) -> None:
+    assert stylize("-q") == 0
+    assert main(["replay", "out.png", "-o", "out.png", "--overwrite"]) == 2
+    assert main(["replay", "out.png", "-o", "art.png"]) == 2
+    assert main(["replay", "cat.png", "-o", "again.png"]) == 3

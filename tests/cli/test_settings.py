@@ -1,0 +1,73 @@
+"""The settings as flags."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from impasto.cli import main
+from impasto.cli.settings import flag_of, kind_of, parse, render, resolve
+from impasto.config import StylizeConfig, choices
+from impasto.errors import ConfigError
+from impasto.presets import PRESETS
+
+NAMES = [item.name for item in fields(StylizeConfig)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_a_flag_with_its_help(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["stylize", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    [item] = [item for item in fields(StylizeConfig) if item.name == name]
+    assert f"{flag_of(name)} " in text
+    assert item.metadata["help"] in text
+    assert all(choice in text for choice in choices(name))
+    if item.default is not None:
+        assert f"{item.metadata['help']} [default: {render(item.default)}]" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_rendered_is_parsed_again(name: str, preset: str) -> None:
+    value = getattr(PRESETS[preset], name)
+    assert parse(name, render(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("size", "big", "--size is 'big'; give a whole number, or none"),
+        ("strength", "", "--strength is ''; give a number"),
+        ("steps", "10,", "--steps is '10,'; give whole numbers with commas between them"),
+        ("style_weights", "1;2", "give numbers with commas between them, or none"),
+    ],
+)
+def test_what_cannot_be_parsed_is_told(name: str, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(name, text)
+    assert said in str(caught.value)
+
+
+def test_lists_of_names() -> None:
+    assert parse("style_layers", "relu1_1, relu2_1") == ("relu1_1", "relu2_1")
+    assert kind_of("flavour").optional
+
+
+def test_a_flag_wins_over_a_file_over_a_preset(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("tv_weight = 0.5\nsteps = [7]\n")
+    given = {"steps": "9", "size": None}
+    config = resolve("adam-content-init", file, given)
+    assert config.steps == (9,)
+    assert config.tv_weight == 0.5
+    assert config.learning_rate == PRESETS["adam-content-init"].learning_rate
+    assert config.size == StylizeConfig().size
+
+
+def test_a_flag_at_its_default_still_wins() -> None:
+    assert resolve("gatys2016", None, {"encoder": "mini"}).encoder == "mini"
