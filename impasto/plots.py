@@ -1,0 +1,169 @@
+"""LOSSES -> PICTURE: how a run went, drawn.
+
+The only importer of matplotlib, and only when a plot is asked for. Figures are made without
+``pyplot``, so nothing global changes and no window opens.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from impasto.errors import MissingDependencyError, UsageError
+from impasto.files import check_folder, shown, write_bytes
+
+__all__ = ["check_plot_path", "plot_losses"]
+
+KINDS = (".png", ".svg", ".pdf")
+
+_INK = "#333333"
+_FAINT = "#bbbbbb"
+
+
+def check_plot_path(path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
+    """Raise now what ``plot_losses`` would raise for this path after a long run.
+
+    ``UsageError`` for an extension that is not known or a folder that is not there,
+    ``OutputExistsError`` for a file that may not be replaced, ``MissingDependencyError`` without
+    matplotlib.
+
+    >>> check_plot_path("losses.bmp")
+    Traceback (most recent call last):
+        ...
+    impasto.errors.UsageError: 'losses.bmp' is no plot that impasto writes; \
+end it in .png, .svg, .pdf
+    """
+    if Path(path).suffix.lower() not in KINDS:
+        raise UsageError(
+            f"{shown(path)} is no plot that impasto writes", f"end it in {', '.join(KINDS)}"
+        )
+    _import_matplotlib()
+    check_folder(path, overwrite=overwrite)
+
+
+def plot_losses(
+    history: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], *, overwrite: bool = True
+) -> Path:
+    """Draw the losses of a run over its steps and write the picture; return the path.
+
+    Left the weighted terms and their sum, right what each style layer contributes, both
+    logarithmic; vertical lines show where a pyramid level begins, with its size. ``history`` has
+    one entry per step::
+
+        {"step": 42, "level": 1, "size": (192, 256), "total": 3.1,
+         "losses": {"content": 0.8, "style": 2.2, "tv": 0.1, "style.relu1_1": 0.4, ...}}
+
+    where ``step`` counts through all levels and a name with a dot is a layer's part of a term.
+    The extension of ``path`` chooses PNG, SVG or PDF. Raises what ``check_plot_path`` raises,
+    ``UsageError`` for an empty history, ``ResourceError`` when the disk is full.
+    """
+    check_plot_path(path, overwrite=overwrite)
+    if not history:
+        raise UsageError("there are no losses to plot", "run at least one step")
+    names = list(dict.fromkeys(name for entry in history for name in entry["losses"]))
+    terms = [name for name in names if "." not in name and _is_ever_positive(history, name)]
+    layers = [name for name in names if name.startswith("style.")]
+
+    matplotlib = _import_matplotlib()
+    from matplotlib.figure import Figure
+
+    panels = 2 if layers else 1
+    figure = Figure(figsize=(5.6 * panels, 4.2), dpi=150, layout="constrained")
+    left, *right = figure.subplots(1, panels, squeeze=False)[0]
+    _draw_levels(left, history)
+    _draw(left, history, "total", label="sum", color=_INK, linewidth=2)
+    colors = itertools.cycle(matplotlib.color_sequences["tab10"])
+    for name, color in zip(terms, colors, strict=False):
+        _draw(left, history, name, label=name, color=color)
+    _finish(left, "losses, weighted")
+    for axes in right:
+        _draw_levels(axes, history)
+        shades = matplotlib.colormaps["viridis"]  # shallow layers dark, deep ones bright
+        for index, name in enumerate(layers):
+            color = shades(0.9 * index / max(1, len(layers) - 1))
+            _draw(axes, history, name, label=name.partition(".")[2], color=color)
+        _finish(axes, "style, by layer")
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=Path(path).suffix[1:].lower())
+    return write_bytes(path, buffer.getvalue(), overwrite=overwrite)
+
+
+def _import_matplotlib() -> ModuleType:
+    try:
+        import matplotlib
+    except ImportError:
+        raise MissingDependencyError("--plot", "plots") from None
+    return matplotlib
+
+
+def _value(entry: Mapping[str, Any], name: str) -> float:
+    """NaN, which is left out, for what a logarithmic axis cannot show."""
+    value = float(entry["total"] if name == "total" else entry["losses"].get(name, math.nan))
+    return value if 0 < value < math.inf else math.nan
+
+
+def _is_ever_positive(history: Sequence[Mapping[str, Any]], name: str) -> bool:
+    return any(_value(entry, name) > 0 for entry in history)
+
+
+def _draw(axes: Any, history: Sequence[Mapping[str, Any]], name: str, **look: Any) -> None:
+    """One curve, interrupted where a level begins: losses of different sizes do not compare."""
+    steps: list[float] = []
+    values: list[float] = []
+    for index, entry in enumerate(history):
+        if index and entry["level"] != history[index - 1]["level"]:
+            steps.append(entry["step"])
+            values.append(math.nan)
+        steps.append(entry["step"])
+        values.append(_value(entry, name))
+    # A level of a single step would be a line of no length.
+    marker = "." if len(history) < 20 else None
+    axes.plot(steps, values, marker=marker, **{"linewidth": 1.3, **look})
+
+
+def _draw_levels(axes: Any, history: Sequence[Mapping[str, Any]]) -> None:
+    previous = None
+    for entry in history:
+        if entry["level"] != previous:
+            height, width = entry["size"]
+            axes.axvline(entry["step"], color=_FAINT, linewidth=0.8, zorder=0)
+            axes.annotate(
+                f"{height}×{width}",
+                (entry["step"], 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(3, -3),
+                textcoords="offset points",
+                rotation=90,
+                verticalalignment="top",
+                fontsize=7,
+                color="#777777",
+            )
+        previous = entry["level"]
+
+
+def _finish(axes: Any, title: str) -> None:
+    axes.set_yscale("log")
+    axes.margins(x=0.01)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.25)  # room for the sizes above the curves
+    axes.set_title(title, loc="left", fontsize=10, color=_INK)
+    axes.set_xlabel("step", color=_INK)
+    axes.tick_params(colors=_INK, labelsize=8)
+    axes.grid(axis="y", which="major", color="#eeeeee", zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.14),
+        ncols=5,
+        frameon=False,
+        fontsize=8,
+        handlelength=1.4,
+        columnspacing=1.2,
+    )

@@ -1,0 +1,1 @@
+"""Moving pictures: frames in and out of files."""
