@@ -113,7 +113,7 @@ class Result:
         """
         path = Path(path).expanduser()
         metadata = dict(self.metadata)
-        for role in ("content", "style"):
+        for role in ("content", "style", "init"):
             if place := metadata.get(role, {}).get("path"):
                 relative = _relative(place, path.parent)
                 metadata[role] = {**metadata[role], "path": relative}
@@ -183,6 +183,9 @@ class Stylization:
             "content": _describe(content, self.content),
             "style": _describe(style, self.style),
         }
+        self.init = self._read_init(self.config.init)
+        if self.init is not None:
+            self.sources["init"] = _describe(self.config.init, self.init)
         self.checkpoint = checkpoint
         self.history: list[dict[str, Any]] = []
         self.attachments: dict[str, Any] = {}
@@ -342,6 +345,7 @@ class Stylization:
             "config": self.config.to_dict(),
             "content": self.sources["content"]["sha256"],
             "style": self.sources["style"]["sha256"],
+            "init picture": self.sources.get("init", {}).get("sha256"),
             "encoder": [self.encoder.name, self.encoder.sha256],
             "size": [self.height, self.width],
             "number of threads": torch.get_num_threads(),
@@ -388,8 +392,15 @@ class Stylization:
             style = self._style_at(level)
             mean, std = style.mean((2, 3), keepdim=True), style.std((2, 3), keepdim=True)
             return (mean + std * noise.to(self.device)).clamp(0, 1)
+        assert self.init is not None
+        return self._sized(self.init, level)
+
+    def _read_init(self, init: str) -> Picture | None:
+        """The picture to start from, where ``init`` is none of the three words."""
+        if init in ("content", "noise", "style"):
+            return None
         try:
-            return self._sized(read_image(init), level)
+            return read_image(init)
         except InputError as error:
             raise ConfigError(
                 f"init is '{init}' ({error.message})", "use content, noise, style or a picture"

@@ -33,8 +33,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.encoders.contents import CHANNELS
 from impasto.encoders.mini import STAGES, Trunk, isometric, tap_of
-from impasto.encoders.vgg import CHANNELS, VGG, load_vgg
+from impasto.encoders.vgg import VGG, load_vgg
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 LAYERS = (*STYLE_LAYERS, "relu4_2")
@@ -110,6 +111,41 @@ def losses(
             total = total + weight * MOMENT_WEIGHT * gram
             report[f"{name}.gram"] = float(distance.detach().median())
     return total, report
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, then the nearest orthogonal matrix as the step (Jordan et al. 2024), for kernels.
+
+    A convolution's kernel ``(out, in, 3, 3)`` is taken as the matrix ``(out, in * 9)``.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state["momentum"] = torch.zeros_like(p)
+                state["momentum"].lerp_(p.grad, 1 - group["momentum"])
+                update = p.grad.lerp(state["momentum"], group["momentum"])
+                matrix = orthogonal(update.flatten(1))
+                scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+                p.add_(matrix.view_as(p), alpha=-group["lr"] * scale)
+
+
+def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:
+    """Nearly U Vᵀ of the matrix U S Vᵀ, by a quintic Newton-Schulz iteration."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    x = (x / (x.norm() + 1e-7)).bfloat16()
+    for _ in range(iterations):
+        product = x @ x.T
+        x = a * x + (b * product + c * product @ product) @ x
+    x = x.float()
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
 
 
 class Teacher:
@@ -227,7 +263,10 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
     average = torch.optim.swa_utils.AveragedModel(
         student, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999)
     )
-    optimiser = torch.optim.AdamW(student.parameters(), lr=rate, weight_decay=1e-4)
+    named = list(student.named_parameters())
+    kernels = [p for name, p in named if name.startswith("trunk") and p.ndim == 4]
+    others = [p for name, p in named if not (name.startswith("trunk") and p.ndim == 4)]
+    optimisers = [Muon(kernels, lr=10 * rate), torch.optim.AdamW(others, lr=rate, weight_decay=0)]
     training, held_out = Pictures(cache), Pictures(cache, held_out=True)
     start = 0
     extra: list[Tensor] = []
@@ -235,7 +274,8 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
         saved = torch.load(checkpoint, weights_only=True)
         student.load_state_dict(saved["student"])
         average.load_state_dict(saved["average"])
-        optimiser.load_state_dict(saved["optimiser"])
+        for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
         start, extra = saved["step"], saved["extra"]
         print(f"resumed at step {start}", flush=True)
     elif initial:
@@ -252,15 +292,17 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
             break
         warm = min(1.0, (step + 1) / 200)
         decay = 0.5 * (1 + math.cos(math.pi * step / steps))
-        for group in optimiser.param_groups:
-            group["lr"] = rate * warm * (decay * 0.99 + 0.01)
+        for optimiser, peak in zip(optimisers, (10 * rate, rate), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = peak * warm * (decay * 0.99 + 0.01)
         target = teacher(batch, offset=step)
         with torch.autocast("cpu", torch.bfloat16):
             loss, report = losses(student(batch, offset=step), target, teacher.variance)
-        optimiser.zero_grad()
+        student.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         average.update_parameters(student)
         recent.append({"loss": float(loss.detach()), **report})
         if (step + 1) % 100 == 0:
@@ -276,7 +318,7 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
             state = {
                 "student": student.state_dict(),
                 "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in optimisers],
                 "step": step + 1,
                 "scale": teacher.scale,
                 "extra": crops.extra,
@@ -353,8 +395,10 @@ def main() -> None:
     parser.add_argument("command", choices=["train", "export"])
     parser.add_argument("--cache", type=Path, required=True, help="folder made by data.py")
     parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoints")
-    parser.add_argument("--steps", type=int, default=12000)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument(
+        "--rate", type=float, default=7e-4, help="AdamW's peak; Muon's is ten times that"
+    )
     parser.add_argument("--initial", type=Path, help="checkpoint to start a new run from")
     parser.add_argument("--out", type=Path, help="safetensors file to write")
     parser.add_argument("--batches", type=int, default=150, help="batches to fit heads on")

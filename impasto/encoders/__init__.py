@@ -8,7 +8,7 @@ from pathlib import Path
 from impasto.encoders.base import Encoder, Features
 from impasto.encoders.mini import Mini, load_mini
 from impasto.encoders.vgg import VGG, load_vgg
-from impasto.encoders.weights import CONVOLUTIONS
+from impasto.encoders.weights import read_weights
 from impasto.errors import UnknownNameError, WeightsError
 
 __all__ = ["ENCODERS", "VGG", "Encoder", "Features", "Mini", "get_encoder"]
@@ -42,7 +42,5 @@ def get_encoder(
     try:
         return load_mini(path, padding=padding)
     except WeightsError:
-        architecture = next((a for a in CONVOLUTIONS if a in path.name.lower()), "vgg19")
-        return load_vgg(
-            architecture, flavour=flavour, path=str(path), pooling=pooling, padding=padding
-        )
+        weights = read_weights(path, flavour=flavour)
+        return VGG.from_weights(weights, pooling=pooling, padding=padding)

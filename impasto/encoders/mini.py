@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.encoders.base import PADDINGS, Encoder, Features, check_choice, pad_and_convolve
-from impasto.encoders.weights import CONVOLUTIONS
+from impasto.encoders.contents import CHANNELS, CONVOLUTIONS
 from impasto.errors import IntegrityError
 
 # (width, convolutions) of each stage. VGG-19 has (64, 2) (128, 2) (256, 4) (512, 4) (512, 4).
@@ -131,9 +131,9 @@ class Mini(Encoder):
         return {name: self.heads[name](taps[tap_of(name)]) for name in layers}
 
     def _random(self, stages: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
-        widths = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
+        widths = self.trunk.widths
         return {
-            f"heads.{name}": torch.randn(widths[int(name[4])], self.trunk.widths[tap_of(name)] + 1)
+            f"heads.{name}": torch.randn(CHANNELS[int(name[4])], widths[tap_of(name)] + 1)
             for name in self.layers
         }
 

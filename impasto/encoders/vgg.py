@@ -14,11 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.encoders.base import PADDINGS, Encoder, Features, check_choice, pad_and_convolve
-from impasto.encoders.weights import CONVOLUTIONS, load_weights
+from impasto.encoders.contents import CHANNELS, CONVOLUTIONS
+from impasto.encoders.weights import LoadedWeights, load_weights
 from impasto.errors import WeightsError
-
-CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
-"""Stage -> width of its convolutions."""
 
 # Averaging four activations of which most are zero shrinks the scale that the next layer was
 # trained on; Crowson (style-transfer-pytorch) measured the factors that restore it.
@@ -74,6 +72,20 @@ class VGG(Encoder):
             self._fill(tensors)
         self.eval().requires_grad_(False)
 
+    @classmethod
+    def from_weights(
+        cls, weights: LoadedWeights, *, pooling: str = "max", padding: str = "zero"
+    ) -> VGG:
+        """The network that a weight file holds."""
+        return cls(
+            weights.architecture,
+            weights.tensors,
+            flavour=weights.flavour,
+            pooling=pooling,
+            padding=padding,
+            sha256=weights.sha256,
+        )
+
     def encode(self, image: Tensor, layers: Sequence[str]) -> Features:
         """The features at ``layers``; convolutions deeper than the deepest are not computed."""
         wanted = set(layers)
@@ -101,7 +113,8 @@ class VGG(Encoder):
         # In the image's precision: as buffers they would be rounded with the weights.
         shift, divide = image.new_tensor([mean, divisor]).view(2, 1, 3, 1, 1)
         x = (image[:, list(order)] * scale - shift) / divide
-        return x.to(self.dtype, memory_format=torch.channels_last)
+        ready: Tensor = x.to(self.dtype, memory_format=torch.channels_last)
+        return ready
 
     def _pool(self, x: Tensor) -> Tensor:
         factor = POOLINGS[self.pooling]
@@ -136,11 +149,4 @@ def load_vgg(
     Raises WeightsNotFoundError and IntegrityError as :func:`impasto.encoders.weights.load_weights`.
     """
     weights = load_weights(architecture, flavour=flavour, path=path)
-    return VGG(
-        architecture,
-        weights.tensors,
-        flavour=weights.flavour,
-        pooling=pooling,
-        padding=padding,
-        sha256=weights.sha256,
-    )
+    return VGG.from_weights(weights, pooling=pooling, padding=padding)
