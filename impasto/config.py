@@ -45,7 +45,10 @@ class StylizeConfig:
     """
 
     size: int | None = setting(
-        512, "Long side of the picture in pixels; 'none' keeps the content's own size", least=16
+        512,
+        "Long side of the picture in pixels; 'none' keeps the content's own size",
+        least=16,
+        most=16384,
     )
     strength: float = setting(
         0.5, "How much style, from 0 (the content) to 1 (no content term)", least=0, most=1

@@ -348,6 +348,8 @@ class Stylization:
             "init picture": self.sources.get("init", {}).get("sha256"),
             "encoder": [self.encoder.name, self.encoder.sha256],
             "size": [self.height, self.width],
+            "device": self.device.type,
+            "precision": str(self.dtype),
             "number of threads": torch.get_num_threads(),
         }
 

@@ -43,13 +43,13 @@ class Encoder(nn.Module, ABC):
     def encode(self, image: Tensor, layers: Sequence[str]) -> Features:
         """The features at ``layers`` (checked, none of them ``image``), computed no deeper."""
 
-    def forward(self, image: Tensor, layers: Iterable[str]) -> Features:
-        """Features of ``image`` ``(N, 3, H, W)`` in [0, 1] at ``layers``.
+    def forward(self, image: Tensor, layers: Iterable[str] | str) -> Features:
+        """Features of ``image`` ``(N, 3, H, W)`` in [0, 1] at ``layers`` (one name, or several).
 
         Raises UnknownNameError for a layer that this encoder has not, ImageTooSmallError where the
         image would vanish in the poolings before the deepest layer.
         """
-        names = list(dict.fromkeys(layers))
+        names = list(dict.fromkeys([layers] if isinstance(layers, str) else layers))
         for name in names:
             if name != IMAGE and name not in self.layers:
                 raise UnknownNameError(f"layer of {self.name}", name, (IMAGE, *self.layers))

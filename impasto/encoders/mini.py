@@ -11,7 +11,9 @@ need no prediction of all 512 channels. With K = Aᵀ A = Rᵀ R (R from a Chole
 ``<g_p, g_q> = f'_pᵀ Rᵀ R f'_q = <T_p, T_q>``. So mini hands out ``g``, which has as many channels
 as the trunk plus one, and a style loss on it *is* the style loss of the predicted features, in
 VGG's own units and with VGG's layer weights, at the trunk's price. One factor,
-``sqrt(channels of g / channels of T)``, makes losses that take a mean over channels agree as well.
+``sqrt(channels of g / channels of T)``, makes losses that take a mean over channels agree as well
+(not those that take a sum, such as ``form="gatys"`` of the content loss; and statistics of single
+channels, such as their standard deviations, are those of g, not of T).
 
 ``Mini(..., predict=True)`` returns ``A f'`` itself, all channels of VGG in their order, for those
 who want to look at them.

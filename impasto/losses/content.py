@@ -50,6 +50,12 @@ class FeatureLoss(Loss):
         """One scalar per layer."""
         losses = {}
         for name in self.layers:
+            if features[name].shape != self.target[name].shape:
+                raise ConfigError(
+                    f"features at {name} are {tuple(features[name].shape)}, the content's "
+                    f"{tuple(self.target[name].shape)}",
+                    "give picture and content the same size",
+                )
             difference = features[name] - self.target[name]
             losses[name] = self.factor[name] * self._squared_norm(difference, name)
         return losses

@@ -1,0 +1,193 @@
+"""What every loss must do, and the objective that adds them up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from impasto.encoders.base import Features
+from impasto.errors import ConfigError
+from impasto.losses import FeatureLoss, GramLoss, Loss, MeanStdLoss, Objective, TotalVariation
+
+LAYERS = {"image": (1, 3, 6, 8), "relu1_1": (1, 4, 6, 8), "relu2_1": (1, 5, 3, 4)}
+
+LOSSES: dict[str, Callable[[Features], Loss]] = {
+    "feature mean": lambda f: FeatureLoss(f, form="mean"),
+    "feature gatys": lambda f: FeatureLoss(f, form="gatys"),
+    "feature relative": lambda f: FeatureLoss(f, form="relative"),
+    "gram mean": lambda f: GramLoss(f, form="mean"),
+    "gram gatys": lambda f: GramLoss(f, form="gatys"),
+    "gram relative": lambda f: GramLoss(f, form="relative"),
+    "mean-std mean": lambda f: MeanStdLoss(f, form="mean"),
+    "mean-std relative": lambda f: MeanStdLoss(f, form="relative"),
+    "total variation": lambda f: TotalVariation(),
+}
+TARGETED = [name for name in LOSSES if name != "total variation"]
+
+
+def features(seed: int, dtype: torch.dtype = torch.float32, batch: int = 1) -> dict[str, Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.randn(batch, *shape[1:], generator=draw, dtype=torch.float64).to(dtype)
+        for name, shape in LAYERS.items()
+    }
+
+
+def total(loss: Loss, ours: Features) -> Tensor:
+    return torch.stack([value.double() for value in loss(ours).values()]).sum()
+
+
+# --- every loss ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_one_scalar_for_each_layer(name: str) -> None:
+    loss = LOSSES[name](features(0))
+    values = loss(features(1))
+    assert tuple(values) == loss.layers
+    assert all(value.shape == () and value > 0 for value in values.values())
+
+
+@pytest.mark.parametrize("name", TARGETED)
+def test_the_own_target_costs_nothing(name: str) -> None:
+    target = features(0)
+    for value in LOSSES[name](target)(target).values():
+        assert value == 0
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients(name: str) -> None:
+    loss = LOSSES[name](features(0, torch.float64))
+    ours = {k: v.requires_grad_(True) for k, v in features(1, torch.float64).items()}
+
+    def value(*tensors: Tensor) -> Tensor:
+        return total(loss, dict(zip(ours, tensors, strict=True)))
+
+    assert torch.autograd.gradcheck(value, tuple(ours.values()))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_bfloat16_is_as_good_as_its_rounding(name: str) -> None:
+    target, ours = features(0, torch.bfloat16), features(1, torch.bfloat16)
+    exact = LOSSES[name]({k: v.double() for k, v in target.items()})(
+        {k: v.double() for k, v in ours.items()}
+    )
+    for layer, value in LOSSES[name](target)(ours).items():
+        assert value.isfinite()
+        assert value.item() == pytest.approx(exact[layer].item(), rel=2e-2)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_features_are_not_modified(name: str) -> None:
+    target, ours = features(0), features(1)
+    LOSSES[name](target)(ours)
+    assert all(
+        torch.equal(x, y) for x, y in zip(target.values(), features(0).values(), strict=True)
+    )
+    assert all(torch.equal(x, y) for x, y in zip(ours.values(), features(1).values(), strict=True))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_it_needs_only_its_layers(name: str) -> None:
+    loss = LOSSES[name]({"relu1_1": features(0)["relu1_1"]})
+    ours = features(1)
+    assert set(loss.layers) <= {"relu1_1", "image"}
+    assert loss({layer: ours[layer] for layer in loss.layers})
+
+
+@pytest.mark.parametrize("cls", [FeatureLoss, GramLoss, MeanStdLoss])
+def test_weights_of_layers(cls: type[FeatureLoss]) -> None:
+    target, ours = features(0), features(1)
+    equal = cls(target)(ours)
+    chosen = cls(target, {"relu1_1": 2.0, "image": 0.0})
+    assert chosen.layers == ("relu1_1",)
+    assert torch.allclose(chosen(ours)["relu1_1"], 6 * equal["relu1_1"])  # 2 against 1/3
+
+
+@pytest.mark.parametrize("cls", [FeatureLoss, GramLoss, MeanStdLoss])
+def test_weights_that_make_no_sense(cls: type[FeatureLoss]) -> None:
+    with pytest.raises(ConfigError, match=r"given for relu4_2.*its layers are: image, relu1_1"):
+        cls(features(0), {"relu4_2": 1.0})
+    for weights in ({}, {"relu1_1": 0.0}):
+        with pytest.raises(ConfigError, match="a loss without layers"):
+            cls(features(0), weights)
+    with pytest.raises(ConfigError, match="a loss without layers"):
+        cls({})
+
+
+# --- the objective -------------------------------------------------------------------------------
+
+
+class Constant(Loss):
+    """A loss of one's own: a fixed number for each layer, whatever the features."""
+
+    def __init__(self, **values: float) -> None:
+        self.values = values
+        self.layers = tuple(values)
+
+    def __call__(self, features: Features) -> dict[str, Tensor]:
+        return {layer: features[layer].sum() * 0 + value for layer, value in self.values.items()}
+
+
+def test_parts_sum_to_terms_and_terms_to_the_total() -> None:
+    target, ours = features(0), features(1)
+    objective = Objective(
+        content=(FeatureLoss(target), 0.3),
+        style=(GramLoss(target), 2.0),
+        tv=(TotalVariation(), 0.1),
+    )
+    result = objective(ours)
+    assert set(result.terms) == {"content", "style", "tv"}
+    for name, term in result.terms.items():
+        parts = [v for key, v in result.parts.items() if key.startswith(f"{name}.")]
+        assert term.item() == pytest.approx(sum(x.item() for x in parts), rel=1e-6)
+    assert result.total.item() == pytest.approx(sum(x.item() for x in result.terms.values()))
+    expected = 0.3 * total(FeatureLoss(target), ours) + 2 * total(GramLoss(target), ours)
+    expected += 0.1 * total(TotalVariation(), ours)
+    assert result.total.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_sum_by_hand() -> None:
+    one, two = Constant(image=1.0, relu1_1=10.0), Constant(relu1_1=100.0)
+    result = Objective(one=(one, 2.0), two=(two, 0.5))(features(0))
+    assert {k: v.item() for k, v in result.parts.items()} == {
+        "one.image": 2.0,
+        "one.relu1_1": 20.0,
+        "two.relu1_1": 50.0,
+    }
+    assert {k: v.item() for k, v in result.terms.items()} == {"one": 22.0, "two": 50.0}
+    assert result.total.item() == 72.0
+
+
+def test_layers_are_named_once_and_terms_of_weight_zero_read_none() -> None:
+    objective = Objective(
+        a=(Constant(relu1_1=1.0, relu2_1=1.0), 1.0),
+        b=(Constant(relu2_1=1.0, image=1.0), 1.0),
+        c=(Constant(relu5_1=1.0), 0.0),
+    )
+    assert objective.layers == ("relu1_1", "relu2_1", "image")
+    assert set(objective(features(0)).terms) == {"a", "b"}
+
+
+def test_the_total_has_the_gradient_of_the_sum() -> None:
+    target, image = features(0)["image"], features(1)["image"].requires_grad_(True)
+    objective = Objective(a=(FeatureLoss({"image": target}, form="gatys"), 3.0))
+    torch.autograd.backward(objective({"image": image}).total)
+    assert image.grad is not None
+    assert torch.allclose(image.grad, 3 * (image - target))
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan")])
+def test_bad_weights(weight: float) -> None:
+    with pytest.raises(ConfigError, match=f"the weight of 'tv' is {weight}; use a number >= 0"):
+        Objective(tv=(TotalVariation(), weight))
+
+
+def test_nothing_to_minimise() -> None:
+    with pytest.raises(ConfigError, match="without terms"):
+        Objective()
+    with pytest.raises(ConfigError, match="all weights of an objective are 0"):
+        Objective(tv=(TotalVariation(), 0.0))

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from impasto.errors import ConfigError
+from impasto.losses import FeatureLoss
+from impasto.losses.content import CONTENT_FORMS
+
+
+def pair() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Target and ours, two layers of different size, float64."""
+    draw = torch.Generator().manual_seed(0)
+    shapes = {"relu1_1": (1, 2, 3, 4), "relu2_1": (1, 3, 2, 2)}
+    target, ours = (
+        {
+            name: torch.randn(shape, generator=draw, dtype=torch.float64)
+            for name, shape in shapes.items()
+        }
+        for _ in range(2)
+    )
+    return target, ours
+
+
+def by_loops(target: Tensor, ours: Tensor, form: str, weight: Tensor | None = None) -> float:
+    distance, own = 0.0, 0.0
+    for index in np.ndindex(*target.shape):
+        share = 1.0 if weight is None else float(weight[0, 0, index[2], index[3]])
+        distance += share * (float(ours[index]) - float(target[index])) ** 2
+        own += share * float(target[index]) ** 2
+    return distance * {"mean": 1 / target.numel(), "gatys": 0.5, "relative": 1 / own}[form]
+
+
+@pytest.mark.parametrize("form", CONTENT_FORMS)
+def test_the_value_by_loops(form: str) -> None:
+    target, ours = pair()
+    values = FeatureLoss(target, form=form)(ours)
+    for name in target:
+        expected = 0.5 * by_loops(target[name], ours[name], form)  # two layers: 1/2 each
+        assert values[name].item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("form", CONTENT_FORMS)
+def test_masked_by_loops(form: str) -> None:
+    target, ours = pair()
+    weight = {"relu1_1": torch.rand(1, 1, 3, 4, generator=torch.Generator().manual_seed(1))}
+    values = FeatureLoss(target, form=form, position_weight=weight)(ours)
+    for name in target:
+        expected = 0.5 * by_loops(target[name], ours[name], form, weight.get(name))
+        assert values[name].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_weights_pick_layers() -> None:
+    target, ours = pair()
+    loss = FeatureLoss(target, {"relu2_1": 3.0})
+    assert loss.layers == ("relu2_1",)
+    expected = 3 * by_loops(target["relu2_1"], ours["relu2_1"], "mean")
+    assert loss(ours)["relu2_1"].item() == pytest.approx(expected)
+
+
+def test_relative_is_one_for_an_empty_picture() -> None:
+    target, _ = pair()
+    nothing = {name: torch.zeros_like(x) for name, x in target.items()}
+    for value in FeatureLoss(target, {"relu1_1": 1, "relu2_1": 1}, form="relative")(
+        nothing
+    ).values():
+        assert value.item() == pytest.approx(1)
+
+
+def test_transparent_positions_have_no_gradient() -> None:
+    target, ours = pair()
+    weight = torch.ones(1, 1, 3, 4)
+    weight[..., 2:] = 0
+    x = ours["relu1_1"].requires_grad_(True)
+    loss = FeatureLoss({"relu1_1": target["relu1_1"]}, position_weight={"relu1_1": weight})
+    torch.autograd.backward(loss({"relu1_1": x})["relu1_1"])
+    assert x.grad is not None
+    assert (x.grad[..., 2:] == 0).all()
+    assert (x.grad[..., :2] != 0).all()
+
+
+def test_bfloat16_differences_are_summed_in_float32() -> None:
+    target = {"relu1_1": torch.zeros(1, 1, 128, 128, dtype=torch.bfloat16)}
+    ours = {"relu1_1": torch.ones(1, 1, 128, 128, dtype=torch.bfloat16)}
+    value = FeatureLoss(target, form="gatys")(ours)["relu1_1"]
+    assert value.dtype == torch.float32
+    assert value.item() == 128 * 128 / 2
+
+
+def test_an_unknown_form() -> None:
+    with pytest.raises(ConfigError, match="form is 'mse'; use one of: mean, gatys, relative"):
+        FeatureLoss(pair()[0], form="mse")
+
+
+def test_another_size_is_refused_and_not_broadcast() -> None:
+    loss = FeatureLoss({"relu4_1": torch.rand(1, 4, 6, 6)})
+    with pytest.raises(ConfigError, match=r"\(1, 4, 1, 1\).*same size"):
+        loss({"relu4_1": torch.rand(1, 4, 1, 1)})

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from impasto.errors import ConfigError
+from impasto.losses import STYLE_LOSSES, GramLoss, MeanStdLoss
+from impasto.losses.style import STYLE_FORMS
+
+
+def features(height: int, width: int, seed: int, channels: int = 3) -> Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randn(1, channels, height, width, generator=draw, dtype=torch.float64)
+
+
+def gram_sums(x: Tensor) -> list[list[float]]:
+    """Gatys et al. 2016, eq. 3: sums over positions, not divided."""
+    flat = x[0].flatten(1).tolist()
+    return [[sum(a * b for a, b in zip(f, g, strict=True)) for g in flat] for f in flat]
+
+
+def squared_distance(a: list[list[float]], b: list[list[float]], scale: float) -> float:
+    return sum(
+        (scale * x - scale * y) ** 2
+        for x, y in zip(itertools.chain(*a), itertools.chain(*b), strict=True)
+    )
+
+
+def test_gatys_is_the_papers_formula_at_equal_sizes() -> None:
+    """Eq. 4: 1/(4 N² M²) times the squared distance of matrices that sum over M positions."""
+    style, ours = features(4, 5, 0), features(4, 5, 1)
+    n, m = 3, 20
+    expected = squared_distance(gram_sums(ours), gram_sums(style), 1.0) / (4 * n**2 * m**2)
+    loss = GramLoss({"relu1_1": style}, form="gatys")({"relu1_1": ours})["relu1_1"]
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("form", STYLE_FORMS)
+def test_gram_by_loops_at_different_sizes(form: str) -> None:
+    style, ours = features(4, 5, 0), features(6, 3, 1)
+    a = [[x / 20 for x in row] for row in gram_sums(style)]
+    g = [[x / 18 for x in row] for row in gram_sums(ours)]
+    zero = [[0.0] * 3] * 3
+    own = squared_distance(a, zero, 1.0)
+    expected = squared_distance(g, a, 1.0) / {"mean": 9, "gatys": 36, "relative": own}[form]
+    loss = GramLoss({"relu1_1": style}, form=form)({"relu1_1": ours})["relu1_1"]
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("form", ["mean", "relative"])
+def test_mean_and_std_by_numpy(form: str) -> None:
+    style, ours = features(4, 5, 0), features(6, 3, 1)
+    a, b = style[0].flatten(1).numpy(), ours[0].flatten(1).numpy()
+    distance = (a.mean(1) - b.mean(1)) ** 2 + (a.std(1) - b.std(1)) ** 2
+    own = a.mean(1) ** 2 + a.std(1) ** 2
+    expected = distance.mean() if form == "mean" else distance.sum() / own.sum()
+    loss = MeanStdLoss({"relu1_1": style}, form=form)({"relu1_1": ours})["relu1_1"]
+    assert loss.item() == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("cls", STYLE_LOSSES.values())
+def test_relative_is_one_for_an_empty_picture(cls: type[GramLoss]) -> None:
+    loss = cls({"relu1_1": features(4, 5, 0)}, form="relative")
+    value = loss({"relu1_1": torch.zeros(1, 3, 4, 4, dtype=torch.float64)})["relu1_1"]
+    assert value.item() == pytest.approx(1, rel=1e-3)
+
+
+@pytest.mark.parametrize("cls", STYLE_LOSSES.values())
+def test_where_things_are_does_not_matter(cls: type[GramLoss]) -> None:
+    style = features(4, 6, 0)
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(0))
+    moved = style.flatten(2)[..., order].view_as(style)
+    assert cls({"a": style})({"a": moved})["a"].item() == pytest.approx(0, abs=1e-20)
+
+
+@pytest.mark.parametrize("cls", STYLE_LOSSES.values())
+def test_full_masks_are_no_masks(cls: type[GramLoss]) -> None:
+    style, ours = features(4, 6, 0).float(), features(5, 5, 1).float()
+    full = {"a": torch.ones(1, 1, 4, 6)}, {"a": torch.ones(1, 1, 5, 5)}
+    plain = cls({"a": style})({"a": ours})["a"]
+    masked = cls({"a": style}, target_weight=full[0], position_weight=full[1])({"a": ours})["a"]
+    assert torch.allclose(plain, masked, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cls", STYLE_LOSSES.values())
+def test_transparent_halves_do_not_count(cls: type[GramLoss]) -> None:
+    style, ours = features(4, 6, 0), features(4, 6, 1)
+    left = torch.ones(1, 1, 4, 6)
+    left[..., 3:] = 0
+    expected = cls({"a": style[..., :3]})({"a": ours[..., :3]})["a"]
+    x = ours.requires_grad_(True)
+    value = cls({"a": style}, target_weight={"a": left}, position_weight={"a": left})({"a": x})["a"]
+    torch.autograd.backward(value)
+    assert value.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert x.grad is not None
+    assert (x.grad[..., 3:] == 0).all()
+
+
+@pytest.mark.parametrize("cls", STYLE_LOSSES.values())
+def test_layers_with_and_without_masks_may_mix(cls: type[GramLoss]) -> None:
+    style = {"a": features(4, 6, 0), "b": features(2, 3, 1)}
+    ours = {"a": features(4, 6, 2), "b": features(2, 3, 3)}
+    mask = {"b": torch.ones(1, 1, 2, 3)}
+    plain, masked = cls(style)(ours), cls(style, target_weight=mask, position_weight=mask)(ours)
+    assert plain["a"] == masked["a"]
+    assert torch.allclose(plain["b"], masked["b"])
+
+
+def test_unknown_forms() -> None:
+    target = {"a": features(2, 2, 0)}
+    with pytest.raises(ConfigError, match="form is 'sum'; use one of: mean, gatys, relative"):
+        GramLoss(target, form="sum")
+    with pytest.raises(ConfigError, match="form is 'gatys'; use one of: mean, relative"):
+        MeanStdLoss(target, form="gatys")
+
+
+@pytest.mark.parametrize("cls", STYLE_LOSSES.values())
+def test_a_loss_keeps_nothing_of_a_graph(cls: type[GramLoss]) -> None:
+    style = features(2, 2, 0).requires_grad_(True)
+    loss = cls({"a": style})
+    ours = features(2, 2, 1).requires_grad_(True)
+    torch.autograd.backward(loss({"a": ours})["a"])
+    assert style.grad is None
+    assert np.isfinite(float(ours.grad.sum() if ours.grad is not None else np.nan))

@@ -1,0 +1,571 @@
+"""The recipe as a whole, on small pictures with a small random network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import impasto
+from impasto import (
+    Encoder,
+    Finished,
+    LevelDone,
+    LevelStarted,
+    Mini,
+    Picture,
+    Step,
+    Stylization,
+    StylizeConfig,
+    read_metadata,
+    resize,
+    save_image,
+    stylize,
+    swatch,
+)
+from impasto.errors import ConfigError, InputError, UnknownNameError
+from impasto.losses import GramLoss
+
+SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
+
+
+def network() -> Encoder:
+    """Mini's form at a twentieth of its size, with random weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = Mini(stages=((8, 1), (10, 1), (12, 1), (14, 1), (16, 1)), name="small")
+    for parameter in encoder.trunk.parameters():
+        parameter.mul_(2.0)  # about He's initialisation: the deepest layer is not lost in its bias
+    return encoder
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return network()
+
+
+def run(content: Any, style: Any, encoder: Encoder, **settings: Any) -> impasto.Result:
+    return stylize(content, style, SMALL, encoder=encoder, **settings)
+
+
+# --- what comes out ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "expected"),
+    [
+        ((96, 128), 64, (48, 64)),
+        ((96, 128), 33, (25, 33)),
+        ((128, 71), 47, (47, 26)),
+        ((37, 41), None, (37, 41)),
+        ((20, 24), 96, (80, 96)),
+    ],
+)
+def test_the_size_is_exact(
+    encoder: Encoder, shape: tuple[int, int], size: int | None, expected: tuple[int, int]
+) -> None:
+    content = torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(0))
+    result = run(content, "waves", encoder, size=size, steps=(1, 1))
+    assert result.image.shape == (1, 3, *expected)
+    assert 0 <= result.image.min() <= result.image.max() <= 1
+    assert result.metadata["size"] == list(expected)
+
+
+def test_the_same_seed_gives_the_same_bits(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    for init in ("content", "noise"):
+        first = run(photo, painting, encoder, init=init, seed=3)
+        again = run(photo, painting, encoder, init=init, seed=3)
+        assert torch.equal(first.image, again.image)
+        assert [x["total"] for x in first.history] == [x["total"] for x in again.history]
+    other = run(photo, painting, encoder, init="noise", seed=4)
+    assert not torch.equal(first.image, other.image)
+
+
+def test_what_is_given_is_not_modified(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    before = photo.clone(), painting.clone()
+    state = torch.get_rng_state()
+    run(photo, painting, encoder, size=None)
+    assert torch.equal(photo, before[0])
+    assert torch.equal(painting, before[1])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def style_distance(encoder: Encoder, image: Tensor, style: Tensor) -> float:
+    layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    style = resize(style, (64, 64))
+    values = GramLoss(encoder(style, layers), form="relative")(encoder(image, layers))
+    return sum(value.item() for value in values.values())
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "mean-std"])
+def test_strength_orders_the_style_distance(
+    encoder: Encoder, photo: Tensor, painting: Tensor, style_loss: str
+) -> None:
+    distances = [
+        style_distance(
+            encoder,
+            run(
+                photo, painting, encoder,
+                strength=s, steps=(25,), style_loss=style_loss, tv_weight=0, average=0.0,
+            ).image,
+            painting,
+        )
+        for s in (0.0, 0.1, 0.3, 0.6)
+    ]  # fmt: skip
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.7 * distances[0]
+
+
+def test_strength_means_the_same_at_every_size(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    """Losses are relative: the share of style in the objective hardly depends on the size."""
+    found = []
+    for size in (64, 128):
+        style = resize(painting, (size, size))
+        made = Stylization(photo, style, replace(SMALL, size=size), encoder=encoder)
+        objective, content = made.objective(-1), resize(photo, (size * 3 // 4, size))
+        start = objective(encoder(content, objective.layers))
+        grey = objective(encoder(torch.full_like(content, 0.5), objective.layers))
+        found.append((start.terms["style"].item(), grey.terms["content"].item()))
+    for small, large in zip(*found, strict=True):
+        assert 0.6 < small / large < 1.6
+
+
+def test_strength_0_is_the_content(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    events = list(
+        Stylization(photo, painting, replace(SMALL, strength=0.0, init="noise"), encoder=encoder)
+    )
+    assert [type(e) for e in events] == [Finished]
+    result = run(photo, painting, encoder, strength=0)
+    assert torch.equal(result.image, resize(photo, (48, 64)))
+    assert result.history == []
+    assert result.metadata["finished"]
+
+
+def test_strength_1_has_no_content_term(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    result = run(photo, painting, encoder, strength=1)
+    assert set(result.history[0]["losses"]) >= {"style", "tv", "style.relu4_1"}
+    assert not any(name.startswith("content") for name in result.history[0]["losses"])
+
+
+@pytest.mark.parametrize(("strength", "factor"), [(0.5, 1.0), (0.2, 16.0), (0.8, 1 / 16)])
+def test_the_content_weight(
+    encoder: Encoder, photo: Tensor, painting: Tensor, strength: float, factor: float
+) -> None:
+    config = replace(SMALL, strength=strength, content_weight=0.7, style_weight=0.3, tv_weight=0.2)
+    terms = Stylization(photo, painting, config, encoder=encoder).objective(0).terms
+    assert terms["content"][1] == pytest.approx(0.7 * factor)
+    assert terms["style"][1] == 0.3
+    assert terms["tv"][1] == 0.2
+
+
+def test_weights_of_layers(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    config = replace(
+        SMALL, style_layers=("relu1_1", "relu3_1"), style_weights=(0.25, 4.0),
+        content_layers=("relu2_1", "image"),
+    )  # fmt: skip
+    objective = Stylization(photo, painting, config, encoder=encoder).objective(0)
+    assert objective.terms["style"][0].weights == {"relu1_1": 0.25, "relu3_1": 4.0}  # type: ignore[attr-defined]
+    assert objective.terms["content"][0].weights == {"relu2_1": 0.5, "image": 0.5}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_it_gets_better(encoder: Encoder, photo: Tensor, painting: Tensor, optimizer: str) -> None:
+    history = run(photo, painting, encoder, steps=(25,), optimizer=optimizer).history
+    assert history[-1]["total"] < 0.8 * history[0]["total"]
+
+
+# --- where it starts -----------------------------------------------------------------------------
+
+
+def first_image(content: Tensor, style: Tensor, encoder: Encoder, init: str) -> Tensor:
+    config = replace(SMALL, init=init, size=96, steps=(1,), learning_rate=1e-6, average=0.0)
+    return stylize(content, style, config, encoder=encoder).image
+
+
+def test_starting_points(encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path) -> None:
+    expected = resize(photo, (72, 96))
+    assert torch.allclose(first_image(photo, painting, encoder, "content"), expected, atol=1e-5)
+    noise = first_image(photo, painting, encoder, "noise")
+    assert noise.mean() == pytest.approx(0.5, abs=0.02)
+    assert noise.std() == pytest.approx(0.15, abs=0.02)
+    red = torch.tensor([0.7, 0.3, 0.4]).view(1, 3, 1, 1) + 0.1 * (painting - painting.mean())
+    toned = first_image(photo, red, encoder, "style")
+    assert torch.allclose(toned.mean((2, 3)), red.mean((2, 3)), atol=0.02)
+    assert torch.allclose(toned.std((2, 3)), red.std((2, 3)), atol=0.02)
+    path = save_image(tmp_path / "start.png", painting, depth=16)
+    given = first_image(photo, painting, encoder, str(path))
+    assert torch.allclose(given, resize(painting, (72, 96)), atol=1e-4)
+
+
+def test_a_starting_point_that_is_none(encoder: Encoder, photo: Tensor) -> None:
+    with pytest.raises(ConfigError, match=r"init is 'nowhere'.*use content, noise, style or a pic"):
+        run(photo, "waves", encoder, init="nowhere")
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def test_a_swatch_is_painted_at_the_size_that_is_needed(encoder: Encoder, photo: Tensor) -> None:
+    made = Stylization(photo, "mosaic", replace(SMALL, seed=5), encoder=encoder)
+    assert torch.equal(made.style.pixels, swatch("mosaic", size=64, seed=5))
+    assert made.metadata()["style"]["swatch"] == "mosaic"
+    doubled = Stylization(photo, "mosaic", replace(SMALL, style_scale=2.0), encoder=encoder)
+    assert doubled.style.size == (128, 128)
+
+
+def test_a_file_comes_before_a_swatch_of_its_name(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    save_image("waves.png", painting)
+    Path("waves.png").rename("waves")
+    made = Stylization(photo, "waves", SMALL, encoder=encoder)
+    assert made.style.size == (96, 96)
+    assert made.metadata()["style"]["path"] == str(tmp_path / "waves")
+
+
+def test_the_scale_of_the_style(encoder: Encoder, photo: Tensor) -> None:
+    style = torch.rand(1, 3, 100, 50)
+    sizes = {}
+    for scale in (0.05, 0.5, 1.0, 1.5, 10.0):
+        made = Stylization(photo, style, replace(SMALL, style_scale=scale), encoder=encoder)
+        sizes[scale] = [tuple(made._style_at(level).shape[-2:]) for level in made.levels]
+    assert sizes[0.5] == [(32, 16)]
+    assert sizes[1.0] == [(64, 32)]
+    assert sizes[1.5] == [(96, 48)]
+    assert sizes[10.0] == [(100, 50)]  # never enlarged
+    assert sizes[0.05] == [(32, 16)]  # never too small for the deepest layer
+
+
+def test_a_long_style_is_not_shrunk_to_nothing(encoder: Encoder, photo: Tensor) -> None:
+    """At 64 pixels this panorama would be 6 high, too small for relu5_1."""
+    result = run(photo, torch.rand(1, 3, 40, 400), encoder, steps=(1,))
+    assert result.image.shape == (1, 3, 48, 64)
+
+
+def test_names_that_are_nothing(encoder: Encoder, photo: Tensor) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'waves'"):
+        run(photo, "wavs", encoder)
+    with pytest.raises(InputError):
+        run(photo, "wavs.png", encoder)
+    with pytest.raises(InputError):
+        run("nothing.png", "waves", encoder)
+    with pytest.raises(UnknownNameError, match="no layer of small is called 'relu1_3'"):
+        run(photo, "waves", encoder, style_layers=["relu1_3"])
+    with pytest.raises(UnknownNameError, match="did you mean 'strength'"):
+        run(photo, "waves", encoder, strenght=0.3)
+
+
+# --- transparency --------------------------------------------------------------------------------
+
+
+def with_alpha(image: Tensor) -> Tensor:
+    """(1, 4, H, W): a disc is opaque, its rim soft, the corners fully transparent."""
+    height, width = image.shape[-2:]
+    y, x = torch.meshgrid(
+        torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"
+    )
+    alpha = (4 * (0.9 - (x * x + y * y).sqrt()) + 0.5).clamp(0, 1)
+    return torch.cat([image, alpha.expand(1, 1, -1, -1)], 1)
+
+
+def hide(image: Tensor, colour: float) -> Tensor:
+    """The same picture with other colours where nobody sees them."""
+    hidden = image.clone()
+    hidden[:, :3] = torch.where(image[:, 3:] == 0, torch.tensor(colour), image[:, :3])
+    return hidden
+
+
+@pytest.mark.parametrize("init", ["content", "style"])
+@pytest.mark.parametrize("role", ["content", "style"])
+def test_hidden_colours_change_not_one_bit(
+    encoder: Encoder, photo: Tensor, painting: Tensor, role: str, init: str
+) -> None:
+    results = []
+    for colour in (0.0, 1.0):
+        given = {"content": photo, "style": painting}
+        given[role] = hide(with_alpha(given[role]), colour)
+        results.append(run(given["content"], given["style"], encoder, init=init))
+    assert torch.equal(results[0].image, results[1].image)
+    assert results[0].history == results[1].history
+
+
+def test_alpha_comes_back(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path
+) -> None:
+    result = run(with_alpha(photo), painting, encoder)
+    assert result.alpha is not None
+    assert result.alpha.shape == (1, 1, 48, 64)
+    assert 0 <= result.alpha.min() <= result.alpha.max() <= 1
+    back = impasto.read_image(result.save(tmp_path / "a.png"))
+    assert back.alpha is not None
+    assert (back.alpha - result.alpha).abs().max() <= 0.5 / 255 + 1e-6
+    assert run(photo, with_alpha(painting), encoder).alpha is None
+
+
+def test_masks_are_never_negative(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    """Bicubic overshoots at a hard edge; a negative weight would repel."""
+    hard = torch.cat([photo, (torch.rand(1, 1, 96, 128) > 0.5).float()], 1)
+    style = torch.cat([painting, (torch.rand(1, 1, 96, 96) > 0.5).float()], 1)
+    made = Stylization(hard, style, replace(SMALL, size=100), encoder=encoder)
+    for level in made.levels:
+        for mask in (made._alpha_at(level), made._style_alpha_at(level)):
+            assert mask is not None
+            assert 0 <= mask.min() <= mask.max() <= 1
+
+
+def test_transparent_parts_do_not_count(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    """A style of which the wrong half is cut away is the right half."""
+    style = torch.cat([painting, 1 - painting], 3)
+    alpha = torch.ones(1, 1, 96, 192)
+    alpha[..., 96:] = 0
+    cut = Picture(style, alpha)
+    config = replace(SMALL, size=96, style_layers=("image",), style_scale=2.0)
+    masked = Stylization(photo, cut, config, encoder=encoder).objective(-1).terms["style"][0]
+    half = replace(config, style_scale=1.0)
+    plain = Stylization(photo, painting, half, encoder=encoder).objective(-1).terms["style"][0]
+    assert torch.allclose(masked.target["image"], plain.target["image"], atol=1e-4)  # type: ignore[attr-defined]
+
+
+# --- events, metadata ----------------------------------------------------------------------------
+
+
+def test_the_order_of_events(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    config = replace(SMALL, size=128, steps=(9, 2, 1))  # 24 x 32 is left out, its 9 steps too
+    events = list(Stylization(photo, painting, config, encoder=encoder))
+    kinds = [type(event).__name__ for event in events]
+    assert kinds == [
+        *("LevelStarted", "Step", "Step", "LevelDone"),
+        *("LevelStarted", "Step", "LevelDone", "Finished"),
+    ]
+    started = [e for e in events if isinstance(e, LevelStarted)]
+    assert [(e.level, e.levels, e.height, e.width, e.steps) for e in started] == [
+        (0, 2, 48, 64, 2),
+        (1, 2, 96, 128, 1),
+    ]
+    steps = [e for e in events if isinstance(e, Step)]
+    assert [(e.level, e.index) for e in steps] == [(0, 1), (0, 2), (1, 1)]
+    assert [tuple(e.image.shape[-2:]) for e in steps] == [(48, 64), (48, 64), (96, 128)]
+    done = [e for e in events if isinstance(e, LevelDone)]
+    assert [tuple(e.image.shape[-2:]) for e in done] == [(96, 128)] * 2
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert finished.steps == 3
+    assert finished.seconds > 0
+    json.dumps([event.to_json() for event in events], allow_nan=False)
+
+
+def test_events_are_handed_on(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    seen: list[str] = []
+    result = stylize(
+        photo, painting, SMALL, encoder=encoder, on_event=lambda e: seen.append(type(e).__name__)
+    )
+    assert seen.count("Step") == len(result.history) == 3
+    assert seen[-1] == "Finished"
+
+
+def test_metadata_is_json_and_complete(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path
+) -> None:
+    content = save_image(tmp_path / "photo.png", photo)
+    style = save_image(tmp_path / "painting.png", painting)
+    out = tmp_path / "deep" / "out.png"
+    out.parent.mkdir()
+    result = run(content, style, encoder)
+    told = json.loads(json.dumps(result.metadata, allow_nan=False))
+    assert told == result.metadata
+    assert told["impasto"] == impasto.__version__
+    assert StylizeConfig.from_dict(told["config"]) == SMALL
+    assert told["content"]["path"] == str(content.resolve())
+    assert len(told["content"]["sha256"]) == len(told["style"]["sha256"]) == 64
+    assert told["encoder"] == {"name": "small", "sha256": ""}
+    assert told["size"] == [48, 64]
+    assert told["machine"]["torch"] == torch.__version__
+    assert (told["steps"], told["finished"]) == (3, True)
+    saved = read_metadata(result.save(out))
+    assert saved is not None
+    assert saved["content"]["path"] == "../photo.png"
+    assert saved["style"]["path"] == "../painting.png"
+    assert saved["config"] == told["config"]
+    assert result.metadata["content"]["path"] == str(content.resolve())  # left as it was
+
+
+def test_a_notebook_shows_a_png(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    data = run(photo, painting, encoder, steps=(1,))._repr_png_()
+    assert impasto.read_image(data).size == (48, 64)
+
+
+def test_precision(photo: Tensor, painting: Tensor) -> None:
+    exact = run(photo, painting, network())
+    rounded = run(photo, painting, network(), precision="bfloat16")
+    assert rounded.metadata["machine"]["dtype"] == "bfloat16"
+    assert rounded.image.dtype == torch.float32
+    assert (rounded.image - exact.image).abs().mean() < 0.05
+    lbfgs = Stylization(
+        photo, painting, replace(SMALL, optimizer="lbfgs", precision="auto"), encoder=network()
+    )
+    assert lbfgs.dtype == torch.float32
+
+
+# --- stopping and going on -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def square(photo: Tensor) -> Tensor:
+    """At 64 x 64 this has two levels."""
+    return photo[..., 16:112]
+
+
+def levels(steps: tuple[int, ...] = (4, 3)) -> StylizeConfig:
+    return replace(SMALL, size=64, steps=steps)
+
+
+def test_there_is_a_result_at_any_time(encoder: Encoder, square: Tensor, painting: Tensor) -> None:
+    made = Stylization(square, painting, levels(), encoder=encoder)
+    assert torch.equal(made.result().image, resize(square, (64, 64)))
+    for event in made:
+        result = made.result()
+        assert result.image.shape == (1, 3, 64, 64)
+        assert result.metadata["finished"] == isinstance(event, Finished)
+        json.dumps(result.metadata)
+    assert torch.equal(made.result().image, event.image)  # type: ignore[attr-defined]
+
+
+def test_a_run_that_was_left_goes_on(encoder: Encoder, square: Tensor, painting: Tensor) -> None:
+    expected = stylize(square, painting, levels(), encoder=encoder)
+    made = Stylization(square, painting, levels(), encoder=encoder)
+    for event in made:
+        if isinstance(event, Step) and (event.level, event.index) == (0, 2):
+            break
+    assert len(made.result().history) == 2
+    for _ in made:
+        pass
+    assert torch.equal(made.result().image, expected.image)
+    assert made.result().history == expected.history
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_resuming_anywhere_ends_in_the_same_bits(
+    encoder: Encoder, square: Tensor, painting: Tensor, tmp_path: Path, optimizer: str
+) -> None:
+    config = levels((3, 2)).with_changes(optimizer=optimizer)
+    whole = Stylization(square, painting, config, encoder=encoder)
+    count = len(list(whole))
+    expected = whole.result()
+    for stop in range(1, count + 1):
+        path = tmp_path / f"{stop}"
+        before = Stylization(square, painting, config, encoder=encoder, checkpoint=path)
+        before.attachments["frames"] = [1, "two", torch.ones(2)]
+        for number, _ in enumerate(before, start=1):
+            if number == stop:
+                before.save_checkpoint()
+                break
+        after = Stylization(square, painting, config, encoder=encoder, checkpoint=path, resume=True)
+        if path.exists():
+            assert after.attachments["frames"][:2] == [1, "two"]
+            assert len(after.history) == len(before.history)
+            assert torch.equal(after.picture(), before.picture())
+        for _ in after:
+            pass
+        result = after.result()
+        assert torch.equal(result.image, expected.image), stop
+        assert result.history == expected.history, stop
+        assert result.metadata["finished"]
+
+
+def test_checkpoints_are_written_now_and_then(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Once a second at most, by a clock that makes each look half a second."""
+    clock = iter(range(10**6))
+    monkeypatch.setattr("impasto.transfer.time.perf_counter", lambda: next(clock) / 2)
+    config = replace(SMALL, steps=(12,))
+    made = Stylization(photo, painting, config, encoder=encoder, checkpoint=tmp_path / "c")
+    indices = []
+    for event in made:
+        if (tmp_path / "c").exists():
+            assert isinstance(event, Step | LevelDone)
+            indices.append(event.index if isinstance(event, Step) else 13)
+            (tmp_path / "c").unlink()
+    assert indices
+    assert indices[0] <= 4
+    assert len(indices) < 6  # writing took half a second, and may take 3 % of the time
+
+
+def test_a_fast_run_writes_no_checkpoint(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path
+) -> None:
+    made = Stylization(photo, painting, replace(SMALL, steps=(1,)), encoder=encoder,
+                       checkpoint=tmp_path / "c")  # fmt: skip
+    assert len(list(made)) == 4
+    made = Stylization(photo, painting, SMALL, encoder=encoder, checkpoint=tmp_path / "d",
+                       resume=True)  # fmt: skip
+    made.save_checkpoint()  # nothing to save yet
+    assert not (tmp_path / "d").exists()
+    assert made.state is None
+
+
+@pytest.fixture
+def stopped(encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path) -> Path:
+    made = Stylization(photo, painting, SMALL, encoder=encoder, checkpoint=tmp_path / "c")
+    for event in made:
+        if isinstance(event, Step):
+            break
+    made.save_checkpoint()
+    return tmp_path / "c"
+
+
+@pytest.mark.parametrize("what", ["config", "content", "style", "encoder"])
+def test_a_checkpoint_of_another_run(
+    encoder: Encoder, photo: Tensor, painting: Tensor, stopped: Path, what: str
+) -> None:
+    content, style, config = photo, painting, SMALL
+    if what == "config":
+        config = replace(config, strength=0.6)
+    if what == "content":
+        content = photo.flip(3)
+    if what == "style":
+        style = painting.flip(3)
+    if what == "encoder":
+        encoder = network()
+        encoder.sha256 = "0" * 64
+    with pytest.raises(ConfigError, match=f"was made by a run with another .*{what}"):
+        Stylization(content, style, config, encoder=encoder, checkpoint=stopped, resume=True)
+
+
+def test_other_transparency_is_another_picture(
+    encoder: Encoder, photo: Tensor, painting: Tensor, stopped: Path
+) -> None:
+    cut = torch.cat([photo, torch.full((1, 1, 96, 128), 0.5)], 1)
+    with pytest.raises(ConfigError, match="was made by a run with another content"):
+        Stylization(cut, painting, SMALL, encoder=encoder, checkpoint=stopped, resume=True)
+
+
+def test_another_number_of_threads(
+    encoder: Encoder, photo: Tensor, painting: Tensor, stopped: Path
+) -> None:
+    from impasto.devices import threads
+
+    with (
+        threads(torch.get_num_threads() + 1),
+        pytest.raises(ConfigError, match="another number of threads; repeat that run's command"),
+    ):
+        Stylization(photo, painting, SMALL, encoder=encoder, checkpoint=stopped, resume=True)
+
+
+def test_without_resume_a_checkpoint_is_left_alone(
+    encoder: Encoder, photo: Tensor, painting: Tensor, stopped: Path
+) -> None:
+    made = Stylization(photo, painting.flip(2), SMALL, encoder=encoder, checkpoint=stopped)
+    assert made.state is None
