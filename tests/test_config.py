@@ -79,7 +79,7 @@ def test_any_value_is_taken_or_refused_with_a_reason(name: str, value: Any) -> N
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"size": 15}, "size is 15; use a number >= 16"),
+        ({"size": 15}, "size is 15; use a number from 16 to 16384"),
         ({"size": 64.0}, "size is 64.0; use a whole number"),
         ({"size": True}, "size is True; use a whole number"),
         ({"strength": -0.1}, "strength is -0.1; use a number from 0 to 1"),
