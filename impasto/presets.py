@@ -20,10 +20,9 @@ else:
 
 _STAGES = tuple(range(1, 6))
 
-# Gatys, Ecker & Bethge (2016), section 2: VGG-19 with average pooling, content from conv4_2, style
-# from conv1_1 to conv5_1 with weights 1/5, L-BFGS from noise, alpha/beta = 1e-3 or 1e-4. Their
-# released code, and all who followed, read the ReLUs, start from the content for a result that
-# keeps its layout, and take 500 to 1000 iterations.
+# Gatys, Ecker & Bethge (2016), section 2: content from conv4_2, style from conv1_1 to conv5_1 with
+# weights 1/5, L-BFGS. As in their released code, and in everybody's since: the ReLUs are read, max
+# pooling is kept, and the picture starts from the content rather than from noise.
 _GATYS = StylizeConfig(
     encoder="vgg19",
     content_layers=("relu4_2",),
@@ -31,9 +30,10 @@ _GATYS = StylizeConfig(
     style_weights=(0.2, 0.2, 0.2, 0.2, 0.2),
     content_form="gatys",
     style_form="gatys",
-    # The paper's losses are in units of caffe's VGG: 1/2 sum against 1/(4 N^2 M^2) of sums, which
-    # is 1/(4 N^2) of our Gram matrices per position. alpha/beta = 1e-3 on those of the normalised
-    # network corresponds to about 5e-3 to 2e-2 here; chosen by eye at 512 pixels.
+    # The paper's alpha/beta, 1e-3 or 1e-4, belong to a network scaled to a mean activation of one.
+    # On the original VGG-19 relu4_1 outweighs the other style layers; there their released code
+    # (weights 1 and 1e3/N^2 on means) comes to alpha/beta = 1e-5 in these units. 1e-4 keeps more
+    # of the subject.
     content_weight=1e-2,
     style_weight=1e2,
     tv_weight=0.0,

@@ -19,10 +19,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impasto import __version__
 from impasto import checkpoint as checkpoints
 from impasto.config import StylizeConfig
 from impasto.devices import choose_device, choose_dtype, describe_machine, generator
 from impasto.encoders import Encoder, get_encoder
+from impasto.encoders.base import IMAGE
 from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
@@ -40,7 +42,6 @@ from impasto.losses.masks import layer_masks
 from impasto.pyramid import Level, plan
 from impasto.swatches import SWATCHES, swatch
 
-VERSION = "0.1.0"
 Source = Any
 """What may be given as a picture: a path, PIL image, numpy array, tensor or Picture."""
 
@@ -67,8 +68,8 @@ def stylize(
 
     Both are paths, PIL images, numpy arrays or tensors ``(1, 3, H, W)`` in [0, 1]; ``style`` may be
     the name of a swatch. ``settings`` are fields of :class:`StylizeConfig` and change ``config``
-    (default: the defaults). ``encoder`` may also be an object of your own; ``on_event`` is called
-    with each event.
+    (default: the defaults). ``encoder`` may also be an object of your own, which is then moved to
+    the device and precision of the settings; ``on_event`` is called with each event.
 
     Raises ConfigError and UnknownNameError for bad settings, InputError for bad pictures,
     WeightsError where the encoder has no weights.
@@ -297,7 +298,7 @@ class Stylization:
     def metadata(self) -> dict[str, Any]:
         """What made the picture: enough to make it again."""
         return {
-            "impasto": VERSION,
+            "impasto": __version__,
             "method": "optimisation of pixels (Gatys et al. 2016)",
             "config": self.config.to_dict(),
             **self.sources,
@@ -411,11 +412,10 @@ class Stylization:
     # --- checks and small things -----------------------------------------------------------------
 
     def _check_layers(self) -> None:
+        known = (IMAGE, *self.encoder.layers)
         for layer in (*self.config.content_layers, *self.config.style_layers):
-            if layer not in (*self.encoder.layers, "image"):
-                raise UnknownNameError(
-                    f"layer of {self.encoder.name}", layer, ("image", *self.encoder.layers)
-                )
+            if layer not in known:
+                raise UnknownNameError(f"layer of {self.encoder.name}", layer, known)
 
     def _remember(self, step: Step, level: int) -> None:
         size = (self.levels[level].height, self.levels[level].width)
@@ -435,12 +435,17 @@ def read_style(style: Source, long_side: int, config: StylizeConfig, **limit: in
 
     A file wins over a swatch of the same name.
     """
-    if isinstance(style, str) and style in SWATCHES and not Path(style).exists():
+    if _is_swatch(style):
         size = min(max(32, round(long_side * config.style_scale)), 4096)
         return read_image(swatch(style, size=size, seed=config.seed))
     if isinstance(style, str) and not Path(style).expanduser().exists() and not Path(style).suffix:
         raise UnknownNameError("style picture or swatch", style, SWATCHES)
     return read_image(style, **limit)
+
+
+def _is_swatch(source: Source) -> bool:
+    # A folder of that name is no rival: this very package lies in one called like a swatch.
+    return isinstance(source, str) and source in SWATCHES and not Path(source).is_file()
 
 
 def _weights(layers: tuple[str, ...], weights: tuple[float, ...] | None) -> dict[str, float] | None:
@@ -454,7 +459,7 @@ def _masks(mask: Tensor | None, features: dict[str, Tensor]) -> dict[str, Tensor
 def _describe(source: Source, picture: Picture) -> dict[str, Any]:
     """How a picture is named in the metadata: its place, or the swatch, and its hash."""
     digest = picture.sha256 or _hash(picture)
-    if isinstance(source, str) and source in SWATCHES and not Path(source).exists():
+    if _is_swatch(source):
         return {"swatch": source, "sha256": digest}
     if isinstance(source, str | os.PathLike):
         return {"path": str(Path(source).expanduser().resolve()), "sha256": digest}

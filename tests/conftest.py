@@ -6,10 +6,14 @@ import os
 import tempfile
 from pathlib import Path
 
-import hypothesis
-import pytest
-import torch
-from torch import Tensor
+# Before torch loads OpenMP: threads that spin while they wait make tests several times slower on a
+# machine that has something else to do.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -8,7 +8,7 @@ The loss has two parts for each layer. Features: the squared error of the linear
 the layer's variance (one minus R²). Moments: the squared distance of the Gram matrices of
 prediction and teacher, image by image, over the teacher's; that is what a style loss will read.
 
-A quarter of the crops are pictures that an optimiser made: every few hundred steps the current
+Half of the crops are pictures that an optimiser made: every few hundred steps the current
 student paints crops in the style of other crops, and those join the training pictures. The
 optimiser visits images that no photo resembles, and finds the places where a student is wrong.
 
@@ -41,11 +41,11 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 LAYERS = (*STYLE_LAYERS, "relu4_2")
 SIZES = [(128, 16, 0.40), (192, 7, 0.35), (256, 4, 0.25)]
 MOMENT_WEIGHT = 2.0
-LAYER_WEIGHTS = {"relu5_1": 1.5, "relu4_1": 1.25}  # the rest 1: the deep ones are the hard ones
+LAYER_WEIGHTS = {"relu5_1": 1.5, "relu4_1": 1.25, "relu4_2": 1.5}  # the hard ones; the rest 1
 # Shallow layers have positions in plenty: look at every fourth or second row and column of them.
 STRIDES = {"relu1_1": 4, "relu2_1": 2}
 POSITIONS = 2048  # of each batch, on which heads are fitted
-STYLISED_EVERY, STYLISED_FROM, STYLISED_KEPT = 600, 1200, 960
+STYLISED_EVERY, STYLISED_FROM, STYLISED_KEPT = 300, 1200, 960
 
 
 class Student(nn.Module):
@@ -283,7 +283,7 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
         student.load_state_dict(saved["student"])
         average.load_state_dict(saved["average"])
         extra = saved["extra"]
-    crops = Crops(training, SIZES, seed=1000 + start)
+    crops = Crops(training, SIZES, seed=1000 + start, extra_share=0.5)
     teacher = Teacher(crops)
     crops.extra = extra
     began, recent = time.perf_counter(), []
@@ -312,7 +312,7 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
             recent.clear()
         if step + 1 >= STYLISED_FROM and (step + 1) % STYLISED_EVERY == 0:
             rng = np.random.default_rng(step)
-            fresh = [p for _ in range(3) for p in paint(student, training, rng)]
+            fresh = [p for _ in range(4) for p in paint(student, training, rng)]
             crops.extra = (crops.extra + fresh)[-STYLISED_KEPT:]
         if (step + 1) % 300 == 0 or step + 1 == steps:
             state = {

@@ -10,6 +10,7 @@ Input normalisation lives here and nowhere else: outside an encoder an image is 
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -67,7 +68,7 @@ class Encoder(nn.Module, ABC):
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type in which this encoder computes."""
-        return next(self.parameters()).dtype
+        return next((p.dtype for p in self.parameters()), torch.float32)
 
     def _check_size(self, image: Tensor, layers: Sequence[str]) -> None:
         height, width = image.shape[-2:]
@@ -86,7 +87,13 @@ def stage_of(layer: str) -> int:
     >>> stage_of("relu4_1")
     4
     """
-    return int(layer.removeprefix("relu").removeprefix("conv").split("_")[0])
+    found = re.fullmatch(r"(?:relu|conv)([1-5])_[1-4]", layer)
+    if found is None:
+        raise ConfigError(
+            f"'{layer}' is no layer name of VGG's kind",
+            "name layers like relu4_1, or give your encoder a stride() of its own",
+        )
+    return int(found[1])
 
 
 def pad_and_convolve(features: Tensor, convolution: nn.Conv2d, padding: str) -> Tensor:

@@ -1,0 +1,215 @@
+"""Paint the pictures of the docs: python docs/make_pictures.py [NAME ...] [--size N] [--quick]
+
+From the built-in swatches and scikit-image's public-domain photos, so anybody can paint them again.
+Each is a WebP of at most 100 kB in ``docs/pictures/``. They vary one knob at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from skimage import data
+from torch import Tensor
+
+import impasto
+from impasto import FeatureLoss, GramLoss, Objective, TotalVariation, optimize
+from impasto.images import size_to_fit, to_pil
+
+FOLDER = Path(__file__).parent / "pictures"
+MAX_BYTES = 100_000
+LAYERS = tuple(f"relu{stage}_1" for stage in range(1, 6))
+GAP, LABEL = 6, 20
+
+
+class Studio:
+    """Paints with one encoder at one size; ``steps`` None means each setting's own default."""
+
+    def __init__(self, size: int, steps: Sequence[int] | None, encoder: str) -> None:
+        self.size, self.steps = size, steps
+        self.encoder = impasto.get_encoder(encoder)
+
+    def paint(self, photo: str, style: str, **settings: Any) -> Tensor:
+        """The photo in the style, a swatch's name, ``(1, 3, H, W)``."""
+        settings = {"size": self.size, **settings}
+        if self.steps is not None:
+            settings["steps"] = self.steps
+        print("   ", photo, style, settings, flush=True)
+        # Not the name: in the checkout the swatch "impasto" is a folder, too.
+        painting = impasto.swatch(style, size=round(self.size * settings.get("style_scale", 1)))
+        return impasto.stylize(load(photo), painting, encoder=self.encoder, **settings).image
+
+    def from_noise(self, objective: Objective, size: tuple[int, int]) -> Tensor:
+        """What an objective alone makes out of grey noise."""
+        noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)) * 0.3 + 0.35
+        steps = sum(self.steps) if self.steps is not None else 300
+        *_, last = optimize(noise, self.encoder, objective, steps=steps, average=0.9)
+        return last.image
+
+
+@cache
+def load(photo: str) -> Tensor:
+    """One of scikit-image's photos by its name there."""
+    return impasto.load_image(getattr(data, photo)())
+
+
+def hero(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """Three photos, three styles: photo, style, result."""
+    rows = []
+    for photo, style in (("astronaut", "night"), ("chelsea", "nouveau"), ("coffee", "mosaic")):
+        painting = impasto.swatch(style, size=studio.size)
+        row = [("photo", load(photo)), (style, painting), ("impasto", studio.paint(photo, style))]
+        rows.append([(label, square(image)) for label, image in row])
+    return rows
+
+
+def gallery(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """One photo in every swatch."""
+    cells = [("photo", load("chelsea"))]
+    cells += [(style, studio.paint("chelsea", style)) for style in impasto.SWATCHES]
+    cells += [("", torch.ones(1, 3, 8, 8))] * (-len(cells) % 5)
+    return [[(label, square(i)) for label, i in cells[k : k + 5]] for k in range(0, len(cells), 5)]
+
+
+def swatches(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """The built-in styles themselves."""
+    cells = [(name, impasto.swatch(name, size=studio.size)) for name in impasto.SWATCHES]
+    cells += [("", torch.ones(1, 3, 8, 8))] * (-len(cells) % 5)
+    return [cells[k : k + 5] for k in range(0, len(cells), 5)]
+
+
+def strengths(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """``--strength`` from 0.2 to 0.8."""
+    values = (0.2, 0.35, 0.5, 0.65, 0.8)
+    return [[(f"{s}", studio.paint("chelsea", "waves", strength=s)) for s in values]]
+
+
+def scales(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """``--style-scale`` from 0.5 to 2: how large the strokes are."""
+    values = (0.5, 0.75, 1.0, 1.5, 2.0)
+    return [[(f"{s}", studio.paint("chelsea", "mosaic", style_scale=s)) for s in values]]
+
+
+def depths(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """``--style-layers`` from relu1_1 alone to all five."""
+    row = []
+    for count in range(1, 6):
+        label = LAYERS[0] if count == 1 else f"to {LAYERS[count - 1]}"
+        row.append((label, studio.paint("chelsea", "mosaic", style_layers=LAYERS[:count])))
+    return [row]
+
+
+def evolution(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """From noise to picture: what a run shows on its way."""
+    config = impasto.StylizeConfig(size=studio.size, init="noise")
+    if studio.steps is not None:
+        config = config.with_changes(steps=tuple(studio.steps))
+    run = impasto.Stylization(load("chelsea"), "nouveau", config, encoder=studio.encoder)
+    total = sum(level.steps for level in run.levels)
+    moments = {1, *(max(2, round(total * share)) for share in (0.04, 0.15, 0.5, 1))}
+    row = []
+    for event in run:
+        if isinstance(event, impasto.Step) and len(run.history) in moments:
+            row.append((f"step {len(run.history)}", run.picture().clone()))
+    return [row]
+
+
+def reconstructions(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """What is left of a photo at each depth (above), and of a texture (below), from noise."""
+    side = min(studio.size, 256)
+    photo = impasto.load_image(square(load("chelsea")), size=(side, side))
+    painting = impasto.swatch("mosaic", size=side)
+    smooth = (TotalVariation(), 0.3)
+    above, below = [], []
+    for count, layer in enumerate(LAYERS, start=1):
+        target = studio.encoder(photo, [layer])
+        content = Objective(content=(FeatureLoss(target, form="relative"), 1.0), tv=smooth)
+        above.append((layer, studio.from_noise(content, (side, side))))
+        target = studio.encoder(painting, LAYERS[:count])
+        style = Objective(style=(GramLoss(target, form="relative"), 1.0), tv=smooth)
+        label = layer if count == 1 else f"to {layer}"
+        below.append((label, studio.from_noise(style, (side, side))))
+    return [above, below]
+
+
+PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], int]] = {
+    "hero.webp": (hero, 260),
+    "gallery.webp": (gallery, 180),
+    "swatches.webp": (swatches, 180),
+    "strengths.webp": (strengths, 200),
+    "scales.webp": (scales, 200),
+    "depths.webp": (depths, 200),
+    "evolution.webp": (evolution, 200),
+    "reconstructions.webp": (reconstructions, 200),
+}
+"""File -> how it is made, and the width of each cell in pixels."""
+
+
+def square(image: Tensor) -> Tensor:
+    """The middle of a picture."""
+    height, width = image.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[..., top : top + side, left : left + side]
+
+
+def sheet(rows: list[list[tuple[str, Tensor]]], cell: int) -> Image.Image:
+    """Pictures in rows, each ``cell`` wide, with their labels below."""
+    font = ImageFont.load_default(13)
+    heights = []
+    for row in rows:
+        sizes = [size_to_fit(*image.shape[-2:], cell) for _, image in row]
+        heights.append(max(height for height, _ in sizes))
+    columns = max(map(len, rows))
+    height = sum(heights) + len(rows) * (LABEL + GAP) + GAP
+    canvas = Image.new("RGB", (columns * (cell + GAP) + GAP, height), "white")
+    draw = ImageDraw.Draw(canvas)
+    top = GAP
+    for row, tall in zip(rows, heights, strict=True):
+        for column, (label, image) in enumerate(row):
+            left = GAP + column * (cell + GAP)
+            fitted = impasto.resize(image, size_to_fit(*image.shape[-2:], cell))
+            canvas.paste(to_pil(fitted), (left, top))
+            draw.text((left, top + tall + 2), label, fill="#333333", font=font)
+        top += tall + LABEL + GAP
+    return canvas
+
+
+def save_small(picture: Image.Image, path: Path) -> int:
+    """In the best quality that fits into MAX_BYTES; returns its size in bytes."""
+    for quality in range(92, 20, -4):
+        buffer = io.BytesIO()
+        picture.save(buffer, "WEBP", quality=quality, method=6)
+        if buffer.tell() <= MAX_BYTES:
+            path.write_bytes(buffer.getvalue())
+            return buffer.tell()
+    raise SystemExit(f"{path} does not fit into {MAX_BYTES:,} bytes: make its cells smaller")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"default: all of {', '.join(PICTURES)}")
+    parser.add_argument("--size", type=int, default=384, help="long side when painting")
+    parser.add_argument("--encoder", default="mini")
+    parser.add_argument("--quick", action="store_true", help="two steps: only to see the layout")
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    a = parser.parse_args()
+    if unknown := set(a.names) - set(PICTURES):
+        parser.error(f"no picture is called {', '.join(unknown)}")
+    a.out.mkdir(parents=True, exist_ok=True)
+    studio = Studio(a.size, (2,) if a.quick else None, a.encoder)
+    for name in a.names or PICTURES:
+        print(name, flush=True)
+        make, cell = PICTURES[name]
+        size = save_small(sheet(make(studio), cell), a.out / name)
+        print(f"    {size / 1000:.0f} kB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Write ``settings.md`` and ``cli.md`` from the code: python docs/make_settings.py
+
+The settings come from the fields of ``StylizeConfig``, the commands from the command line itself,
+so neither page can say what the program does not. ``tests/test_docs.py`` fails when a page is old.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from impasto.cli import COMMANDS, build
+from impasto.cli.settings import PANEL, flag_of, kind_of, render
+from impasto.config import StylizeConfig, choices
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Written by docs/make_settings.py; change the code, not this page. -->"
+
+
+def settings_page() -> str:
+    """All settings in tables, one for each section of the dataclass."""
+    lines = [
+        "# Settings",
+        "",
+        NOTE,
+        "",
+        "Each is a field of `impasto.StylizeConfig`, a keyword of `impasto.stylize()`, a flag of",
+        "`impasto stylize` and a key in a TOML file for `--config`. On the command line lists are",
+        'written with commas, and "none" stands for none; in TOML they are arrays and `"none"`.',
+        "",
+        "A flag wins over `--config`, `--config` over `--preset`, that over the defaults below.",
+    ]
+    by_name = {item.name: item for item in fields(StylizeConfig)}
+    for title, names in _sections():
+        lines += ["", f"## {title.capitalize()}", ""]
+        lines += ["| setting | flag | default | allowed | |", "| --- | --- | --- | --- | --- |"]
+        for name in names:
+            item = by_name[name]
+            default = f"`{render(item.default)}`"
+            help = item.metadata["help"]
+            cells = (f"`{name}`", f"`{flag_of(name)}`", default, _allowed(name), help)
+            lines.append(_row(*cells))
+    return "\n".join(lines) + "\n"
+
+
+def cli_page() -> str:
+    """Each command with its arguments and options."""
+    lines = [
+        "# Commands",
+        "",
+        NOTE,
+        "",
+        "`impasto COMMAND --help` shows the same. `--debug`, with any command, shows where an",
+        "error comes from; exit codes are in the [README](../README.md#exit-codes).",
+        "",
+        "| command | |",
+        "| --- | --- |",
+    ]
+    lines += [_row(f"[`impasto {name}`](#impasto-{name})", text) for name, text in COMMANDS.items()]
+    group: Any = typer.main.get_command(build())
+    for name in COMMANDS:
+        lines += _command(f"impasto {name}", group.commands[name], level=2)
+    return "\n".join(lines) + "\n"
+
+
+def _command(name: str, command: Any, level: int) -> Iterator[str]:
+    yield from ("", f"{'#' * level} {name}", "")
+    yield _plain(command.help)
+    parts = getattr(command, "commands", None)
+    if parts:
+        for part, inner in parts.items():
+            yield from _command(f"{name} {part}", inner, level + 1)
+        return
+    own = [p for p in command.params if getattr(p, "rich_help_panel", None) != PANEL]
+    rows = [_row(f"`{_words(p)}`", _help(p)) for p in own if p.name != "help"]
+    yield from ("", "| | |", "| --- | --- |", *rows)
+    if len(own) < len(command.params):
+        yield from ("", "And one flag for each of the [settings](settings.md).")
+
+
+def _words(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar or parameter.name.upper())
+    value = "" if parameter.is_flag else f" {parameter.metavar or 'TEXT'}"
+    return ", ".join(parameter.opts) + value
+
+
+def _help(parameter: Any) -> str:
+    text = _plain(parameter.help or "")
+    default = parameter.default
+    shown = isinstance(default, int) and not isinstance(default, bool) and parameter.show_default
+    return f"{text} Default: {default}." if shown else text
+
+
+def _plain(text: str) -> str:
+    text = " ".join(text.replace("  [default: ", " [default: ").split())
+    return re.sub(r"\[default: ([^\]]+)\]", r"Default: \1.", text)
+
+
+def _sections() -> Iterator[tuple[str, list[str]]]:
+    """The dataclass's own sections: what stands above the first ruler is called "picture"."""
+    title, names = "picture", []
+    for line in inspect.getsource(StylizeConfig).splitlines():
+        if ruler := re.match(r"    # --- (\w+) -", line):
+            yield title, names
+            title, names = ruler[1], []
+        elif field := re.match(r"    (\w+): .* = setting\(", line):
+            names.append(field[1])
+    yield title, names
+
+
+def _allowed(name: str) -> str:
+    if allowed := choices(name):
+        text = ", ".join(f"`{value}`" for value in allowed)
+        return f"{text}, or none" if kind_of(name).optional else text
+    item = next(item for item in fields(StylizeConfig) if item.name == name)
+    kind = kind_of(name)
+    word = {int: "whole number", float: "number", str: "text"}[kind.element]
+    text = f"list of {word}s" if kind.is_list else word
+    least, most = item.metadata.get("least"), item.metadata.get("most")
+    if name == "seed":
+        text += f", {least} or more"
+    elif least is not None:
+        text += f", {least} to {most}" if most is not None else f", {least} or more"
+    return text + (", or none" if kind.optional else "")
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+PAGES = {"settings.md": settings_page, "cli.md": cli_page}
+
+if __name__ == "__main__":
+    for page, make in PAGES.items():
+        (DOCS / page).write_text(make(), encoding="utf-8")

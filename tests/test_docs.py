@@ -1,0 +1,301 @@
+"""What the README and the docs say is so: code runs, commands parse, quotes and links are right."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+
+import impasto
+from impasto import engine, images, pyramid, transfer
+from impasto.cli import COMMANDS, build
+from impasto.cli.settings import resolve
+from impasto.config import StylizeConfig
+from impasto.encoders import ENCODERS, Encoder
+from impasto.encoders.mini import load_mini
+from impasto.encoders.weights import WEIGHTS
+from impasto.errors import ImpastoError
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+GENERATED = {"settings.md", "cli.md"}
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@pytest.fixture(autouse=True)
+def one_mini(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read once, not for each run."""
+    monkeypatch.setitem(ENCODERS, "mini", lambda **_: _mini())
+
+
+@cache
+def _mini() -> Encoder:
+    return load_mini()
+
+
+def script(name: str) -> ModuleType:
+    """A script of the docs as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def prose(page: Path) -> str:
+    """The page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def slugs(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+# --- code that runs ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
+def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other in one namespace, on tiny pictures and with few steps."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("cat.jpg", "waves.jpg"):
+        images.save_image(name, impasto.swatch("waves", size=(48, 64)))
+    load, fit, plan, optimize = images.load_image, images.size_to_fit, pyramid.plan, engine.optimize
+
+    def small_load(source: Any, *, size: int) -> Any:
+        return load(source, size=min(size, 64))
+
+    def few_steps(*objects: Any, steps: int, **options: Any) -> Any:
+        return optimize(*objects, steps=min(steps, 2), **options)
+
+    def small_plan(height: int, width: int, *_: Any) -> list[pyramid.Level]:
+        return plan(height, width, (2,))
+
+    monkeypatch.setattr(images, "load_image", small_load)
+    monkeypatch.setattr(transfer, "size_to_fit", lambda h, w, size: fit(h, w, min(size, 64)))
+    monkeypatch.setattr(transfer, "plan", small_plan)
+    monkeypatch.setattr(engine, "optimize", few_steps)
+    namespace: dict[str, Any] = {}
+    for block in blocks(page, "python"):
+        exec(compile(block, str(page), "exec"), namespace)
+
+
+# --- commands that parse -------------------------------------------------------------------------
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every command in a shell block, with the page it stands on."""
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.strip():
+                    yield page.name, shlex.split(line, comments=True)
+
+
+@pytest.mark.parametrize(
+    "words", [pytest.param(words, id=f"{page}: {shlex.join(words)}") for page, words in commands()]
+)
+def test_command_parses(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if words[0] == "make":
+        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        assert set(words[1:]) <= set(targets)
+        return
+    if words[0] == "pip":
+        assert words[1:3] == ["install", "-c"]
+        assert (ROOT / words[3]).is_file()
+        return
+    assert words[0] == "impasto", "a block of the shell holds commands that readers can give"
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text("strength = 0.7\n", encoding="utf-8")
+    command: Any = typer.main.get_command(build())
+    context = command.make_context("impasto", words[1:])
+    while context.command is command and hasattr(command, "commands"):
+        rest = [*getattr(context, "_protected_args", ()), *context.args]
+        name, command, rest = command.resolve_command(context, rest)
+        context = command.make_context(name, rest, parent=context)
+    settings = {key: value for key, value in context.params.items() if key in _setting_names()}
+    if words[1] == "stylize":
+        resolve(context.params["preset"], context.params["config"], settings)
+
+
+def _setting_names() -> set[str]:
+    return set(StylizeConfig().to_dict())
+
+
+@each_page
+def test_flags_and_commands_in_the_text_exist(page: Path) -> None:
+    group: Any = typer.main.get_command(build())
+    flags = {"--debug", "--help"}
+    todo = [group]
+    while todo:
+        command = todo.pop()
+        todo += getattr(command, "commands", {}).values()
+        flags |= {flag for parameter in command.params for flag in parameter.opts}
+    for code in re.findall(r"`([^`\n]+)`", prose(page)):
+        assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", code)) <= flags, code
+        if found := re.match(r"impasto ([a-z]+)", code):
+            assert found[1] in COMMANDS, code
+
+
+def test_readme_lists_the_commands() -> None:
+    assert re.findall(r"^\| `impasto (\w+)", README.read_text("utf-8"), re.MULTILINE) == [*COMMANDS]
+
+
+# --- tables and maps that agree with the code ----------------------------------------------------
+
+
+@pytest.mark.parametrize("page", sorted(GENERATED))
+def test_generated_page_is_up_to_date(page: str) -> None:
+    made = script("make_settings").PAGES[page]()
+    there = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert there == made, "run: python docs/make_settings.py"
+
+
+def test_settings_page_has_every_setting() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` ", text, re.MULTILINE) == [*StylizeConfig().to_dict()]
+
+
+def test_readme_has_every_exit_code() -> None:
+    def tree(kind: type[ImpastoError]) -> Iterator[type[ImpastoError]]:
+        yield kind
+        for child in kind.__subclasses__():
+            yield from tree(child)
+
+    codes = {kind.exit_code for kind in tree(ImpastoError)}
+    listed = set(map(int, re.findall(r"^\| (\d+) \|", README.read_text("utf-8"), re.MULTILINE)))
+    assert codes <= listed
+
+
+def test_readme_has_every_file_of_weights() -> None:
+    rows = re.findall(r"^\| `(vgg[\w-]+)` \| `([^`]+)` ", README.read_text("utf-8"), re.MULTILINE)
+    assert rows == [(spec.name, spec.filename) for spec in WEIGHTS.values()]
+
+
+def test_house_map_matches_the_tree() -> None:
+    text = README.read_text(encoding="utf-8")
+    [house] = re.findall(r"^```\n(impasto/\n.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    drawn: set[str] = set()
+    room = ""
+    for line in house.splitlines():
+        indent, name = re.match(r"( *)(\S+)", line).groups()  # type: ignore[union-attr]  # always
+        if not indent:
+            assert (ROOT / name).is_dir(), f"there is no {name}"
+            room = ""
+        elif len(indent) == 2 and name.endswith("/"):
+            room = name
+            assert (ROOT / "impasto" / room).is_dir(), f"there is no impasto/{room}"
+        else:
+            drawn.add(name if len(indent) == 2 else room + name)
+    package = ROOT / "impasto"
+    there = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    assert drawn == there
+
+
+# --- quotes, links, pictures ---------------------------------------------------------------------
+
+
+def quotes() -> Iterator[tuple[Path, str]]:
+    """What is quoted, with the file that it is said to be from: the link above the block."""
+    pattern = r"^\[([\w./]+\.py)\]\(([^)]+)\)\n+```py\n(.*?)^```$"
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        found = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
+        assert len(found) == len(blocks(page, "py")), f"{page.name}: a quote without its file"
+        for name, link, quote in found:
+            assert (page.parent / link).resolve() == ROOT / name
+            yield ROOT / name, quote
+
+
+def _stripped(text: str) -> str:
+    return "\n".join(line.strip() for line in text.strip().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("path", "quote"), [pytest.param(p, q, id=f"{p.name}-{k}") for k, (p, q) in enumerate(quotes())]
+)
+def test_quote_is_in_its_file(path: Path, quote: str) -> None:
+    code = f"\n{_stripped(path.read_text(encoding='utf-8'))}\n"
+    assert f"\n{_stripped(quote)}\n" in code
+
+
+@each_page
+def test_links_resolve(page: Path) -> None:
+    made = script("make_pictures").PICTURES
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if target.startswith("https://"):
+            continue
+        place, _, anchor = target.partition("#")
+        file = (page.parent / place).resolve() if place else page
+        if file.parent.name == "pictures":
+            assert file.name in made, f"docs/make_pictures.py does not make {file.name}"
+            assert file.is_file() or not file.parent.exists(), "run: python docs/make_pictures.py"
+            continue
+        assert file.is_relative_to(ROOT)
+        assert file.exists(), f"{page.name} links to {target}"
+        if anchor:
+            assert anchor in slugs(file), f"{page.name} links to {target}"
+
+
+def test_pictures_are_small_and_all_used() -> None:
+    made = script("make_pictures").PICTURES
+    shown = {name for page in PAGES for name in re.findall(r"pictures/([\w.-]+)", prose(page))}
+    assert shown == set(made)
+    files = list((ROOT / "docs" / "pictures").glob("*"))
+    assert {file.name for file in files} <= set(made)
+    sizes = [file.stat().st_size for file in files]
+    assert max(sizes, default=0) <= 100_000
+    assert sum(sizes) < 1_200_000
+
+
+def test_pictures_can_be_made() -> None:
+    module = script("make_pictures")
+    make, _ = module.PICTURES["evolution.webp"]
+    rows = make(module.Studio(64, (2,), "mini"))
+    sheet = module.sheet(rows, 32)
+    assert sheet.width == 38 * max(map(len, rows)) + 6
+
+
+@each_page
+def test_lines_fit(page: Path) -> None:
+    """Long lines only in tables, in formulas and in what a script has written."""
+    if page.name in GENERATED:
+        return
+    lines = page.read_text(encoding="utf-8").splitlines()
+    long = [x for x in lines if len(x) > 110 and not x.startswith(("|", "$$", "!"))]
+    assert not long
+
+
+@each_page
+def test_no_place_on_one_machine(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"/(work|home|root|Users|tmp)/", text)
+
+
+def test_decisions_have_one_form() -> None:
+    for number, path in enumerate(sorted((ROOT / "docs" / "decisions").glob("*.md")), start=1):
+        assert path.name.startswith(f"{number:04}-")
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith(f"# {number}. ")
+        headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+        assert headings == ["Context", "Decision", "Consequence"]
