@@ -34,8 +34,9 @@ def fidelity(mini: Mini, files: list[Path], size: int) -> dict[str, dict[str, fl
     grams: dict[str, list[float]] = {name: [] for name in mini.layers}
     for file in files:
         image = load_image(file, size=size)
+        truths, guesses = vgg(image, mini.layers), mini(image, mini.layers)
         for name in mini.layers:
-            truth, guess = vgg(image, [name])[name], mini(image, [name])[name]
+            truth, guess = truths.pop(name), guesses.pop(name)
             error[name] = error.get(name, 0.0) + float((truth - guess).square().sum())
             squares[name] = squares.get(name, 0.0) + float(truth.double().square().sum())
             total[name] = total.get(name, torch.zeros(())) + truth.double().sum((0, 2, 3))

@@ -62,7 +62,8 @@ class StylizeConfig:
     padding: Padding = setting("zero", "What the encoder sees beyond the border")
 
     # --- objective -------------------------------------------------------------------------------
-    content_layers: tuple[str, ...] = setting(("relu4_2",), "Layers of the content loss")
+    # Gatys et al. read relu4_2 alone. relu3_1 with it keeps edges, and mini sees it more truly.
+    content_layers: tuple[str, ...] = setting(("relu3_1", "relu4_2"), "Layers of the content loss")
     content_weights: tuple[float, ...] | None = setting(
         None, "One weight for each content layer (default: equal)"
     )
@@ -73,7 +74,7 @@ class StylizeConfig:
     style_loss: StyleLossName = setting("gram", "Which statistics make the style")
     content_form: Form = setting("relative", "Normalisation of the content loss")
     style_form: Form = setting("relative", "Normalisation of the style loss")
-    content_weight: float = setting(0.1, "alpha, at strength 0.5", least=0)
+    content_weight: float = setting(0.02, "alpha, at strength 0.5", least=0)
     style_weight: float = setting(1.0, "beta", least=0)
     tv_weight: float = setting(0.3, "Weight of total variation (smoothness)", least=0)
     style_scale: float = setting(
@@ -83,7 +84,7 @@ class StylizeConfig:
     # --- optimisation ----------------------------------------------------------------------------
     optimizer: OptimizerName = setting("adam", "What moves the pixels")
     steps: tuple[int, ...] = setting(
-        (150, 100), "Steps at each level of the pyramid, coarsest first"
+        (150, 130, 60), "Steps at each level of the pyramid, coarsest first"
     )
     ratio: float = setting(2.0, "Size of each level against the one before", least=1.05, most=8)
     learning_rate: float = setting(0.03, "Adam's step, in units of the pixel range", least=1e-6)

@@ -53,11 +53,18 @@ PRESETS: dict[str, StylizeConfig] = {
         encoder="vgg19",
         content_layers=tuple(f"conv{n}_1" for n in _STAGES),
         style_layers=tuple(f"conv{n}_1" for n in _STAGES),
+        content_weight=0.1,
         steps=(300,),
     ),
     # One size, Adam, from the content: the form that most tutorials show (learning rate 0.02).
     "adam-content-init": StylizeConfig(
-        encoder="vgg19", steps=(300,), learning_rate=0.02, average=0.0, tv_weight=0.0
+        encoder="vgg19",
+        content_layers=("relu4_2",),
+        content_weight=0.1,
+        steps=(300,),
+        learning_rate=0.02,
+        average=0.0,
+        tv_weight=0.0,
     ),
 }
 

@@ -10,10 +10,10 @@ from pathlib import Path
 # machine that has something else to do.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import hypothesis  # noqa: E402
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
+import hypothesis
+import pytest
+import torch
+from torch import Tensor
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
