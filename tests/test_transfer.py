@@ -114,6 +114,7 @@ def test_strength_orders_the_style_distance(
             run(
                 photo, painting, encoder,
                 strength=s, steps=(25,), style_loss=style_loss, tv_weight=0, average=0.0,
+                content_weight=0.1,
             ).image,
             painting,
         )
