@@ -13,7 +13,7 @@ from skimage.data import chelsea  # a photo that ships with scikit-image: (300, 
 import impasto
 
 SIZE = int(os.environ.get("SIZE", "384"))
-STEPS = [int(n) for n in os.environ.get("STEPS", "150,130,60").split(",")]
+STEPS = [int(n) for n in os.environ.get("STEPS", "150,130,50").split(",")]
 
 Path("out").mkdir(exist_ok=True)
 

@@ -59,7 +59,8 @@ class StylizeConfig:
     encoder: str = setting("mini", "mini, vgg16, vgg19, or a file of weights")
     flavour: Flavour | None = setting(None, "Which of VGG's weights to use (default: those found)")
     pooling: Pooling = setting("max", "VGG's pooling; Gatys et al. find 'average' more pleasing")
-    padding: Padding = setting("zero", "What the encoder sees beyond the border")
+    # VGG was trained with zeros, but an optimiser answers them with a coloured line at the border.
+    padding: Padding = setting("replicate", "What the encoder sees beyond the border")
 
     # --- objective -------------------------------------------------------------------------------
     # Gatys et al. read relu4_2 alone. relu3_1 with it keeps edges, and mini sees it more truly.
@@ -84,7 +85,7 @@ class StylizeConfig:
     # --- optimisation ----------------------------------------------------------------------------
     optimizer: OptimizerName = setting("adam", "What moves the pixels")
     steps: tuple[int, ...] = setting(
-        (150, 130, 60), "Steps at each level of the pyramid, coarsest first"
+        (150, 130, 50), "Steps at each level of the pyramid, coarsest first"
     )
     ratio: float = setting(2.0, "Size of each level against the one before", least=1.05, most=8)
     learning_rate: float = setting(0.03, "Adam's step, in units of the pixel range", least=1e-6)

@@ -25,6 +25,7 @@ _STAGES = tuple(range(1, 6))
 # pooling is kept, and the picture starts from the content rather than from noise.
 _GATYS = StylizeConfig(
     encoder="vgg19",
+    padding="zero",
     content_layers=("relu4_2",),
     style_layers=tuple(f"relu{n}_1" for n in _STAGES),
     style_weights=(0.2, 0.2, 0.2, 0.2, 0.2),
