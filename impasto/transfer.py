@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,8 @@ class Stylization:
         self.init = self._read_init(self.config.init)
         if self.init is not None:
             self.sources["init"] = _describe(self.config.init, self.init)
+            self.init = _filled(self.init)
+        self.content, self.style = _filled(self.content), _filled(self.style)
         self.checkpoint = checkpoint
         self.history: list[dict[str, Any]] = []
         self.attachments: dict[str, Any] = {}
@@ -280,7 +282,7 @@ class Stylization:
     def picture(self) -> Tensor:
         """The picture so far ``(1, 3, H, W)`` at its final size, on the CPU."""
         if self.state is None:
-            return resize(self._filled(self.content), (self.height, self.width))
+            return resize(self.content.pixels, (self.height, self.width))
         return resize(self.state.picture().cpu(), (self.height, self.width))
 
     def result(self) -> Result:
@@ -356,13 +358,8 @@ class Stylization:
 
     # --- pictures at a level's size --------------------------------------------------------------
 
-    def _filled(self, picture: Picture) -> Tensor:
-        if picture.alpha is None:
-            return picture.pixels
-        return fill_transparent(picture.pixels, picture.alpha)
-
     def _sized(self, picture: Picture, level: Level) -> Tensor:
-        return resize(self._filled(picture), (level.height, level.width)).to(self.device)
+        return resize(picture.pixels, (level.height, level.width)).to(self.device)
 
     def _style_size(self, level: Level) -> tuple[int, int]:
         height, width = self.style.pixels.shape[-2:]
@@ -372,7 +369,7 @@ class Stylization:
         return size_to_fit(height, width, min(max(wanted, least), max(height, width)))
 
     def _style_at(self, level: Level) -> Tensor:
-        return resize(self._filled(self.style), self._style_size(level)).to(self.device)
+        return resize(self.style.pixels, self._style_size(level)).to(self.device)
 
     def _style_alpha_at(self, level: Level) -> Tensor | None:
         if self.style.alpha is None:
@@ -441,6 +438,13 @@ def read_style(style: Source, long_side: int, config: StylizeConfig, **limit: in
     if isinstance(style, str) and not Path(style).expanduser().exists() and not Path(style).suffix:
         raise UnknownNameError("style picture or swatch", style, SWATCHES)
     return read_image(style, **limit)
+
+
+def _filled(picture: Picture) -> Picture:
+    """The picture with colours under its transparent pixels, found once for all levels."""
+    if picture.alpha is None:
+        return picture
+    return replace(picture, pixels=fill_transparent(picture.pixels, picture.alpha))
 
 
 def _is_swatch(source: Source) -> bool:
