@@ -97,6 +97,12 @@ class StylizeConfig:
     # --- machine ---------------------------------------------------------------------------------
     device: str = setting("auto", "auto, cpu, cuda, mps")
     precision: Precision = setting("auto", "Arithmetic of the encoder; statistics are float32")
+    tile: int | None = setting(
+        None,
+        "Compute in tiles of this many pixels a side: less memory, more time, the same picture",
+        least=64,
+        most=16384,
+    )
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))

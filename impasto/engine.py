@@ -10,17 +10,21 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from impasto import tiles
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError
 from impasto.events import Step
 from impasto.losses.base import Evaluation, Objective
 from impasto.pyramid import Level, grow
+
+Differentiate = Callable[[Tensor], Evaluation]
+"""Evaluates the objective at an image and leaves the gradient in ``image.grad``."""
 
 OPTIMIZERS = ("adam", "lbfgs")
 BETAS = (0.9, 0.99)  # Crowson's; Adam's usual 0.999 remembers a level longer than it lasts
@@ -131,6 +135,7 @@ def optimize(
     average: float = 0.0,
     state: State | None = None,
     level: int = 0,
+    tile: int | None = None,
 ) -> Iterator[Step]:
     """Change ``image`` until ``objective`` is small; yields a :class:`Step` after each step.
 
@@ -139,7 +144,8 @@ def optimize(
     pictures it hands out. ``average`` in [0, 1) is the decay of an iterate average that takes the
     iterate's place in ``step.image`` (Adam only; 0: none). ``state`` continues an earlier run, up
     to ``steps`` steps in all, and takes the place of ``image``, ``optimizer`` and
-    ``learning_rate``.
+    ``learning_rate``. ``tile`` computes in tiles of that many pixels a side: the same result in
+    less memory and more time (see :mod:`impasto.tiles`).
 
     An L-BFGS that stalls or meets a NaN gives way to Adam, and ``step.note`` says so. Stop at any
     time: just leave the loop.
@@ -152,13 +158,17 @@ def optimize(
     """
     if state is None:
         state = State(image, optimizer, learning_rate)
+
+    def differentiate(x: Tensor) -> Evaluation:
+        return tiles.differentiate(x, encoder, objective, tile)
+
     while state.index < steps:
         began = time.perf_counter()
         note = ""
         if state.name == "lbfgs":
-            evaluation, note = _lbfgs_step(state, encoder, objective)
+            evaluation, note = _lbfgs_step(state, differentiate)
         else:
-            evaluation = _adam_step(state, encoder, objective, average)
+            evaluation = _adam_step(state, differentiate, average)
         state.index += 1
         yield Step(
             index=state.index,
@@ -173,10 +183,9 @@ def optimize(
         )
 
 
-def _adam_step(state: State, encoder: Encoder, objective: Objective, average: float) -> Evaluation:
+def _adam_step(state: State, differentiate: Differentiate, average: float) -> Evaluation:
     state.optimizer.zero_grad()
-    evaluation = objective(encoder(state.image, objective.layers))
-    torch.autograd.backward(evaluation.total)
+    evaluation = differentiate(state.image)
     state.optimizer.step()
     with torch.no_grad():
         state.image.clamp_(0, 1)
@@ -186,10 +195,10 @@ def _adam_step(state: State, encoder: Encoder, objective: Objective, average: fl
     return _detached(evaluation)
 
 
-def _lbfgs_step(state: State, encoder: Encoder, objective: Objective) -> tuple[Evaluation, str]:
+def _lbfgs_step(state: State, differentiate: Differentiate) -> tuple[Evaluation, str]:
     """One iteration with its line search; on a stall or a NaN, one step of Adam instead."""
     before = state.image.detach().clone()
-    closure = _Closure(state, encoder, objective)
+    closure = _Closure(state, differentiate)
     state.optimizer.step(closure)  # type: ignore[arg-type]  # torch wants a tensor back
     best = closure.best
     assert best is not None
@@ -199,7 +208,7 @@ def _lbfgs_step(state: State, encoder: Encoder, objective: Objective) -> tuple[E
         return best.evaluation, ""
     reason = "stalled" if finite else "met a NaN"
     state.use_adam(before.nan_to_num(0.5))
-    return _adam_step(state, encoder, objective, 0.0), f"L-BFGS {reason}; going on with Adam"
+    return _adam_step(state, differentiate, 0.0), f"L-BFGS {reason}; going on with Adam"
 
 
 class _Point(NamedTuple):
@@ -218,8 +227,8 @@ class _Closure:
     again: it is remembered, which saves nearly half of all evaluations.
     """
 
-    def __init__(self, state: State, encoder: Encoder, objective: Objective) -> None:
-        self.state, self.encoder, self.objective = state, encoder, objective
+    def __init__(self, state: State, differentiate: Differentiate) -> None:
+        self.state, self.differentiate = state, differentiate
         self.best = state.known
 
     def __call__(self) -> Tensor:
@@ -228,8 +237,7 @@ class _Closure:
             image.grad = self.best.gradient.clone()
             return self.best.evaluation.total * self.state.scale
         image.grad = None
-        evaluation = self.objective(self.encoder(image, self.objective.layers))
-        torch.autograd.backward(evaluation.total)
+        evaluation = self.differentiate(image)
         assert image.grad is not None
         if self.state.scale == 0:
             size = float(image.grad.abs().max())

@@ -11,7 +11,7 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from impasto.losses import STYLE_LOSSES, FeatureLoss, Objective, TotalVariation
 from impasto.losses.masks import layer_masks
 from impasto.pyramid import Level, plan
 from impasto.swatches import SWATCHES, swatch
+from impasto.tiles import encode, measure
 
 Source = Any
 """What may be given as a picture: a path, PIL image, numpy array, tensor or Picture."""
@@ -171,6 +172,7 @@ class Stylization:
         if precision == "auto" and self.config.optimizer == "lbfgs":
             precision = "float32"  # a line search takes the rounding of bfloat16 for a stall
         self.dtype = choose_dtype(precision, self.device)
+        self.tile = self.config.tile
         self.encoder = encoder or get_encoder(
             self.config.encoder,
             flavour=self.config.flavour,
@@ -242,6 +244,7 @@ class Stylization:
             average=config.average,
             state=self.state,
             level=number,
+            tile=self.tile,
         )
 
     @torch.no_grad()
@@ -249,10 +252,13 @@ class Stylization:
         """What is minimised at level ``number``: content, style and smoothness, weighted."""
         level, config = self.levels[number], self.config
         content, style = self._sized(self.content, level), self._style_at(level)
-        content_features = self.encoder(content, config.content_layers)
-        style_features = self.encoder(style, config.style_layers)
-        content_alpha, style_alpha = self._alpha_at(level), self._style_alpha_at(level)
-        shapes = self.encoder(content, config.style_layers) if content_alpha is not None else {}
+        content_features = encode(self.encoder, content, config.content_layers, self.tile)
+        style_masks = self._masks(self._style_alpha_at(level), config.style_layers)
+        content_alpha = self._alpha_at(level)
+        style_loss = STYLE_LOSSES[config.style_loss]
+        style_sums = measure(
+            style_loss, self.encoder, style, config.style_layers, style_masks, self.tile
+        )
         odds = (1 - config.strength) / max(config.strength, 1e-6)
         return Objective(
             content=(
@@ -260,17 +266,16 @@ class Stylization:
                     content_features,
                     _weights(config.content_layers, config.content_weights),
                     form=config.content_form,
-                    position_weight=_masks(content_alpha, content_features),
+                    position_weight=self._masks(content_alpha, config.content_layers),
                 ),
                 config.content_weight * odds**STRENGTH_POWER,
             ),
             style=(
-                STYLE_LOSSES[config.style_loss](
-                    style_features,
+                style_loss.from_sums(
+                    style_sums,
                     _weights(config.style_layers, config.style_weights),
                     form=config.style_form,
-                    target_weight=_masks(style_alpha, style_features),
-                    position_weight=_masks(content_alpha, shapes),
+                    position_weight=self._masks(content_alpha, config.style_layers),
                 ),
                 config.style_weight,
             ),
@@ -381,6 +386,12 @@ class Stylization:
             return None
         return resize(self.content.alpha, (level.height, level.width)).clamp(0, 1).to(self.device)
 
+    def _masks(self, mask: Tensor | None, layers: Sequence[str]) -> dict[str, Tensor] | None:
+        if mask is None:
+            return None
+        sizes = {layer: self.encoder.grid(layer, *mask.shape[-2:]) for layer in layers}
+        return layer_masks(mask, sizes)
+
     def _first_image(self, content: Tensor, level: Level) -> Tensor:
         init = self.config.init
         if init == "content":
@@ -454,10 +465,6 @@ def _is_swatch(source: Source) -> bool:
 
 def _weights(layers: tuple[str, ...], weights: tuple[float, ...] | None) -> dict[str, float] | None:
     return None if weights is None else dict(zip(layers, weights, strict=True))
-
-
-def _masks(mask: Tensor | None, features: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    return None if mask is None else layer_masks(mask, features)
 
 
 def _describe(source: Source, picture: Picture) -> dict[str, Any]:

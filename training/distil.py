@@ -91,16 +91,19 @@ def moments(features: Tensor) -> Tensor:
 
 
 def losses(
-    prediction: dict[str, Tensor], target: dict[str, Tensor], variance: dict[str, Tensor]
+    prediction: dict[str, Tensor],
+    target: dict[str, Tensor],
+    variance: dict[str, Tensor],
+    weights: dict[str, float] = LAYER_WEIGHTS,
 ) -> tuple[Tensor, dict[str, float]]:
     total = torch.zeros(())
     report = {}
-    for name in LAYERS:
+    for name in target:
         p, t = prediction[name], target[name]
         error = (p - t).float().square().mean((0, 2, 3))  # (C,)
         pooled = error.sum() / variance[name].sum()
         single = (error / variance[name].clamp_min(1e-2 * variance[name].mean())).mean()
-        weight = LAYER_WEIGHTS.get(name, 1.0)
+        weight = weights.get(name, 1.0)
         total = total + weight * (0.75 * pooled + 0.25 * single)
         report[f"{name}.mse"] = float(pooled.detach())
         if name in STYLE_LAYERS:
@@ -151,8 +154,10 @@ def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:
 class Teacher:
     """VGG-19 with each layer divided by the root of its mean variance, so that all are near one."""
 
-    def __init__(self, crops: Crops) -> None:
-        self.vgg = load_vgg("vgg19").to(torch.bfloat16, memory_format=torch.channels_last)
+    def __init__(self, crops: Crops, padding: str = "zero") -> None:
+        self.vgg = load_vgg("vgg19", padding=padding).to(
+            torch.bfloat16, memory_format=torch.channels_last
+        )
         variance = channel_variance(self.vgg, crops)
         self.scale = {n: float(v.mean().sqrt()) for n, v in variance.items()}
         self.variance = {n: v / self.scale[n] ** 2 for n, v in variance.items()}
@@ -177,10 +182,11 @@ def channel_variance(teacher: VGG, crops: Crops, batches: int = 24) -> dict[str,
     return {n: torch.stack(v).mean(0) - mean[n].square() for n, v in second.items()}
 
 
-def paint(student: Student, pictures: Pictures, rng: np.random.Generator) -> list[Tensor]:
-    """Eight pictures in the style of eight others, as the current student sees it, in 3 states."""
-    size = 192
-    draw = Crops(pictures, [(size, 8, 1.0)], seed=0)
+def paint(
+    student: Student, pictures: Pictures, rng: np.random.Generator, size: int = 192, count: int = 8
+) -> list[Tensor]:
+    """Some pictures in the style of others, as the current student sees it, each in 3 states."""
+    draw = Crops(pictures, [(size, count, 1.0)], seed=0)
     contents, styles = draw.batch(rng), draw.batch(rng)
     heads = {name: isometric(student.affine(name)) for name in LAYERS}
     for parameter in student.parameters():
@@ -260,9 +266,6 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
     checkpoint = run / "checkpoint.pt"
     torch.manual_seed(0)
     student = Student()
-    average = torch.optim.swa_utils.AveragedModel(
-        student, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999)
-    )
     named = list(student.named_parameters())
     kernels = [p for name, p in named if name.startswith("trunk") and p.ndim == 4]
     others = [p for name, p in named if not (name.startswith("trunk") and p.ndim == 4)]
@@ -273,7 +276,6 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         student.load_state_dict(saved["student"])
-        average.load_state_dict(saved["average"])
         for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
         start, extra = saved["step"], saved["extra"]
@@ -281,7 +283,6 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
     elif initial:
         saved = torch.load(initial, weights_only=True)
         student.load_state_dict(saved["student"])
-        average.load_state_dict(saved["average"])
         extra = saved["extra"]
     crops = Crops(training, SIZES, seed=1000 + start, extra_share=0.5)
     teacher = Teacher(crops)
@@ -303,7 +304,6 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
-        average.update_parameters(student)
         recent.append({"loss": float(loss.detach()), **report})
         if (step + 1) % 100 == 0:
             mean = {k: round(sum(r[k] for r in recent) / len(recent), 4) for k in recent[0]}
@@ -317,7 +317,6 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
         if (step + 1) % 300 == 0 or step + 1 == steps:
             state = {
                 "student": student.state_dict(),
-                "average": average.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser in optimisers],
                 "step": step + 1,
                 "scale": teacher.scale,
@@ -326,7 +325,7 @@ def train(cache: Path, run: Path, steps: int, rate: float, initial: Path | None)
             torch.save(state, checkpoint.with_suffix(".part"))
             os.replace(checkpoint.with_suffix(".part"), checkpoint)
         if (step + 1) % 1500 == 0 or step + 1 == steps:
-            r2, gram = validate(average.module, teacher, held_out)
+            r2, gram = validate(student, teacher, held_out)
             line = {n: (round(r2[n], 3), round(gram[n], 4)) for n in LAYERS}
             print(json.dumps({"step": step + 1, "held out (R2, gram)": line}), flush=True)
 
@@ -366,10 +365,7 @@ def export(cache: Path, run: Path, out: Path, batches: int) -> None:
     """Fit the heads of all 32 layers; write what ships: float16 tensors and a little metadata."""
     saved = torch.load(run / "checkpoint.pt", weights_only=True)
     student = Student()
-    average = {
-        k.removeprefix("module."): v for k, v in saved["average"].items() if k != "n_averaged"
-    }
-    student.load_state_dict(average)
+    student.load_state_dict(saved["student"])
     crops = Crops(Pictures(cache), SIZES, seed=5)
     teacher = Teacher(crops)
     crops.extra = saved["extra"]

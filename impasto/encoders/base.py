@@ -65,6 +65,21 @@ class Encoder(nn.Module, ABC):
         """How many pixels of the image one step in ``layer`` is: 1, 2, 4, 8 or 16."""
         return 1 if layer == IMAGE else 2 ** (stage_of(layer) - 1)
 
+    def grid(self, layer: str, height: int, width: int) -> tuple[int, int]:
+        """The size ``(h, w)`` of ``layer``'s features for an image of that size."""
+        stride = self.stride(layer)
+        return height // stride, width // stride
+
+    def reach(self, layer: str) -> int:
+        """How many pixels beyond its own ``stride`` x ``stride`` a position of ``layer`` sees.
+
+        Tiles need it. Raises ConfigError where an encoder does not say.
+        """
+        raise ConfigError(
+            f"the encoder '{self.name}' does not say how far its features see",
+            "give it a reach() to compute in tiles, or leave out the size of tiles",
+        )
+
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type in which this encoder computes."""

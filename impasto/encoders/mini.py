@@ -30,7 +30,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.encoders.base import PADDINGS, Encoder, Features, check_choice, pad_and_convolve
+from impasto.encoders.base import (
+    IMAGE,
+    PADDINGS,
+    Encoder,
+    Features,
+    check_choice,
+    pad_and_convolve,
+)
 from impasto.encoders.contents import CHANNELS, CONVOLUTIONS
 from impasto.errors import IntegrityError
 
@@ -131,6 +138,15 @@ class Mini(Encoder):
         """The features at ``layers``; the trunk stops at the deepest tap that they need."""
         taps = self.trunk(image, max(tap_of(name) for name in layers))
         return {name: self.heads[name](taps[tap_of(name)]) for name in layers}
+
+    def reach(self, layer: str) -> int:
+        """The sum of what each convolution of the trunk up to the layer's tap adds."""
+        if layer == IMAGE:
+            return 0
+        if tap_of(layer) == 0:
+            return 1
+        counts = [len(stage) for stage in self.trunk.stages[: tap_of(layer)]]  # type: ignore[arg-type]
+        return sum(count * 2**number for number, count in enumerate(counts))
 
     def _random(self, stages: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
         widths = self.trunk.widths

@@ -13,7 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.encoders.base import PADDINGS, Encoder, Features, check_choice, pad_and_convolve
+from impasto.encoders.base import (
+    IMAGE,
+    PADDINGS,
+    Encoder,
+    Features,
+    check_choice,
+    pad_and_convolve,
+)
 from impasto.encoders.contents import CHANNELS, CONVOLUTIONS
 from impasto.encoders.weights import LoadedWeights, load_weights
 from impasto.errors import WeightsError
@@ -107,6 +114,14 @@ class VGG(Encoder):
             if len(found) == len(wanted):
                 break
         return found
+
+    def reach(self, layer: str) -> int:
+        """The sum of what each 3x3 convolution up to ``layer`` adds: one position of its stage."""
+        if layer == IMAGE:
+            return 0
+        names = list(self.convolutions)
+        deepest = names.index(layer.replace("relu", "conv"))
+        return sum(self.stride(name) for name in names[: deepest + 1])
 
     def _normalise(self, image: Tensor) -> Tensor:
         order, scale, mean, divisor = INPUTS[self.flavour]

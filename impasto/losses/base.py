@@ -33,6 +33,32 @@ class Loss(ABC):
         """One scalar for each layer, already with the layer's weight; their sum is the loss."""
 
 
+Sums = dict[str, Tensor]
+"""What a loss adds up over the positions of a picture, by name."""
+
+Windows = Mapping[str, tuple[slice, slice]]
+"""Layer -> the rows and columns of the whole picture's features that a tile's features are."""
+
+
+class AdditiveLoss(Loss):
+    """A loss made of sums over positions, so that a picture can be measured tile by tile.
+
+    :meth:`sums` measures a picture or a tile, :meth:`judge` turns what was added up into the loss.
+    """
+
+    @abstractmethod
+    def sums(self, features: Features, windows: Windows | None = None) -> Sums:
+        """What adds up, in ``features`` of a whole picture or of the tile at ``windows``."""
+
+    @abstractmethod
+    def judge(self, sums: Sums) -> dict[str, Tensor]:
+        """One scalar for each layer from the sums over the whole picture."""
+
+    def __call__(self, features: Features) -> dict[str, Tensor]:
+        """One scalar for each layer, already with the layer's weight; their sum is the loss."""
+        return self.judge(self.sums(features))
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What an objective is worth: the ``total`` to differentiate, and where it comes from.
@@ -69,14 +95,28 @@ class Objective:
 
     def __call__(self, features: Features) -> Evaluation:
         """Evaluate all terms on ``features``, which must hold ``self.layers``."""
+        return self.combine(
+            {name: loss(features) for name, (loss, weight) in self.terms.items() if weight}
+        )
+
+    def combine(self, values: Mapping[str, Mapping[str, Tensor]]) -> Evaluation:
+        """Weigh and add up what the losses said: ``{term: {layer: scalar}}``."""
         terms: dict[str, Tensor] = {}
         parts: dict[str, Tensor] = {}
-        for name, (loss, weight) in self.terms.items():
-            if weight:
-                by_layer = {layer: weight * value for layer, value in loss(features).items()}
-                parts |= {f"{name}.{layer}": value for layer, value in by_layer.items()}
-                terms[name] = _sum(by_layer)
+        for name, by_layer in values.items():
+            weight = self.terms[name][1]
+            weighted = {layer: weight * value for layer, value in by_layer.items()}
+            parts |= {f"{name}.{layer}": value for layer, value in weighted.items()}
+            terms[name] = _sum(weighted)
         return Evaluation(_sum(terms), terms, parts)
+
+
+def cut(tensor: Tensor, layer: str, windows: Windows | None) -> Tensor:
+    """The part of a tensor of ``layer``'s size ``(N, C, h, w)`` that lies in its window."""
+    if windows is None:
+        return tensor
+    rows, columns = windows[layer]
+    return tensor[..., rows, columns]
 
 
 def layer_weights(

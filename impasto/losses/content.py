@@ -9,12 +9,12 @@ from torch import Tensor
 
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
-from impasto.losses.base import Loss, layer_weights
+from impasto.losses.base import AdditiveLoss, Sums, Windows, cut, layer_weights
 
 CONTENT_FORMS = ("mean", "gatys", "relative")
 
 
-class FeatureLoss(Loss):
+class FeatureLoss(AdditiveLoss):
     """Squared distance of features at the same position (Gatys et al. 2016, eq. 1).
 
     ``target`` maps layers to the content's features ``(N, C, h, w)``; ``weights`` gives each layer
@@ -46,24 +46,28 @@ class FeatureLoss(Loss):
         self.position_weight = position_weight or {}
         self.factor = {name: self._factor(name) for name in self.layers}
 
-    def __call__(self, features: Features) -> dict[str, Tensor]:
-        """One scalar per layer."""
-        losses = {}
+    def sums(self, features: Features, windows: Windows | None = None) -> Sums:
+        """The squared distance at each layer."""
+        sums = {}
         for name in self.layers:
-            if features[name].shape != self.target[name].shape:
+            target = cut(self.target[name], name, windows)
+            if features[name].shape != target.shape:
                 raise ConfigError(
                     f"features at {name} are {tuple(features[name].shape)}, the content's "
-                    f"{tuple(self.target[name].shape)}",
+                    f"{tuple(target.shape)}",
                     "give picture and content the same size",
                 )
-            difference = features[name] - self.target[name]
-            losses[name] = self.factor[name] * self._squared_norm(difference, name)
-        return losses
+            sums[name] = self._squared_norm(features[name] - target, name, windows)
+        return sums
 
-    def _squared_norm(self, x: Tensor, layer: str) -> Tensor:
+    def judge(self, sums: Sums) -> dict[str, Tensor]:
+        """One scalar per layer."""
+        return {name: self.factor[name] * sums[name] for name in self.layers}
+
+    def _squared_norm(self, x: Tensor, layer: str, windows: Windows | None = None) -> Tensor:
         squares = x.square()
         if (weight := self.position_weight.get(layer)) is not None:
-            squares = squares * weight.to(squares.dtype)
+            squares = squares * cut(weight, layer, windows).to(squares.dtype)
         return squares.sum(dtype=torch.float32 if x.dtype != torch.float64 else None)
 
     def _factor(self, layer: str) -> float:

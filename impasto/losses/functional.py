@@ -6,12 +6,17 @@ negative; it says how much each position counts (0 under transparent pixels).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 EPSILON = 1e-8
+
+# The nine-point stencil of total variation: (rows down, columns right) -> weight.
+STENCIL = {(0, 1): 2 / 3, (1, 0): 2 / 3, (1, 1): 1 / 6, (1, -1): 1 / 6}
+ROWS = 256
 
 
 def gram(features: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -25,11 +30,52 @@ def gram(features: Tensor, weight: Tensor | None = None) -> Tensor:
     tensor([[[1., 1.],
              [1., 1.]]])
     """
-    x = _precise(features).flatten(2)  # (N, C, M)
+    return products(features, weight) / (count(features, weight) + EPSILON)
+
+
+def products(features: Tensor, weight: Tensor | None = None) -> Tensor:
+    """``sum_p w_p F_ip F_jp``, the Gram matrix before the division: ``(N, C, C)``."""
+    result: Tensor = _Products.apply(features, weight)  # type: ignore[no-untyped-call]
+    return result
+
+
+def count(features: Tensor, weight: Tensor | None = None) -> Tensor:
+    """``sum_p w_p``: the number of positions, or the sum of their weights, ``(N, 1, 1)``."""
     if weight is None:
-        return x @ x.transpose(1, 2) / x.shape[-1]
-    w = weight.to(x.dtype).flatten(2)  # (N, 1, M)
-    return (x * w) @ x.transpose(1, 2) / (w.sum(-1, keepdim=True) + EPSILON)
+        positions = features.shape[-2] * features.shape[-1]
+        return _precise(features.new_full((len(features), 1, 1), 1.0)) * positions
+    return _precise(weight.to(features.device)).sum((2, 3)).unsqueeze(-1)
+
+
+class _Products(torch.autograd.Function):
+    """F Fᵀ with a gradient of its own: (dG + dGᵀ) F.
+
+    Torch's would keep a float32 copy of bfloat16 features until the way back, and hand the gradient
+    over in another memory layout than the convolutions want. This one sums in float32 and gives
+    back what the features were: their precision, channels last.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor | None) -> Tensor:
+        ctx.save_for_backward(features, weight)
+        rows = _precise(_rows(features))
+        weighted = rows if weight is None else rows * _rows(weight).to(rows.dtype)
+        return weighted.transpose(1, 2) @ rows
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        features, weight = ctx.saved_tensors
+        both = (gradients[0] + gradients[0].transpose(1, 2)).to(features.dtype)
+        rows = _rows(features) @ both
+        if weight is not None:
+            rows = rows * _rows(weight).to(rows.dtype)
+        batch, channels, height, width = features.shape
+        return rows.view(batch, height, width, channels).permute(0, 3, 1, 2), None
+
+
+def _rows(features: Tensor) -> Tensor:
+    """``(N, C, h, w)`` -> ``(N, h * w, C)``; no copy where the memory is channels-last."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 class MeanStd(NamedTuple):
@@ -44,15 +90,21 @@ def mean_std(features: Tensor, weight: Tensor | None = None) -> MeanStd:
 
     The variance is the population's, plus 1e-8 so that its root has a gradient at zero.
     """
-    x = _precise(features).flatten(2)
-    if weight is None:
-        share = torch.full_like(x[:, :1], 1 / x.shape[-1])
-    else:
-        w = weight.to(x.dtype).flatten(2)
-        share = w / (w.sum(-1, keepdim=True) + EPSILON)
-    mean = (x * share).sum(-1)
-    variance = ((x - mean[..., None]).square() * share).sum(-1)
-    return MeanStd(mean, (variance + EPSILON).sqrt())
+    sums = powers(features, weight) / (count(features, weight) + EPSILON)
+    return mean_std_of(sums)
+
+
+def powers(features: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Each channel's ``sum_p w_p F_p`` and ``sum_p w_p F_p²``: ``(N, 2, C)``."""
+    x = _precise(features)
+    w = 1 if weight is None else weight.to(x.dtype)
+    return torch.stack([(x * w).sum((2, 3)), (x.square() * w).sum((2, 3))], 1)
+
+
+def mean_std_of(moments: Tensor) -> MeanStd:
+    """First and second moments ``(N, 2, C)`` -> mean and standard deviation."""
+    mean, square = moments.unbind(1)
+    return MeanStd(mean, ((square - mean.square()).clamp_min(0) + EPSILON).sqrt())
 
 
 def total_variation(image: Tensor) -> Tensor:
@@ -65,12 +117,55 @@ def total_variation(image: Tensor) -> Tensor:
     >>> float(total_variation(torch.ones(1, 3, 8, 8)))
     0.0
     """
-    x = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
-    dx = (x[..., :, 1:] - x[..., :, :-1]).square().mean()
-    dy = (x[..., 1:, :] - x[..., :-1, :]).square().mean()
-    d1 = (x[..., 1:, 1:] - x[..., :-1, :-1]).square().mean()
-    d2 = (x[..., 1:, :-1] - x[..., :-1, 1:]).square().mean()
-    return 2 * (dx / 3 + dy / 3 + d1 / 12 + d2 / 12)
+    result: Tensor = _TotalVariation.apply(image)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _TotalVariation(torch.autograd.Function):
+    """Value and gradient in one go, some rows at a time: a print's size needs no copies of it."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> Tensor:
+        batch, channels, height, width = image.shape
+        gradient = torch.zeros_like(image)
+        total = image.new_zeros(())
+        # Rows and columns -1 and H, W are copies of the border's.
+        rows = torch.arange(-1, height + 1, device=image.device).clamp(0, height - 1)
+        for first in range(0, height + 2, ROWS):
+            own = min(ROWS, height + 2 - first)
+            source = rows[first : first + own + 1]  # and one below
+            x = F.pad(image.index_select(2, source), (1, 1, 0, 0), mode="replicate")
+            slope = torch.zeros_like(x)
+            for (dy, dx), weight in STENCIL.items():
+                a, b = _neighbours(x if dy else x[:, :, :own], dy, dx)
+                ga, gb = _neighbours(slope if dy else slope[:, :, :own], dy, dx)
+                share = weight / (batch * channels * (height + 2 - dy) * (width + 2 - abs(dx)))
+                difference = b - a
+                total += share * difference.square().sum()
+                difference *= 2 * share
+                gb += difference
+                ga -= difference
+            slope[..., 1] += slope[..., 0]
+            slope[..., -2] += slope[..., -1]
+            gradient.index_add_(2, source, slope[..., 1:-1])
+        ctx.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,) = ctx.saved_tensors
+        result: Tensor = gradient * gradients[0]
+        return result
+
+
+def _neighbours(x: Tensor, dy: int, dx: int) -> tuple[Tensor, Tensor]:
+    """Two views of ``x``: the second is ``dy`` rows below the first and ``dx`` columns right."""
+    height, width = x.shape[-2:]
+    left, right = max(0, -dx), max(0, dx)
+    return (
+        x[..., : height - dy, left : width - right],
+        x[..., dy:, right : width - left],
+    )
 
 
 def _precise(x: Tensor) -> Tensor:

@@ -2,23 +2,128 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
-from impasto.losses.base import Loss, layer_weights
-from impasto.losses.functional import gram, mean_std
+from impasto.losses.base import AdditiveLoss, Sums, Windows, cut, layer_weights
+from impasto.losses.functional import EPSILON, count, mean_std_of, powers, products
 
 STYLE_FORMS = ("mean", "gatys", "relative")
 
 
-class GramLoss(Loss):
-    """Squared distance of Gram matrices (Gatys et al. 2016, eq. 3 to 5).
+class StatisticLoss(AdditiveLoss):
+    """Squared distance of a statistic of the picture's features from that of the style's.
 
     ``target`` maps layers to the style's features ``(N, C, h, w)``, any h and w; ``weights`` gives
-    each layer its weight w_l (default: equal, sum 1). With G the Gram matrix *per position* (see
+    each layer its weight w_l (default: equal, sum 1). ``target_weight`` and ``position_weight``
+    ``{layer: (N, 1, h, w)}`` say how much each position of the style and of the picture counts
+    (transparent ones: 0). The forms are the subclasses'.
+
+    :meth:`from_sums` builds one from what :meth:`measure` found in the tiles of a style.
+    """
+
+    forms: tuple[str, ...] = STYLE_FORMS
+
+    def __init__(
+        self,
+        target: Features,
+        weights: Mapping[str, float] | None = None,
+        *,
+        form: str = "mean",
+        target_weight: Features | None = None,
+        position_weight: Features | None = None,
+    ) -> None:
+        with torch.no_grad():
+            sums = self.measure(target, target_weight or {})
+        self._build(sums, weights, form, position_weight)
+
+    @classmethod
+    def from_sums(
+        cls,
+        sums: Sums,
+        weights: Mapping[str, float] | None = None,
+        *,
+        form: str = "mean",
+        position_weight: Features | None = None,
+    ) -> StatisticLoss:
+        """The loss whose target has these sums."""
+        loss = cls.__new__(cls)
+        loss._build(sums, weights, form, position_weight)
+        return loss
+
+    @classmethod
+    def measure(cls, features: Features, masks: Features) -> Sums:
+        """What adds up over positions, and how many there are, for each layer of ``features``."""
+        sums = {}
+        for name, f in features.items():
+            sums[name] = cls.add_up(f, masks.get(name))
+            sums[_count(name)] = count(f, masks.get(name))
+        return sums
+
+    @staticmethod
+    @abstractmethod
+    def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
+        """The sums over positions that the statistic is made of."""
+
+    @staticmethod
+    def statistic(means: Tensor) -> Tensor:
+        """The statistic from :meth:`add_up` divided by the number of positions."""
+        return means
+
+    @staticmethod
+    def terms(target: Tensor) -> int:
+        """Over how many squares ``form="mean"`` takes the mean."""
+        return target.numel()
+
+    def sums(self, features: Features, windows: Windows | None = None) -> Sums:
+        """:meth:`measure` for the layers that this loss reads."""
+        masks = {name: cut(mask, name, windows) for name, mask in self.position_weight.items()}
+        return self.measure({name: features[name] for name in self.layers}, masks)
+
+    def judge(self, sums: Sums) -> dict[str, Tensor]:
+        """One scalar per layer."""
+        losses = {}
+        for name in self.layers:
+            difference = self._statistic(sums, name) - self.target[name]
+            losses[name] = self.factor[name] * difference.square().sum()
+        return losses
+
+    def _build(
+        self,
+        sums: Sums,
+        weights: Mapping[str, float] | None,
+        form: str,
+        position_weight: Features | None,
+    ) -> None:
+        if form not in self.forms:
+            raise ConfigError(f"form is '{form}'", f"use one of: {', '.join(self.forms)}")
+        names = [name for name in sums if _count(name) in sums]
+        self.target = {name: self._statistic(sums, name) for name in names}
+        self.weights = layer_weights(self.target, weights)
+        self.layers = tuple(name for name, weight in self.weights.items() if weight)
+        self.form = form
+        self.position_weight = position_weight or {}
+        self.factor = {name: self._factor(name) for name in self.layers}
+
+    def _statistic(self, sums: Sums, layer: str) -> Tensor:
+        return self.statistic(sums[layer] / (sums[_count(layer)] + EPSILON))
+
+    def _factor(self, layer: str) -> float:
+        target, weight = self.target[layer], self.weights[layer]
+        if self.form == "relative":
+            return weight / (float(target.square().sum()) + 1e-8)
+        return weight / self.terms(target) / (4 if self.form == "gatys" else 1)
+
+
+class GramLoss(StatisticLoss):
+    """Squared distance of Gram matrices (Gatys et al. 2016, eq. 3 to 5).
+
+    Arguments as for :class:`StatisticLoss`. With G the Gram matrix *per position* (see
     :func:`impasto.losses.functional.gram`), N channels and M positions, ``form`` is:
 
     - ``mean``: mean over the N² entries, ``1/N² |G - A|²``;
@@ -26,87 +131,43 @@ class GramLoss(Loss):
       positions is the same where style and picture have equally many; where they have not, the
       paper compares a sum over M with one over another M', which no implementation does;
     - ``relative``: ``|G - A|² / |A|²``, so that layers, encoders and sizes weigh alike.
-
-    ``target_weight`` and ``position_weight`` ``{layer: (N, 1, h, w)}`` say how much each position
-    of the style and of the picture counts (transparent ones: 0).
     """
 
-    def __init__(
-        self,
-        target: Features,
-        weights: Mapping[str, float] | None = None,
-        *,
-        form: str = "mean",
-        target_weight: Features | None = None,
-        position_weight: Features | None = None,
-    ) -> None:
-        if form not in STYLE_FORMS:
-            raise ConfigError(f"form is '{form}'", f"use one of: {', '.join(STYLE_FORMS)}")
-        masks = target_weight or {}
-        self.target = {name: gram(f, masks.get(name)).detach() for name, f in target.items()}
-        self.weights = layer_weights(target, weights)
-        self.layers = tuple(name for name, weight in self.weights.items() if weight)
-        self.form = form
-        self.position_weight = position_weight or {}
-        self.factor = {name: self._factor(name) for name in self.layers}
-
-    def __call__(self, features: Features) -> dict[str, Tensor]:
-        """One scalar per layer."""
-        losses = {}
-        for name in self.layers:
-            difference = gram(features[name], self.position_weight.get(name)) - self.target[name]
-            losses[name] = self.factor[name] * difference.square().sum()
-        return losses
-
-    def _factor(self, layer: str) -> float:
-        target, weight = self.target[layer], self.weights[layer]
-        if self.form == "relative":
-            return weight / (float(target.square().sum()) + 1e-8)
-        return weight / target.numel() / (4 if self.form == "gatys" else 1)
+    @staticmethod
+    def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
+        """F Fᵀ ``(N, C, C)``."""
+        return products(features, weight)
 
 
-class MeanStdLoss(Loss):
+class MeanStdLoss(StatisticLoss):
     """Squared distance of channel means and standard deviations (Huang & Belongie 2017, eq. 13).
 
-    Arguments as for :class:`GramLoss`; per layer the mean over channels of both squared
+    Arguments as for :class:`StatisticLoss`; per layer the mean over channels of both squared
     differences, where the paper takes the norm of each; with ``form="relative"`` their sum over
     that of the target's own squares. (``gatys`` has no meaning here: ConfigError.)
     """
 
-    def __init__(
-        self,
-        target: Features,
-        weights: Mapping[str, float] | None = None,
-        *,
-        form: str = "mean",
-        target_weight: Features | None = None,
-        position_weight: Features | None = None,
-    ) -> None:
-        if form not in ("mean", "relative"):
-            raise ConfigError(f"form is '{form}'", "use one of: mean, relative")
-        masks = target_weight or {}
-        self.target = {name: mean_std(f.detach(), masks.get(name)) for name, f in target.items()}
-        self.weights = layer_weights(target, weights)
-        self.layers = tuple(name for name, weight in self.weights.items() if weight)
-        self.form = form
-        self.position_weight = position_weight or {}
+    forms = ("mean", "relative")
 
-    def __call__(self, features: Features) -> dict[str, Tensor]:
-        """One scalar per layer."""
-        losses = {}
-        for name in self.layers:
-            ours = mean_std(features[name], self.position_weight.get(name))
-            theirs = self.target[name]
-            distance = (ours.mean - theirs.mean).square() + (ours.std - theirs.std).square()
-            if self.form == "mean":
-                losses[name] = self.weights[name] * distance.mean()
-            else:
-                size = (theirs.mean.square() + theirs.std.square()).sum() + 1e-8
-                losses[name] = self.weights[name] * distance.sum() / size
-        return losses
+    @staticmethod
+    def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
+        """Sums and sums of squares ``(N, 2, C)``."""
+        return powers(features, weight)
+
+    @staticmethod
+    def statistic(means: Tensor) -> Tensor:
+        """Means and standard deviations ``(N, 2, C)``."""
+        return torch.stack(mean_std_of(means), 1)
+
+    @staticmethod
+    def terms(target: Tensor) -> int:
+        """As many as channels: a mean and a deviation make one term."""
+        return target.numel() // 2
 
 
-STYLE_LOSSES: dict[str, type[GramLoss] | type[MeanStdLoss]] = {
-    "gram": GramLoss,
-    "mean-std": MeanStdLoss,
-}
+def _count(layer: str) -> str:
+    """Under which name the number of positions of ``layer`` is kept."""
+    return f"{layer} count"
+
+
+STYLE_LOSSES: dict[str, type[StatisticLoss]] = {"gram": GramLoss, "mean-std": MeanStdLoss}

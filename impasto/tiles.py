@@ -1,0 +1,221 @@
+"""Large pictures in little memory: the same loss and gradient, computed tile by tile.
+
+Statistics are sums over positions, so the picture need not be in the network as a whole. In a first
+pass each tile adds its share to the sums, and nothing else is kept. From the sums follow the loss
+and its derivative with respect to every sum; in a second pass each tile is computed again, and its
+share of that derivative goes back to its pixels (the chain rule, with the sums in the middle).
+
+A tile is surrounded by as many pixels as its features can see. So its features are those of the
+whole picture, and no seam can appear: nothing is blended, because nothing differs. The price is the
+second pass forwards and the borders that are computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from impasto.encoders.base import IMAGE, Encoder, Features
+from impasto.errors import ConfigError
+from impasto.losses.base import AdditiveLoss, Evaluation, Objective, Sums, Windows, cut
+from impasto.losses.style import StatisticLoss
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of a picture (``top``, ``bottom``, ``left``, ``right``) and the larger one around
+    it that is computed (``outer``, the same way)."""
+
+    inner: tuple[int, int, int, int]
+    outer: tuple[int, int, int, int]
+    height: int
+    width: int
+
+    def crop(self, image: Tensor) -> Tensor:
+        """The outer rectangle of ``image`` ``(N, C, H, W)``, a view."""
+        top, bottom, left, right = self.outer
+        return image[..., top:bottom, left:right]
+
+    def windows(self, strides: Mapping[str, int]) -> Windows:
+        """Where the inner rectangle lies in the features of the whole picture."""
+        top, bottom, left, right = self.inner
+        return {
+            layer: (
+                slice(top // stride, None if bottom == self.height else bottom // stride),
+                slice(left // stride, None if right == self.width else right // stride),
+            )
+            for layer, stride in strides.items()
+        }
+
+    def trim(self, features: Features, strides: Mapping[str, int]) -> Features:
+        """Features of the outer rectangle -> those of the inner one."""
+        top, bottom, left, right = self.inner
+        y, _, x, _ = self.outer
+        return {
+            layer: f[
+                ...,
+                slice(
+                    (top - y) // strides[layer],
+                    None if bottom == self.height else (bottom - y) // strides[layer],
+                ),
+                slice(
+                    (left - x) // strides[layer],
+                    None if right == self.width else (right - x) // strides[layer],
+                ),
+            ]
+            for layer, f in features.items()
+        }
+
+
+class Tiling:
+    """How an encoder computes ``layers`` of large pictures: tiles of about ``size`` pixels a side.
+
+    Raises ConfigError for an encoder that does not know how far its features see.
+    """
+
+    def __init__(self, encoder: Encoder, layers: Sequence[str], size: int) -> None:
+        self.encoder, self.layers = encoder, tuple(layers)
+        self.strides = {layer: encoder.stride(layer) for layer in layers}
+        self.step = max(self.strides.values(), default=1)
+        reach = max((encoder.reach(layer) for layer in layers), default=0)
+        self.halo = -(-reach // self.step) * self.step
+        self.size = max(size, self.step)
+
+    def of(self, height: int, width: int) -> list[Tile]:
+        """The tiles of a picture, row by row; their borders lie on the grid of the deepest layer.
+
+        >>> from impasto import Mini
+        >>> tiling = Tiling(Mini(), ["relu2_1"], 48)
+        >>> [tile.inner for tile in tiling.of(64, 100)][:2]
+        [(0, 32, 0, 34), (0, 32, 34, 66)]
+        """
+        tiles = []
+        for top, bottom in self._spans(height):
+            for left, right in self._spans(width):
+                y, x = max(0, top - self.halo), max(0, left - self.halo)
+                outer = (y, min(height, bottom + self.halo), x, min(width, right + self.halo))
+                tiles.append(Tile((top, bottom, left, right), outer, height, width))
+        return tiles
+
+    def features(self, image: Tensor) -> Iterator[tuple[Tile, Features]]:
+        """The features of each tile's inner rectangle."""
+        for tile in self.of(*image.shape[-2:]):
+            yield tile, tile.trim(self.encoder(tile.crop(image), self.layers), self.strides)
+
+    def _spans(self, length: int) -> list[tuple[int, int]]:
+        """Equal parts of 0 ... length, cut at multiples of the step."""
+        count = -(-length // self.size)
+        cuts = [round(i * length / count / self.step) * self.step for i in range(count)]
+        cuts = sorted({x for x in cuts if x < length})
+        return list(zip(cuts, [*cuts[1:], length], strict=True))
+
+
+def encode(
+    encoder: Encoder, image: Tensor, layers: Sequence[str], size: int | None = None
+) -> Features:
+    """``encoder(image, layers)`` without gradient, put together from tiles of ``size`` pixels."""
+    with torch.no_grad():
+        if size is None:
+            return dict(encoder(image, layers))
+        tiling = Tiling(encoder, layers, size)
+        result: Features = {}
+        for tile, features in tiling.features(image):
+            windows = tile.windows(tiling.strides)
+            for layer, part in features.items():
+                if layer not in result:
+                    height, width = encoder.grid(layer, *image.shape[-2:])
+                    result[layer] = part.new_empty(*part.shape[:2], height, width).to(
+                        memory_format=torch.channels_last
+                    )
+                rows, columns = windows[layer]
+                result[layer][..., rows, columns] = part
+        return result
+
+
+def measure(
+    loss: type[StatisticLoss],
+    encoder: Encoder,
+    image: Tensor,
+    layers: Sequence[str],
+    masks: Features | None = None,
+    size: int | None = None,
+) -> Sums:
+    """The sums from which ``loss.from_sums`` makes its target: those of a style, in tiles."""
+    masks = masks or {}
+    with torch.no_grad():
+        if size is None:
+            return loss.measure(encoder(image, layers), masks)
+        tiling = Tiling(encoder, layers, size)
+        total: Sums = {}
+        for tile, features in tiling.features(image):
+            windows = tile.windows(tiling.strides)
+            parts = {name: cut(mask, name, windows) for name, mask in masks.items()}
+            _add(total, loss.measure(features, parts))
+        return total
+
+
+def differentiate(
+    image: Tensor, encoder: Encoder, objective: Objective, size: int | None = None
+) -> Evaluation:
+    """Evaluate ``objective`` at ``image`` and add its gradient to ``image.grad``.
+
+    With ``size`` in tiles of that many pixels a side, which gives the same numbers up to rounding.
+    Raises ConfigError for a loss that reads features and is no AdditiveLoss.
+    """
+    if size is None or max(image.shape[-2:]) <= size:
+        evaluation = objective(encoder(image, objective.layers))
+        torch.autograd.backward(evaluation.total)
+        return evaluation
+    terms = {name: loss for name, (loss, weight) in objective.terms.items() if weight}
+    additive = {name: _additive(name, x) for name, x in terms.items() if x.layers != (IMAGE,)}
+    tiling = Tiling(encoder, list(dict.fromkeys(_layers(additive))), size)
+    with torch.no_grad():
+        totals: dict[str, Sums] = {name: {} for name in additive}
+        for tile, features in tiling.features(image) if additive else ():
+            windows = tile.windows(tiling.strides)
+            for name, loss in additive.items():
+                _add(totals[name], loss.sums(features, windows))
+    leaves = [x.requires_grad_(True) for sums in totals.values() for x in sums.values()]
+    values = {
+        name: (additive[name].judge(totals[name]) if name in additive else loss({IMAGE: image}))
+        for name, loss in terms.items()
+    }
+    evaluation = objective.combine(values)
+    if image.grad is None:
+        image.grad = torch.zeros_like(image)
+    torch.autograd.backward(evaluation.total, inputs=[image, *leaves])
+    for tile in tiling.of(*image.shape[-2:]) if additive else ():
+        crop = tile.crop(image.detach()).requires_grad_(True)
+        features = tile.trim(encoder(crop, tiling.layers), tiling.strides)
+        windows = tile.windows(tiling.strides)
+        shares, slopes = [], []
+        for name, loss in additive.items():
+            for key, share in loss.sums(features, windows).items():
+                if share.requires_grad:
+                    shares.append(share)
+                    slopes.append(totals[name][key].grad)
+        (gradient,) = torch.autograd.grad(shares, crop, slopes)
+        tile.crop(image.grad).add_(gradient)
+    return evaluation
+
+
+def _additive(name: str, loss: object) -> AdditiveLoss:
+    if not isinstance(loss, AdditiveLoss):
+        raise ConfigError(
+            f"the term '{name}' cannot be computed in tiles",
+            "leave out the size of tiles, or make its loss an AdditiveLoss",
+        )
+    return loss
+
+
+def _layers(losses: Mapping[str, AdditiveLoss]) -> Iterator[str]:
+    for loss in losses.values():
+        yield from loss.layers
+
+
+def _add(total: Sums, more: Sums) -> None:
+    for key, value in more.items():
+        total[key] = total[key] + value if key in total else value
