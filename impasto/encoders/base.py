@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
 
 from impasto.errors import ConfigError, ImageTooSmallError, UnknownNameError
 
@@ -117,12 +118,36 @@ def pad_and_convolve(features: Tensor, convolution: nn.Conv2d, padding: str) -> 
     Zero padding, VGG's own, costs nothing; the other two copy the features first. ``reflect``
     needs at least two rows and columns and falls back to ``replicate`` below that.
     """
-    if padding == "zero":
-        return cast(Tensor, convolution(features))
-    if padding == "reflect" and min(features.shape[-2:]) < 2:
-        padding = "replicate"
-    padded = F.pad(features, (1, 1, 1, 1), mode=padding)
-    return F.conv2d(padded, convolution.weight, convolution.bias)
+    width = 1
+    if padding != "zero":
+        if padding == "reflect" and min(features.shape[-2:]) < 2:
+            padding = "replicate"
+        features, width = F.pad(features, (1, 1, 1, 1), mode=padding), 0
+    weight, bias = convolution.weight, convolution.bias
+    if weight.requires_grad or not features.requires_grad:
+        return F.conv2d(features, weight, bias, padding=width)
+    return cast(Tensor, _FixedConvolution.apply(features, weight, bias, width))  # type: ignore[no-untyped-call]
+
+
+class _FixedConvolution(torch.autograd.Function):
+    """A convolution whose weights do not learn, and which therefore need not keep its input.
+
+    Torch's would, for a gradient that nobody asks for: half of the memory of a step.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, padding: int
+    ) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.shape, ctx.padding = features.shape, padding
+        return F.conv2d(features, weight, bias, padding=padding)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        (weight,) = ctx.saved_tensors
+        slope = conv2d_input(ctx.shape, weight, gradients[0], padding=ctx.padding)  # type: ignore[no-untyped-call]
+        return slope, None, None, None
 
 
 def check_choice(what: str, value: str, allowed: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.encoders import VGG, Encoder, Features, Mini
-from impasto.encoders.base import check_choice, pad_and_convolve, stage_of
+from impasto.encoders.base import PADDINGS, check_choice, pad_and_convolve, stage_of
 from impasto.errors import ConfigError, ImageTooSmallError, UnknownNameError
 
 STAGES = ((6, 1), (8, 2), (10, 1), (12, 1), (14, 1))  # a smaller mini
@@ -154,6 +154,30 @@ def test_padding(padding: str, mode: str) -> None:
     padded = F.pad(x, (1, 1, 1, 1), mode=mode)
     expected = F.conv2d(padded, convolution.weight, convolution.bias)
     assert torch.allclose(pad_and_convolve(x, convolution, padding), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_fixed_weights_give_the_same_gradient_and_keep_no_input(padding: str) -> None:
+    layer = nn.Conv2d(3, 5, 3, padding=1).double()
+    entering = (2, 3, 7, 6) if padding == "zero" else (2, 3, 9, 8)
+    found = {}
+    for learning in (True, False):
+        layer.requires_grad_(learning)
+        kept: list[tuple[int, ...]] = []
+
+        def keep(tensor: Tensor, kept: list[tuple[int, ...]] = kept) -> Tensor:
+            kept.append(tuple(tensor.shape))
+            return tensor
+
+        x = torch.linspace(0, 1, 252, dtype=torch.float64).sin().view(2, 3, 7, 6)
+        x.requires_grad_(True)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            y = pad_and_convolve(x, layer, padding)
+        assert (entering in kept) == learning
+        (slope,) = torch.autograd.grad(y.square().sum(), x)
+        found[learning] = (y, slope)
+    for ours, torchs in zip(found[False], found[True], strict=True):
+        assert torch.allclose(ours, torchs)
 
 
 def test_reflecting_one_row_repeats_it() -> None:
