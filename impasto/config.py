@@ -99,9 +99,12 @@ class StylizeConfig:
     precision: Precision = setting("auto", "Arithmetic of the encoder; statistics are float32")
     tile: int | None = setting(
         None,
-        "Compute in tiles of this many pixels a side: less memory, more time, the same picture",
+        "Compute in tiles of this many pixels a side (default: only if memory is short)",
         least=64,
         most=16384,
+    )
+    max_memory: float | None = setting(
+        None, "GiB that a run may take (default: 80 % of what is free)", least=0.1
     )
 
     def __post_init__(self) -> None:
@@ -160,7 +163,7 @@ class StylizeConfig:
                 value = (value,)
             if name.endswith("_weights") and isinstance(value, tuple):
                 value = tuple(_as_float(x) for x in value)
-            elif hints[name] is float:
+            elif _without_none(hints[name]) is float:
                 value = _as_float(value)
             ready[name] = value
         return replace(self, **ready)
@@ -185,6 +188,12 @@ def _literals(hint: Any) -> tuple[str, ...]:
     if options and all(isinstance(x, str) for x in options):
         return options
     return next((found for x in options if (found := _literals(x))), ())
+
+
+def _without_none(hint: Any) -> Any:
+    """``float | None`` -> ``float``."""
+    options = [x for x in get_args(hint) if x is not type(None)]
+    return options[0] if len(options) == 1 and type(None) in get_args(hint) else hint
 
 
 def _as_float(value: Any) -> Any:
@@ -212,7 +221,7 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
         wanted = f"a list of {'names' if str in element else 'numbers'}"
     elif hint is str:
         good, wanted = isinstance(value, str), "a text"
-    elif hint is float:
+    elif _without_none(hint) is float:
         good = isinstance(value, int | float) and not isinstance(value, bool)
         wanted = "a number"
     else:

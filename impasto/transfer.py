@@ -39,6 +39,7 @@ from impasto.images import (
 )
 from impasto.losses import STYLE_LOSSES, FeatureLoss, Objective, TotalVariation
 from impasto.losses.masks import layer_masks
+from impasto.memory import GIB, Demand, available, choose_tile, resident
 from impasto.pyramid import Level, plan
 from impasto.swatches import SWATCHES, swatch
 from impasto.tiles import encode, measure
@@ -54,6 +55,10 @@ STRENGTH_POWER = 2.0
 # the one before than this many seconds.
 CHECKPOINT_SHARE = 0.03
 CHECKPOINT_PAUSE = 1.0
+
+
+# The share of the free memory that a run takes without being told how much it may.
+FREE_SHARE = 0.8
 
 
 def stylize(
@@ -172,7 +177,6 @@ class Stylization:
         if precision == "auto" and self.config.optimizer == "lbfgs":
             precision = "float32"  # a line search takes the rounding of bfloat16 for a stall
         self.dtype = choose_dtype(precision, self.device)
-        self.tile = self.config.tile
         self.encoder = encoder or get_encoder(
             self.config.encoder,
             flavour=self.config.flavour,
@@ -191,6 +195,7 @@ class Stylization:
             self.sources["init"] = _describe(self.config.init, self.init)
             self.init = _filled(self.init)
         self.content, self.style = _filled(self.content), _filled(self.style)
+        self.tile, self.demand = self._plan_memory()
         self.checkpoint = checkpoint
         self.history: list[dict[str, Any]] = []
         self.attachments: dict[str, Any] = {}
@@ -312,6 +317,7 @@ class Stylization:
             "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
             "size": [self.height, self.width],
             "machine": describe_machine(self.device, self.dtype),
+            "tile": self.tile,
             "steps": len(self.history),
             "finished": self.done,
             "seconds": round(self.seconds, 2),
@@ -326,6 +332,7 @@ class Stylization:
         state = {
             "fingerprint": self._fingerprint(),
             "level": self.level,
+            "tile": self.tile,
             "seconds": self.seconds,
             "history": self.history,
             "attachments": self.attachments,
@@ -344,6 +351,7 @@ class Stylization:
                 "repeat that run's command to resume it, or leave out --resume to start anew",
             )
         self.level, self.seconds = saved["level"], saved["seconds"]
+        self.tile = saved["tile"]  # whatever memory is free today: another would be other bits
         self.history, self.attachments = saved["history"], saved["attachments"]
         self.state = State.from_state_dict(saved["state"], self.device)
 
@@ -416,6 +424,23 @@ class Stylization:
             raise ConfigError(
                 f"init is '{init}' ({error.message})", "use content, noise, style or a picture"
             ) from error
+
+    def _plan_memory(self) -> tuple[int | None, Demand]:
+        """The size of tiles, if any, and the memory that the run will take."""
+        config, size = self.config, (self.height, self.width)
+        if config.max_memory is not None:
+            limit = int(config.max_memory * GIB)
+        else:
+            limit = resident() + int(FREE_SHARE * available(self.device))
+        return choose_tile(
+            self.encoder,
+            config.content_layers,
+            config.style_layers,
+            size,
+            config.optimizer,
+            limit,
+            tile=config.tile,
+        )
 
     # --- checks and small things -----------------------------------------------------------------
 

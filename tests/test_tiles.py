@@ -154,8 +154,8 @@ def test_a_run_in_tiles_paints_the_same_picture(alpha: bool) -> None:
     photo = impasto.swatch("night", size=200)[..., :150, :]
     if alpha:
         photo = torch.cat([photo, picture(150, 200)[:, :1].float()], 1)
-    settings = {"size": 200, "steps": 20, "precision": "float32", "learning_rate": 0.003}
-    whole = impasto.stylize(photo, "waves", **settings)
-    tiled = impasto.stylize(photo, "waves", tile=104, **settings)
+    config = impasto.StylizeConfig(size=200, steps=(20,), precision="float32", learning_rate=0.003)
+    whole = impasto.stylize(photo, "waves", config)
+    tiled = impasto.stylize(photo, "waves", config, tile=104)
     assert (whole.image - tiled.image).abs().max() < 1e-3
     assert (whole.image - photo[:, :3]).abs().mean() > 0.01

@@ -11,7 +11,7 @@ crop, what comes out of them and what the teacher says at relu3_1, relu4_1, relu
 A step then costs a fifth, and each crop can be seen ten times.
 
 Numbers are stored in 8 bits as square roots (features are sparse, with a long tail), and of the
-larger layers only every second row or column. Three times during the training the student paints
+larger layers only every second row or column. Twice during the training the student paints
 new pictures, and those join the records: see distil.py for why.
 """
 
@@ -209,7 +209,7 @@ def train(cache: Path, initial: Path, folder: Path, run: Path, steps: int, rate:
             optimiser.load_state_dict(state)
         start, extra = saved["step"], saved["extra"]
         print(f"resumed at step {start}", flush=True)
-    painting = {round(steps * share) for share in (0.15, 0.4, 0.65)}
+    painting = {round(steps * share) for share in (0.15, 0.45)}
     began, recent = time.perf_counter(), []
     for step, (stored, parity) in enumerate(records.batches(8, seed=start), start=start):
         if step in painting:
@@ -258,7 +258,7 @@ def extend(
     """Let the student paint pictures and add them to the records; returns them as well."""
     rng = np.random.default_rng(seed)
     fresh: list[Tensor] = []
-    for _ in range(24):
+    for _ in range(12):
         fresh += paint(student, pictures, rng, SIZE, 4)
     student.trunk.stages[:FROZEN].requires_grad_(False)
     order = rng.permutation(len(fresh))

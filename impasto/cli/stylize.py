@@ -193,6 +193,7 @@ def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:
         "levels": [
             {"size": [level.height, level.width], "steps": level.steps} for level in run.levels
         ],
+        "memory": run.demand.total,
         "metadata": run.metadata(),
     }
 
@@ -207,6 +208,8 @@ def plan_text(plan: dict[str, Any]) -> str:
         f"encoder  {told['encoder']['name']}",
         f"machine  {machine['device']}, {machine['dtype']}, {machine['threads']} threads",
     ]
+    tiles = f", in tiles of {told['tile']} pixels" if told["tile"] else ""
+    lines.append(f"memory   about {plan['memory'] / 2**30:.2f} GiB{tiles}")
     for number, level in enumerate(plan["levels"], start=1):
         height, width = level["size"]
         lines.append(f"level {number}  {height}x{width}, {level['steps']} steps")
