@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from impasto.cli.outputs import Outputs, Recorder
 from impasto.cli.progress import make_progress
 from impasto.cli.stopping import stopping
 from impasto.cli.sweeping import sweep
-from impasto.errors import Interrupted
+from impasto.errors import Interrupted, UsageError
 from impasto.events import Step
 
 if TYPE_CHECKING:
@@ -41,10 +42,23 @@ def paint(
     the picture so far and a checkpoint written, and Terminated after SIGTERM, with a checkpoint.
     """
     checkpoint = checkpoint_of(outputs)
-    if checkpoint is not None:
+    if checkpoint is None:
+        return _paint(make, outputs, None, resume, quiet, stop_after)
+    with _alone(checkpoint):
         sweep(checkpoint.parent)
         if not quiet:
             _tell_of_checkpoint(checkpoint, resume)
+        return _paint(make, outputs, checkpoint, resume, quiet, stop_after)
+
+
+def _paint(
+    make: Make,
+    outputs: Outputs,
+    checkpoint: Path | None,
+    resume: bool,
+    quiet: bool,
+    stop_after: int | None,
+) -> tuple[Result, dict[str, str]]:
     run = make(checkpoint=checkpoint, resume=resume)
     outputs.check_result(run)
     recorder = Recorder(run, outputs)
@@ -68,6 +82,28 @@ def paint(
         if checkpoint is not None:  # the last thing: a kill before here is mended by --resume
             checkpoint.unlink(missing_ok=True)
     return result, written
+
+
+@contextmanager
+def _alone(checkpoint: Path) -> Iterator[None]:
+    """Two runs that paint the same file would each overwrite the other's checkpoint."""
+    from filelock import FileLock, Timeout
+
+    path = checkpoint.with_suffix(".lock")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(
+            f"another run is painting {checkpoint.stem.removeprefix('.')} just now",
+            "wait for its end, or choose another output (-o)",
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # while it is held: nobody can have taken it in between
+            path.unlink()
+        lock.release()
 
 
 def checkpoint_of(outputs: Outputs) -> Path | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from impasto.cli.outputs import Recorder
 from impasto.events import Step
@@ -144,4 +145,16 @@ def test_what_dead_processes_left_is_swept(stylize: Stylize, folder: Path) -> No
         (folder / name).touch()
         os.utime(folder / name, (1, 1))
     assert stylize() == 0
+    assert names(folder) == {"out.png"}
+
+
+def test_two_runs_cannot_paint_the_same_picture_at_once(
+    stylize: Stylize, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = FileLock(folder / ".out.png.lock")
+    with lock:
+        assert stylize("--size", "32", "--steps", "1") == 2
+    assert "another run is painting out.png just now; wait" in capsys.readouterr().err
+    assert not (folder / "out.png").exists()
+    assert stylize("--size", "32", "--steps", "1") == 0
     assert names(folder) == {"out.png"}

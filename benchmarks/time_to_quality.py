@@ -1,0 +1,148 @@
+"""How long until a picture is good? Judged distances against seconds, beside the reference.
+
+    IMPASTO_WEIGHTS=../shared/weights python benchmarks/time_to_quality.py ../shared/images \\
+        --out FOLDER --pairs 1 --iterations 300
+
+For each pair of content and style: neural-style-pt's way (baseline.py) and impasto's runs, one
+after another, each keeping a few dozen of its pictures with the seconds that had passed (judging
+comes later and does not count). The judge is the real VGG-19 in float32: style is the mean of
+|G - G_style|² / |G_style|² over relu1_1 to relu5_1, content |F - F_content|² / |F_content|² at
+relu4_2.
+
+The question: when does the reference first stand within 5 % of its own final distances, and when
+does impasto stand there, or better? Writes curves.json and curves.png; prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from baseline import Baseline
+from style_gap import PAIRS
+from torch import Tensor
+
+import impasto
+from impasto.devices import describe_machine
+from impasto.encoders import get_encoder
+from impasto.images import load_image, resize
+from impasto.metrics import content_distance, style_distance
+
+RUNS: dict[str, dict[str, Any]] = {"mini": {}, "vgg19": {"encoder": "vgg19"}}
+MARGIN = 1.05
+Frames = list[tuple[float, Tensor]]
+
+
+def reference(content: Tensor, style: Tensor, iterations: int) -> Frames:
+    """Pictures of the reference, ever less often."""
+    wanted = {round(1.13**k) for k in range(1, 60)} | {iterations}
+    began = time.perf_counter()
+    problem = Baseline(content, style)
+    frames: Frames = []
+
+    def keep(number: int, picture: Tensor) -> None:
+        if number in wanted:
+            frames.append((time.perf_counter() - began, picture))
+
+    problem.run(iterations, keep)
+    return frames
+
+
+def ours(content: str, style: str, size: int, settings: dict[str, Any]) -> Frames:
+    """Pictures of a run of impasto, a few at each level and the last."""
+    began = time.perf_counter()
+    config = impasto.StylizeConfig(size=size).with_changes(**settings)
+    run = impasto.Stylization(content, style, config)
+    frames: Frames = []
+    for event in run:
+        if isinstance(event, impasto.Step) and event.index % 10 == 0:
+            frames.append((time.perf_counter() - began, event.image))
+    frames.append((time.perf_counter() - began, run.picture()))
+    return [(seconds, resize(x, (run.height, run.width))) for seconds, x in frames]
+
+
+def judged(
+    frames: Frames, content: Tensor, style: Tensor, judge: Any
+) -> Iterator[dict[str, float]]:
+    for seconds, picture in frames:
+        layers = style_distance(picture.clamp(0, 1), style, judge)
+        yield {
+            "seconds": seconds,
+            "style": sum(layers.values()) / len(layers),
+            "content": content_distance(picture.clamp(0, 1), content, judge),
+        }
+
+
+def reached(curve: list[dict[str, float]], style: float, content: float) -> float | None:
+    """The seconds after which a curve stands at both distances or better."""
+    for point in curve:
+        if point["style"] <= style and point["content"] <= content:
+            return point["seconds"]
+    return None
+
+
+def draw(path: Path, curves: dict[str, dict[str, list[dict[str, float]]]]) -> None:
+    """One row for each pair: style and content against seconds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(
+        len(curves), 2, figsize=(9, 3 * len(curves)), squeeze=False, layout="constrained"
+    )
+    for row, (pair, by_run) in zip(axes, curves.items(), strict=True):
+        for axis, key in zip(row, ("style", "content"), strict=True):
+            for name, curve in by_run.items():
+                axis.plot([p["seconds"] for p in curve], [p[key] for p in curve], label=name)
+            axis.set(xscale="log", yscale="log", title=f"{pair}: {key}", xlabel="seconds")
+        row[0].legend()
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images", type=Path, help="folder with content/ and style/")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--iterations", type=int, default=1000, help="of the reference")
+    parser.add_argument("--pairs", type=int, default=len(PAIRS))
+    parser.add_argument("--runs", nargs="+", default=list(RUNS))
+    a = parser.parse_args()
+    a.out.mkdir(parents=True, exist_ok=True)
+    judge = get_encoder("vgg19")
+    curves: dict[str, dict[str, list[dict[str, float]]]] = {}
+    table = []
+    for content_name, style_name in PAIRS[: a.pairs]:
+        pair = f"{content_name} x {style_name}"
+        files = [a.images / "content" / content_name, a.images / "style" / style_name]
+        content_file, style_file = (str(f.with_suffix(".jpg")) for f in files)
+        content, style = (load_image(f, size=a.size) for f in (content_file, style_file))
+        found = {name: ours(content_file, style_file, a.size, RUNS[name]) for name in a.runs}
+        found["reference"] = reference(content, style, a.iterations)
+        curves[pair] = {
+            name: list(judged(frames, content, style, judge)) for name, frames in found.items()
+        }
+        final = curves[pair]["reference"][-1]
+        goal = (final["style"] * MARGIN, final["content"] * MARGIN)
+        times = {name: reached(curve, *goal) for name, curve in curves[pair].items()}
+        table.append({"pair": pair, "style": goal[0], "content": goal[1], "seconds": times})
+        told = "  ".join(f"{n} {s:.1f} s" if s else f"{n} never" for n, s in times.items())
+        print(f"{pair:32} style {goal[0]:.3f} content {goal[1]:.3f}: {told}", flush=True)
+        report = {
+            "machine": describe_machine(torch.device("cpu"), torch.float32),
+            "iterations": a.iterations,
+            "table": table,
+            "curves": curves,
+        }
+        (a.out / "curves.json").write_text(json.dumps(report, indent=1))
+    draw(a.out / "curves.png", curves)
+
+
+if __name__ == "__main__":
+    main()
