@@ -21,9 +21,21 @@ Flavour = Literal["caffe", "torchvision", "normalised"]
 OptimizerName = Literal["adam", "lbfgs"]
 StyleLossName = Literal["gram", "mean-std"]
 Form = Literal["relative", "mean", "gatys"]
+Quality = Literal["draft", "standard", "best"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+# What is laid out on a small picture need not be moved on the large one; there only the finest
+# strokes are added, and that takes few steps.
+COARSEST = 128
+QUALITIES: dict[str, tuple[int, ...]] = {
+    "draft": (100, 60, 15, 8, 5, 4, 4, 4),
+    "standard": (150, 130, 50, 25, 12, 8, 8, 8),
+    "best": (300, 300, 200, 100, 50, 25, 12, 8),
+}
+"""Quality -> steps where the long side is about 128, 256, 512, ... pixels."""
+
 LAYER_NAME = re.compile(r"(relu|conv)[1-5]_[1-4]")
 
 
@@ -84,8 +96,9 @@ class StylizeConfig:
 
     # --- optimisation ----------------------------------------------------------------------------
     optimizer: OptimizerName = setting("adam", "What moves the pixels")
-    steps: tuple[int, ...] = setting(
-        (150, 130, 50), "Steps at each level of the pyramid, coarsest first"
+    quality: Quality = setting("standard", "How much work goes into the picture")
+    steps: tuple[int, ...] | None = setting(
+        None, "Steps at each level of the pyramid, coarsest first (default: by size and quality)"
     )
     ratio: float = setting(2.0, "Size of each level against the one before", least=1.05, most=8)
     learning_rate: float = setting(0.03, "Adam's step, in units of the pixel range", least=1e-6)
@@ -125,7 +138,7 @@ class StylizeConfig:
                 all(0 <= x < math.inf for x in weights) and any(weights)
             ):
                 raise ConfigError(f"{kind}_weights is {weights}", "use numbers >= 0, not all 0")
-        if not self.steps or min(self.steps) < 1:
+        if self.steps is not None and (not self.steps or min(self.steps) < 1):
             raise ConfigError(f"steps is {self.steps}", "use one whole number >= 1 for each level")
         if self.style_loss == "mean-std" and self.style_form == "gatys":
             raise ConfigError("style_form is 'gatys' for mean-std", "use relative or mean")
@@ -133,6 +146,29 @@ class StylizeConfig:
             raise ConfigError("content_weight and style_weight are both 0", "raise one of them")
         if self.strength == 1 and self.style_weight == 0:
             raise ConfigError("style_weight is 0 at strength 1", "raise it, or lower the strength")
+
+    def schedule(self, long_side: int) -> tuple[int, ...]:
+        """The steps at each level, coarsest first, of a picture so large.
+
+        Those given; or the quality's, from about 128 pixels on, so that a preview and a print go
+        through the same sizes.
+
+        >>> StylizeConfig().schedule(512), StylizeConfig(steps=(20, 10)).schedule(512)
+        ((150, 130, 50), (20, 10))
+        """
+        if self.steps is not None:
+            return self.steps
+        table, octaves = QUALITIES[self.quality], math.log2(max(1.0, long_side / COARSEST))
+        count = round(octaves / math.log2(self.ratio))
+        distances = (octaves - k * math.log2(self.ratio) for k in range(count, -1, -1))
+        return tuple(table[min(max(0, round(x)), len(table) - 1)] for x in distances)
+
+    @property
+    def most_steps(self) -> int:
+        """No picture, whatever its size, takes more steps than this."""
+        if self.steps is not None:
+            return sum(self.steps)
+        return sum(QUALITIES[self.quality]) * (math.ceil(1 / math.log2(self.ratio)) + 1)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain JSON types; tuples become lists."""

@@ -171,7 +171,9 @@ class Stylization:
             height, width = size_to_fit(height, width, self.config.size)
         self.height, self.width = height, width
         self.style = read_style(style, max(height, width), self.config, **limit)
-        self.levels = plan(height, width, self.config.steps, self.config.ratio)
+        self.levels = plan(
+            height, width, self.config.schedule(max(height, width)), self.config.ratio
+        )
         self.device = choose_device(self.config.device)
         precision = self.config.precision
         if precision == "auto" and self.config.optimizer == "lbfgs":

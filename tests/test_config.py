@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.config import LAYER_NAME, StylizeConfig, choices
+from impasto.config import COARSEST, LAYER_NAME, QUALITIES, StylizeConfig, choices
 from impasto.errors import ConfigError, UnknownNameError, UsageError
 
 NAMES = [item.name for item in fields(StylizeConfig)]
@@ -138,7 +138,7 @@ def test_choices(name: str) -> None:
 def test_which_settings_are_choices() -> None:
     assert [name for name in NAMES if choices(name)] == [
         *("flavour", "pooling", "padding", "style_loss", "content_form", "style_form"),
-        *("optimizer", "precision"),
+        *("optimizer", "quality", "precision"),
     ]
 
 
@@ -176,3 +176,20 @@ def test_changes_holds_only_what_differs() -> None:
 def test_it_is_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         StylizeConfig().size = 3  # type: ignore[misc]
+
+
+@given(st.integers(16, 16384), st.sampled_from([1.19, 1.414, 2.0, 3.0]))
+def test_the_schedule_goes_through_the_same_sizes_at_every_size(size: int, ratio: float) -> None:
+    config = StylizeConfig(ratio=ratio)
+    steps = config.schedule(size)
+    coarsest = size / ratio ** (len(steps) - 1)
+    assert coarsest <= COARSEST * ratio**0.51 or len(steps) == 1
+    assert coarsest >= COARSEST / ratio**0.51 or len(steps) == 1
+    assert list(steps) == sorted(steps, reverse=True)
+    assert sum(steps) <= config.most_steps
+
+
+def test_more_quality_is_more_steps() -> None:
+    draft, standard, best = (StylizeConfig(quality=q).schedule(1024) for q in QUALITIES)  # type: ignore[arg-type]
+    assert sum(draft) < sum(standard) < sum(best)
+    assert StylizeConfig(quality="best", steps=(3,)).schedule(1024) == (3,)

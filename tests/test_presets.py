@@ -33,7 +33,7 @@ def test_gatys_is_as_published() -> None:
     assert config.style_layers == ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     assert config.style_weights == (0.2,) * 5
     assert (config.content_form, config.style_form) == ("gatys", "gatys")
-    assert (config.optimizer, config.tv_weight, len(config.steps)) == ("lbfgs", 0, 1)
+    assert (config.optimizer, config.tv_weight, len(config.schedule(512))) == ("lbfgs", 0, 1)
     assert get_preset("gatys2016-vgg16") == config.with_changes(encoder="vgg16")
 
 

@@ -151,7 +151,7 @@ def stylize(
     )
     if resume and is_resumable(outputs):  # what that run has written is there to be replaced
         outputs = replace(outputs, overwrite=True)
-    outputs.check([content, style], steps=sum(chosen.steps))
+    outputs.check([content, style], steps=chosen.most_steps)
     if save_config is not None:
         _save_config(save_config, chosen, overwrite=outputs.overwrite)
 

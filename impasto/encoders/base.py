@@ -118,36 +118,52 @@ def pad_and_convolve(features: Tensor, convolution: nn.Conv2d, padding: str) -> 
     Zero padding, VGG's own, costs nothing; the other two copy the features first. ``reflect``
     needs at least two rows and columns and falls back to ``replicate`` below that.
     """
-    width = 1
-    if padding != "zero":
-        if padding == "reflect" and min(features.shape[-2:]) < 2:
-            padding = "replicate"
-        features, width = F.pad(features, (1, 1, 1, 1), mode=padding), 0
+    if padding == "reflect" and min(features.shape[-2:]) < 2:
+        padding = "replicate"
     weight, bias = convolution.weight, convolution.bias
     if weight.requires_grad or not features.requires_grad:
-        return F.conv2d(features, weight, bias, padding=width)
-    return cast(Tensor, _FixedConvolution.apply(features, weight, bias, width))  # type: ignore[no-untyped-call]
+        return _convolve(features, weight, bias, padding)
+    return cast(Tensor, _FixedConvolution.apply(features, weight, bias, padding))  # type: ignore[no-untyped-call]
+
+
+def _convolve(features: Tensor, weight: Tensor, bias: Tensor | None, padding: str) -> Tensor:
+    if padding == "zero":
+        return F.conv2d(features, weight, bias, padding=1)
+    return F.conv2d(F.pad(features, (1, 1, 1, 1), mode=padding), weight, bias)
 
 
 class _FixedConvolution(torch.autograd.Function):
     """A convolution whose weights do not learn, and which therefore need not keep its input.
 
-    Torch's would, for a gradient that nobody asks for: half of the memory of a step.
+    Torch's would, for a gradient that nobody asks for: half of the memory of a step. And the
+    gradient of the borders is added up in place.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, padding: int
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, padding: str
     ) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.shape, ctx.padding = features.shape, padding
-        return F.conv2d(features, weight, bias, padding=padding)
+        return _convolve(features, weight, bias, padding)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (weight,) = ctx.saved_tensors
-        slope = conv2d_input(ctx.shape, weight, gradients[0], padding=ctx.padding)  # type: ignore[no-untyped-call]
-        return slope, None, None, None
+        batch, channels, height, width = ctx.shape
+        if ctx.padding == "zero":
+            return _to_input(ctx.shape, weight, gradients[0], 1), None, None, None
+        slope = _to_input((batch, channels, height + 2, width + 2), weight, gradients[0], 0)
+        source = 1 if ctx.padding == "replicate" else 2  # the row that the border is a copy of
+        for axis in (2, 3):
+            slope.select(axis, source).add_(slope.select(axis, 0))
+            slope.select(axis, -1 - source).add_(slope.select(axis, -1))
+        return slope[..., 1:-1, 1:-1], None, None, None
+
+
+def _to_input(shape: Sequence[int], weight: Tensor, gradient: Tensor, padding: int) -> Tensor:
+    slope: Tensor = conv2d_input(shape, weight, gradient, padding=padding)  # type: ignore[no-untyped-call]
+    return slope
 
 
 def check_choice(what: str, value: str, allowed: Iterable[str]) -> str:
