@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from data import Crops, Pictures
-from distil import Muon, Student, Teacher, losses, paint, validate
+from distil import PADDING, Muon, Student, Teacher, losses, paint, validate
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -39,7 +39,6 @@ from impasto.encoders.mini import STAGES, Trunk, tap_of
 
 SIZE = 256  # of the crops
 FROZEN = 2  # stages
-PADDING = "replicate"  # as in use
 INPUT = "input"
 # (rows, columns, channels) that a record keeps of each layer.
 SHAPES = {
@@ -93,7 +92,7 @@ def deep(student: Student, x: Tensor, parity: int) -> dict[str, Tensor]:
             assert isinstance(convolution, nn.Conv2d)
             x = F.relu_(pad_and_convolve(x, convolution, PADDING))
         taps[number] = x
-    return {name: student.heads[name](thin(taps[tap_of(name)], name, parity)) for name in TARGETS}
+    return {name: student.predict(name, thin(taps[tap_of(name)], name, parity)) for name in TARGETS}
 
 
 class Records:
@@ -165,8 +164,7 @@ def prepare(cache: Path, initial: Path) -> tuple[Student, Teacher, float, list[T
     saved = torch.load(initial, weights_only=True)
     student = Student()
     student.load_state_dict(saved["student"])
-    student.trunk.padding = PADDING
-    teacher = Teacher(crops_of(Pictures(cache), seed=2), PADDING)
+    teacher = Teacher(crops_of(Pictures(cache), seed=2))
     with torch.no_grad():  # other crops, other units
         for name, head in student.heads.items():
             for parameter in head.parameters():

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.encoders.contents import CHANNELS
-from impasto.encoders.mini import STAGES, Trunk, isometric, tap_of
+from impasto.encoders.mini import STAGES, Trunk, is_rectified, isometric, tap_of
 from impasto.encoders.vgg import VGG, load_vgg
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -44,6 +44,7 @@ MOMENT_WEIGHT = 2.0
 LAYER_WEIGHTS = {"relu5_1": 1.5, "relu4_1": 1.25, "relu4_2": 1.5}  # the hard ones; the rest 1
 # Shallow layers have positions in plenty: look at every fourth or second row and column of them.
 STRIDES = {"relu1_1": 4, "relu2_1": 2}
+PADDING = "replicate"  # as in use: what zeros at the border do need not be learned
 POSITIONS = 2048  # of each batch, on which heads are fitted
 STYLISED_EVERY, STYLISED_FROM, STYLISED_KEPT = 300, 1200, 960
 
@@ -53,7 +54,7 @@ class Student(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk = Trunk(STAGES)
+        self.trunk = Trunk(STAGES, PADDING)
         self.heads = nn.ModuleDict(
             {n: nn.Conv2d(self.trunk.widths[tap_of(n)], CHANNELS[int(n[4])], 1) for n in LAYERS}
         )
@@ -66,9 +67,12 @@ class Student(nn.Module):
     def forward(self, images: Tensor, offset: int | None = None) -> dict[str, Tensor]:
         """Predictions of the scaled features; thinned out (see :func:`thin`) if given an offset."""
         taps = self.trunk(images)
-        return {
-            name: head(thin(taps[tap_of(name)], name, offset)) for name, head in self.heads.items()
-        }
+        return {name: self.predict(name, thin(taps[tap_of(name)], name, offset)) for name in LAYERS}
+
+    def predict(self, name: str, tap: Tensor) -> Tensor:
+        """The layer ``name`` from its tap."""
+        features: Tensor = self.heads[name](tap)
+        return F.relu(features) if is_rectified(name) else features
 
     def affine(self, name: str) -> Tensor:
         """The head of layer ``name`` as one matrix ``(C, k + 1)``."""
@@ -154,8 +158,8 @@ def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:
 class Teacher:
     """VGG-19 with each layer divided by the root of its mean variance, so that all are near one."""
 
-    def __init__(self, crops: Crops, padding: str = "zero") -> None:
-        self.vgg = load_vgg("vgg19", padding=padding).to(
+    def __init__(self, crops: Crops) -> None:
+        self.vgg = load_vgg("vgg19", padding=PADDING).to(
             torch.bfloat16, memory_format=torch.channels_last
         )
         variance = channel_variance(self.vgg, crops)
@@ -188,17 +192,21 @@ def paint(
     """Some pictures in the style of others, as the current student sees it, each in 3 states."""
     draw = Crops(pictures, [(size, count, 1.0)], seed=0)
     contents, styles = draw.batch(rng), draw.batch(rng)
-    heads = {name: isometric(student.affine(name)) for name in LAYERS}
+    heads = {
+        name: student.affine(name) if is_rectified(name) else isometric(student.affine(name))
+        for name in LAYERS
+    }
     for parameter in student.parameters():
         parameter.requires_grad_(False)
 
     def features(x: Tensor) -> dict[str, Tensor]:
         with torch.autocast("cpu", torch.bfloat16):
             taps = student.trunk(x)
-            return {
+            found = {
                 n: F.conv2d(taps[tap_of(n)], m[:, :-1, None, None], m[:, -1])
                 for n, m in heads.items()
             }
+            return {n: F.relu(f) if is_rectified(n) else f for n, f in found.items()}
 
     with torch.no_grad():
         style_moments = {n: moments(f.float()) for n, f in features(styles).items()}

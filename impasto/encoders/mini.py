@@ -15,8 +15,12 @@ VGG's own units and with VGG's layer weights, at the trunk's price. One factor,
 (not those that take a sum, such as ``form="gatys"`` of the content loss; and statistics of single
 channels, such as their standard deviations, are those of g, not of T).
 
-``Mini(..., predict=True)`` returns ``A f'`` itself, all channels of VGG in their order, for those
-who want to look at them.
+At relu5_1 and beyond, maps are so small that all 512 channels cost next to nothing. There the head
+has a ReLU behind it, as VGG's own convolution has, which no linear head can imitate: mini hands out
+``relu(A f')`` itself.
+
+``Mini(..., predict=True)`` returns that for every layer: all channels of VGG in their order, for
+those who want to look at them.
 """
 
 from __future__ import annotations
@@ -102,6 +106,15 @@ def tap_of(layer: str) -> int:
     return 0 if layer.endswith("1_1") else int(layer[4])
 
 
+def is_rectified(layer: str) -> bool:
+    """Whether a ReLU follows the head of ``layer``: it does at relu5_1 to relu5_4.
+
+    There the map is so small that all 512 channels cost little, and what VGG says is so sparse that
+    no linear function comes near it.
+    """
+    return layer.startswith("relu5")
+
+
 class Mini(Encoder):
     """The distilled encoder; same layer names as VGG-19, features isometric to its predictions.
 
@@ -128,7 +141,8 @@ class Mini(Encoder):
         tensors = tensors if tensors is not None else self._random(stages)
         for layer in self.layers:
             affine = tensors[f"heads.{layer}"].float()  # (C of VGG, C of the tap + 1)
-            self.heads[layer] = _pointwise(affine if predict else isometric(affine))
+            whole = predict or is_rectified(layer)
+            self.heads[layer] = _pointwise(affine if whole else isometric(affine))
         own = {key.removeprefix("trunk."): t for key, t in tensors.items() if key[:6] == "trunk."}
         if own:
             self.trunk.load_state_dict({key: t.float() for key, t in own.items()})
@@ -137,7 +151,8 @@ class Mini(Encoder):
     def encode(self, image: Tensor, layers: Sequence[str]) -> Features:
         """The features at ``layers``; the trunk stops at the deepest tap that they need."""
         taps = self.trunk(image, max(tap_of(name) for name in layers))
-        return {name: self.heads[name](taps[tap_of(name)]) for name in layers}
+        found = {name: self.heads[name](taps[tap_of(name)]) for name in layers}
+        return {name: F.relu_(f) if is_rectified(name) else f for name, f in found.items()}
 
     def reach(self, layer: str) -> int:
         """The sum of what each convolution of the trunk up to the layer's tap adds."""
