@@ -96,6 +96,13 @@ def scales(studio: Studio) -> list[list[tuple[str, Tensor]]]:
     return [[(f"{s}", studio.paint("chelsea", "mosaic", style_scale=s)) for s in values]]
 
 
+def sizes(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """The same picture small and large: a preview and a print."""
+    small, large = studio.size * 4 // 3, studio.size * 16 // 3
+    pictures = ((n, studio.paint("astronaut", "nouveau", size=n)) for n in (small, large))
+    return [[(f"--size {size}", picture) for size, picture in pictures]]
+
+
 def depths(studio: Studio) -> list[list[tuple[str, Tensor]]]:
     """``--style-layers`` from relu1_1 alone to all five."""
     row = []
@@ -144,6 +151,7 @@ PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], in
     "swatches.webp": (swatches, 180),
     "strengths.webp": (strengths, 200),
     "scales.webp": (scales, 200),
+    "sizes.webp": (sizes, 420),
     "depths.webp": (depths, 200),
     "evolution.webp": (evolution, 200),
     "reconstructions.webp": (reconstructions, 200),
