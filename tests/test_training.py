@@ -1,0 +1,106 @@
+"""The recipe of the shipped weights: its parts, on little data. (Training itself takes hours.)"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+FOLDER = Path(__file__).parents[1] / "training"
+
+
+@pytest.fixture(scope="module")
+def training() -> Iterator[dict[str, ModuleType]]:
+    """The scripts as modules; they import each other from their own folder."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        yield {name: import_module(name) for name in ("data", "distil", "deepen")}
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+def test_orthogonal_is_nearly_that(training: dict[str, ModuleType]) -> None:
+    """Newton and Schulz: all singular values near one, the singular vectors kept."""
+    for shape in ((24, 27), (40, 12)):
+        matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        found = training["distil"].orthogonal(matrix)
+        assert found.shape == shape
+        values = torch.linalg.svdvals(found)
+        assert values.min() > 0.5
+        assert values.max() < 1.3
+        u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+        cosine = (found * (u @ v)).sum() / found.norm() / (u @ v).norm()
+        assert cosine > 0.97
+
+
+def test_eight_bits_keep_what_matters(training: dict[str, ModuleType]) -> None:
+    deepen = training["deepen"]
+    draw = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 5, 4, 6, generator=draw).relu() ** 2 * 2
+    restored = deepen.expand(deepen.compress(features), (4, 6, 5)).float()
+    assert restored.shape == features.shape
+    error = (restored - features).abs()
+    assert (error <= 0.02 + 0.07 * features.sqrt() + 0.01 * features).all()
+    assert torch.equal(restored == 0, features < 1e-4)
+
+
+def test_thinning_leaves_every_position_to_one_parity(training: dict[str, ModuleType]) -> None:
+    deepen = training["deepen"]
+    x = torch.arange(64.0).view(1, 1, 8, 8)
+    four = torch.cat([deepen.thin(x, "relu3_1", parity).flatten() for parity in range(4)])
+    assert sorted(four.tolist()) == x.flatten().tolist()
+    assert deepen.thin(x, "relu4_1", 3).shape == (1, 1, 8, 4)
+    assert deepen.thin(x, "relu5_1", 3) is x
+
+
+def test_records_come_back_as_they_went_in(training: dict[str, ModuleType], tmp_path: Path) -> None:
+    distil, deepen = training["distil"], training["deepen"]
+    channels = {"relu3_1": 256, "relu4_1": 512, "relu4_2": 512, "relu5_1": 512}
+    strides = {"relu3_1": 4, "relu4_1": 8, "relu4_2": 8, "relu5_1": 16}
+    draw = torch.Generator().manual_seed(0)
+
+    def teacher(images: Tensor) -> dict[str, Tensor]:
+        side = images.shape[-1]
+        return {
+            n: torch.rand(4, c, side // strides[n], side // strides[n], generator=draw)
+            for n, c in channels.items()
+        }
+
+    features = teacher(torch.zeros(4, 3, deepen.SIZE, deepen.SIZE))
+    student = distil.Student()
+    records = deepen.Records(tmp_path)
+    images = torch.rand(4, 3, deepen.SIZE, deepen.SIZE, generator=draw)
+    records.append("painted", images, student.trunk, lambda _: features, 1.0)
+    assert (records.count("painted"), records.count("pictures")) == (4, 0)
+    found = deepen.unpack(records.read("painted", np.array([2])))
+    assert set(found) == set(deepen.SHAPES)
+    for name in channels:
+        expected = deepen.thin(features[name][2:3], name, 2)
+        assert found[name].shape == expected.shape
+        assert (found[name].float() - expected).abs().max() < 0.08
+    # And the student's deep half takes it up where its shallow half left off.
+    whole = {n: f[2:3] for n, f in student(images).items()}
+    halves = deepen.deep(student, deepen.shallow(student.trunk, images)[2:3].float(), 2)
+    for name, ours in halves.items():
+        theirs = deepen.thin(whole[name], name, 2)
+        assert (ours - theirs).norm() < 0.05 * theirs.norm()
+
+
+def test_losses_of_a_perfect_prediction_are_zero(training: dict[str, ModuleType]) -> None:
+    distil = training["distil"]
+    features = {n: torch.rand(2, 8, 4, 4) for n in distil.LAYERS}
+    variance = {n: torch.ones(8) for n in distil.LAYERS}
+    total, report = distil.losses(features, features, variance)
+    assert total == 0
+    assert set(report) == {f"{n}.mse" for n in distil.LAYERS} | {
+        f"{n}.gram" for n in distil.STYLE_LAYERS
+    }
+    worse, _ = distil.losses({n: f * 0.5 for n, f in features.items()}, features, variance)
+    assert worse > 0
