@@ -390,6 +390,7 @@ def export(cache: Path, run: Path, out: Path, batches: int) -> None:
         "licence": "MIT",
     }
     save_file({k: t.contiguous() for k, t in tensors.items()}, str(out), metadata)
+    teacher.scale = saved["scale"]  # the units in which the student predicts
     r2, gram = validate(student, teacher, Pictures(cache, held_out=True))
     print(json.dumps({"R2": r2, "gram": gram, "bytes": out.stat().st_size}, indent=1))
 
