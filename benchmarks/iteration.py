@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from baseline import Baseline
+from baseline import STYLE_LAYERS, Baseline
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
@@ -29,8 +29,6 @@ from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.contents import CHANNELS, CONVOLUTIONS
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
 from impasto.tiles import differentiate
-
-STYLE_LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
 
 
 def impasto_iteration(encoder: Encoder, content: Tensor, style: Tensor) -> Callable[[], object]:

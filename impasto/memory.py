@@ -135,6 +135,8 @@ def choose_tile(
             try:
                 area = largest_tile(Tiling(encoder, layers, candidate), height, width)
             except ConfigError:
+                if tile is not None:  # it was asked for: say why it cannot be
+                    raise
                 break
         demand = foresee(found, height * width, area, optimizer, base)
         if demand.total <= limit:

@@ -39,35 +39,23 @@ class Tile:
         top, bottom, left, right = self.outer
         return image[..., top:bottom, left:right]
 
-    def windows(self, strides: Mapping[str, int]) -> Windows:
-        """Where the inner rectangle lies in the features of the whole picture."""
+    def windows(self, strides: Mapping[str, int], origin: tuple[int, int] = (0, 0)) -> Windows:
+        """Where the inner rectangle lies in features of a picture whose first pixel is ``origin``:
+        those of the whole one, if it is left out."""
         top, bottom, left, right = self.inner
+        y, x = origin
         return {
             layer: (
-                slice(top // stride, None if bottom == self.height else bottom // stride),
-                slice(left // stride, None if right == self.width else right // stride),
+                slice((top - y) // n, None if bottom == self.height else (bottom - y) // n),
+                slice((left - x) // n, None if right == self.width else (right - x) // n),
             )
-            for layer, stride in strides.items()
+            for layer, n in strides.items()
         }
 
     def trim(self, features: Features, strides: Mapping[str, int]) -> Features:
         """Features of the outer rectangle -> those of the inner one."""
-        top, bottom, left, right = self.inner
-        y, _, x, _ = self.outer
-        return {
-            layer: f[
-                ...,
-                slice(
-                    (top - y) // strides[layer],
-                    None if bottom == self.height else (bottom - y) // strides[layer],
-                ),
-                slice(
-                    (left - x) // strides[layer],
-                    None if right == self.width else (right - x) // strides[layer],
-                ),
-            ]
-            for layer, f in features.items()
-        }
+        windows = self.windows(strides, (self.outer[0], self.outer[2]))
+        return {layer: cut(f, layer, windows) for layer, f in features.items()}
 
 
 class Tiling:

@@ -11,7 +11,7 @@ from torch import Tensor
 import impasto
 from impasto import Mini, Stylization, StylizeConfig
 from impasto.encoders import Encoder, Features
-from impasto.errors import ResourceError
+from impasto.errors import ConfigError, ResourceError
 from impasto.memory import GIB, available, choose_tile, footprint, foresee, resident
 
 CONTENT, STYLE = ("relu3_1", "relu4_2"), ("relu1_1", "relu5_1")
@@ -86,6 +86,8 @@ def test_an_encoder_that_cannot_be_tiled_is_not(encoder: Encoder) -> None:
     assert choose_tile(Blind(), layers, layers, (64, 64), "adam", 100 * GIB)[0] is None
     with pytest.raises(ResourceError):
         choose_tile(Blind(), layers, layers, (20000, 20000), "adam", GIB)
+    with pytest.raises(ConfigError, match="'blind' does not say how far"):
+        choose_tile(Blind(), layers, layers, (200, 200), "adam", 100 * GIB, tile=64)
 
 
 def test_a_run_keeps_to_the_limit(encoder: Encoder) -> None:
