@@ -41,8 +41,9 @@ if TYPE_CHECKING:
         TotalVariation,
     )
     from impasto.presets import PRESETS, get_preset
+    from impasto.result import Result
     from impasto.swatches import SWATCHES, swatch
-    from impasto.transfer import Result, Stylization, stylize
+    from impasto.transfer import Stylization, stylize
 
 __version__ = "0.1.0"
 

@@ -6,13 +6,8 @@ it yields events, can be stopped, saved and resumed, and has a result at any mom
 
 from __future__ import annotations
 
-import hashlib
-import io
-import math
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,34 +23,18 @@ from impasto.encoders.base import IMAGE
 from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
-from impasto.images import (
-    Picture,
-    fill_transparent,
-    read_image,
-    resize,
-    save_image,
-    size_to_fit,
-    to_pil,
-)
-from impasto.losses import STYLE_LOSSES, FeatureLoss, Objective, TotalVariation
-from impasto.losses.masks import layer_masks
+from impasto.images import Picture, read_image, resize, size_to_fit
+from impasto.losses import Objective
 from impasto.memory import GIB, Demand, available, choose_tile, resident
+from impasto.objectives import Targets
 from impasto.pyramid import Level, plan
-from impasto.swatches import SWATCHES, swatch
-from impasto.tiles import encode, measure
-
-Source = Any
-"""What may be given as a picture: a path, PIL image, numpy array, tensor or Picture."""
-
-# The odds (1 - s) / s are 1 at strength 0.5; their power spreads 0.2 to 0.8 over a range of the
-# content weight that one sees: 16 down to 1/16.
-STRENGTH_POWER = 2.0
+from impasto.result import Result
+from impasto.sources import Source, describe, filled, read_style
 
 # No more than this share of the time goes into writing checkpoints, and none comes sooner after
 # the one before than this many seconds.
 CHECKPOINT_SHARE = 0.03
 CHECKPOINT_PAUSE = 1.0
-
 
 # The share of the free memory that a run takes without being told how much it may.
 FREE_SHARE = 0.8
@@ -99,48 +78,6 @@ def stylize(
     return run.result()
 
 
-@dataclass(frozen=True)
-class Result:
-    """A picture that was made: ``image`` ``(1, 3, H, W)`` in [0, 1], ``alpha`` ``(1, 1, H, W)`` or
-    None, ``metadata`` that tells how, and ``history``, the losses of every step."""
-
-    image: Tensor
-    alpha: Tensor | None = None
-    depth: int = 8
-    exif: bytes = b""
-    metadata: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list, repr=False)
-
-    def save(self, path: str | Path, *, depth: int | None = None, overwrite: bool = True) -> Path:
-        """Write the picture with its parameters inside; ``depth`` 16 for PNG and TIFF (default 8).
-
-        The places of content and style are noted relative to the picture's, so that
-        ``impasto replay`` finds them and no more of your folders is told than needed. Raises
-        OutputExistsError, UsageError for a format that is not written, ResourceError if it fails.
-        """
-        path = Path(path).expanduser()
-        metadata = dict(self.metadata)
-        for role in ("content", "style", "init"):
-            if place := metadata.get(role, {}).get("path"):
-                relative = _relative(place, path.parent)
-                metadata[role] = {**metadata[role], "path": relative}
-        return save_image(
-            path,
-            self.image,
-            alpha=self.alpha,
-            depth=depth,
-            metadata=metadata,
-            exif=self.exif,
-            overwrite=overwrite,
-        )
-
-    def _repr_png_(self) -> bytes:
-        """What a notebook shows."""
-        buffer = io.BytesIO()
-        to_pil(self.image, self.alpha).save(buffer, "PNG")
-        return buffer.getvalue()
-
-
 class Stylization:
     """One run of :func:`stylize`, to iterate over.
 
@@ -170,7 +107,7 @@ class Stylization:
         if self.config.size is not None:
             height, width = size_to_fit(height, width, self.config.size)
         self.height, self.width = height, width
-        self.style = read_style(style, max(height, width), self.config, **limit)
+        picture = read_style(style, max(height, width), self.config, **limit)
         self.levels = plan(
             height, width, self.config.schedule(max(height, width)), self.config.ratio
         )
@@ -189,14 +126,17 @@ class Stylization:
         self.encoder.to(self.device, self.dtype)
         self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
         self.sources = {
-            "content": _describe(content, self.content),
-            "style": _describe(style, self.style),
+            "content": describe(content, self.content),
+            "style": describe(style, picture),
         }
         self.init = self._read_init(self.config.init)
         if self.init is not None:
-            self.sources["init"] = _describe(self.config.init, self.init)
-            self.init = _filled(self.init)
-        self.content, self.style = _filled(self.content), _filled(self.style)
+            self.sources["init"] = describe(self.config.init, self.init)
+            self.init = filled(self.init)
+        self.content = filled(self.content)
+        self.targets = Targets(
+            self.content, filled(picture), self.encoder, self.config, self.device
+        )
         self.tile, self.demand = self._plan_memory()
         self.checkpoint = checkpoint
         self.history: list[dict[str, Any]] = []
@@ -235,7 +175,7 @@ class Stylization:
 
     def _run_level(self, number: int) -> Iterator[Step]:
         level, config = self.levels[number], self.config
-        content = self._sized(self.content, level)
+        content = self.targets.content_at(level)
         if self.state is None:
             self.state = State(
                 self._first_image(content, level), config.optimizer, config.learning_rate
@@ -254,40 +194,9 @@ class Stylization:
             tile=self.tile,
         )
 
-    @torch.no_grad()
     def objective(self, number: int) -> Objective:
         """What is minimised at level ``number``: content, style and smoothness, weighted."""
-        level, config = self.levels[number], self.config
-        content, style = self._sized(self.content, level), self._style_at(level)
-        content_features = encode(self.encoder, content, config.content_layers, self.tile)
-        style_masks = self._masks(self._style_alpha_at(level), config.style_layers)
-        content_alpha = self._alpha_at(level)
-        style_loss = STYLE_LOSSES[config.style_loss]
-        style_sums = measure(
-            style_loss, self.encoder, style, config.style_layers, style_masks, self.tile
-        )
-        odds = (1 - config.strength) / max(config.strength, 1e-6)
-        return Objective(
-            content=(
-                FeatureLoss(
-                    content_features,
-                    _weights(config.content_layers, config.content_weights),
-                    form=config.content_form,
-                    position_weight=self._masks(content_alpha, config.content_layers),
-                ),
-                config.content_weight * odds**STRENGTH_POWER,
-            ),
-            style=(
-                style_loss.from_sums(
-                    style_sums,
-                    _weights(config.style_layers, config.style_weights),
-                    form=config.style_form,
-                    position_weight=self._masks(content_alpha, config.style_layers),
-                ),
-                config.style_weight,
-            ),
-            tv=(TotalVariation(), config.tv_weight),
-        )
+        return self.targets.objective(self.levels[number], self.tile)
 
     # --- results ---------------------------------------------------------------------------------
 
@@ -371,36 +280,7 @@ class Stylization:
             "number of threads": torch.get_num_threads(),
         }
 
-    # --- pictures at a level's size --------------------------------------------------------------
-
-    def _sized(self, picture: Picture, level: Level) -> Tensor:
-        return resize(picture.pixels, (level.height, level.width)).to(self.device)
-
-    def _style_size(self, level: Level) -> tuple[int, int]:
-        height, width = self.style.pixels.shape[-2:]
-        wanted = round(max(level.height, level.width) * self.config.style_scale)
-        least = math.ceil(16 * max(height, width) / min(height, width))  # relu5_1 needs 16 pixels
-        # Enlarging would teach the blur of the enlargement as part of the style.
-        return size_to_fit(height, width, min(max(wanted, least), max(height, width)))
-
-    def _style_at(self, level: Level) -> Tensor:
-        return resize(self.style.pixels, self._style_size(level)).to(self.device)
-
-    def _style_alpha_at(self, level: Level) -> Tensor | None:
-        if self.style.alpha is None:
-            return None
-        return resize(self.style.alpha, self._style_size(level)).clamp(0, 1).to(self.device)
-
-    def _alpha_at(self, level: Level) -> Tensor | None:
-        if self.content.alpha is None:
-            return None
-        return resize(self.content.alpha, (level.height, level.width)).clamp(0, 1).to(self.device)
-
-    def _masks(self, mask: Tensor | None, layers: Sequence[str]) -> dict[str, Tensor] | None:
-        if mask is None:
-            return None
-        sizes = {layer: self.encoder.grid(layer, *mask.shape[-2:]) for layer in layers}
-        return layer_masks(mask, sizes)
+    # --- where it starts --------------------------------------------------------------------------
 
     def _first_image(self, content: Tensor, level: Level) -> Tensor:
         init = self.config.init
@@ -410,11 +290,11 @@ class Stylization:
         if init == "noise":
             return (0.5 + 0.15 * noise).clamp(0, 1).to(self.device)
         if init == "style":
-            style = self._style_at(level)
+            style = self.targets.style_at(level)
             mean, std = style.mean((2, 3), keepdim=True), style.std((2, 3), keepdim=True)
             return (mean + std * noise.to(self.device)).clamp(0, 1)
         assert self.init is not None
-        return self._sized(self.init, level)
+        return resize(self.init.pixels, (level.height, level.width)).to(self.device)
 
     def _read_init(self, init: str) -> Picture | None:
         """The picture to start from, where ``init`` is none of the three words."""
@@ -463,56 +343,3 @@ class Stylization:
                 "losses": {**step.losses, **step.parts},
             }
         )
-
-
-def read_style(style: Source, long_side: int, config: StylizeConfig, **limit: int) -> Picture:
-    """The style picture: a file, or a swatch of that name painted at the size that is needed.
-
-    A file wins over a swatch of the same name.
-    """
-    if _is_swatch(style):
-        size = min(max(32, round(long_side * config.style_scale)), 4096)
-        return read_image(swatch(style, size=size, seed=config.seed))
-    if isinstance(style, str) and not Path(style).expanduser().exists() and not Path(style).suffix:
-        raise UnknownNameError("style picture or swatch", style, SWATCHES)
-    return read_image(style, **limit)
-
-
-def _filled(picture: Picture) -> Picture:
-    """The picture with colours under its transparent pixels, found once for all levels."""
-    if picture.alpha is None:
-        return picture
-    return replace(picture, pixels=fill_transparent(picture.pixels, picture.alpha))
-
-
-def _is_swatch(source: Source) -> bool:
-    # A folder of that name is no rival: this very package lies in one called like a swatch.
-    return isinstance(source, str) and source in SWATCHES and not Path(source).is_file()
-
-
-def _weights(layers: tuple[str, ...], weights: tuple[float, ...] | None) -> dict[str, float] | None:
-    return None if weights is None else dict(zip(layers, weights, strict=True))
-
-
-def _describe(source: Source, picture: Picture) -> dict[str, Any]:
-    """How a picture is named in the metadata: its place, or the swatch, and its hash."""
-    digest = picture.sha256 or _hash(picture)
-    if _is_swatch(source):
-        return {"swatch": source, "sha256": digest}
-    if isinstance(source, str | os.PathLike):
-        return {"path": str(Path(source).expanduser().resolve()), "sha256": digest}
-    return {"sha256": digest}
-
-
-def _hash(picture: Picture) -> str:
-    digest = hashlib.sha256(picture.pixels.numpy().tobytes())
-    if picture.alpha is not None:
-        digest.update(picture.alpha.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _relative(place: str, folder: Path) -> str:
-    try:
-        return Path(os.path.relpath(place, folder.resolve())).as_posix()
-    except ValueError:  # another drive, on Windows
-        return place

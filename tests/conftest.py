@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before torch loads OpenMP: threads that spin while they wait make tests several times slower on a
 # machine that has something else to do.
@@ -14,6 +15,9 @@ import hypothesis
 import pytest
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from impasto import Encoder
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -92,3 +96,16 @@ def vgg19_weights(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("there are no VGG-19 weights in ../shared/weights")
     monkeypatch.setenv("IMPASTO_WEIGHTS", str(path.parent))
     return path
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    """Mini's form at a twentieth of its size, with random weights. To change it, copy it."""
+    from impasto import Mini
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = Mini(stages=((8, 1), (10, 1), (12, 1), (14, 1), (16, 1)), name="small")
+    for parameter in encoder.trunk.parameters():
+        parameter.mul_(2.0)  # about He's initialisation: the deepest layer is not lost in its bias
+    return encoder

@@ -23,6 +23,7 @@ LEVELS = {
     5: ["checkpoint", "pyramid"],
     5.1: ["tiles"],
     5.2: ["engine", "memory"],
+    5.3: ["sources", "result", "objectives"],
     6: ["transfer", "networks", "dream"],
     7: ["presets", "metrics", "plots", "video"],
     8: ["batch"],

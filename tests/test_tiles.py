@@ -150,12 +150,18 @@ def test_what_cannot_be_tiled_says_so() -> None:
 
 @pytest.mark.parametrize("alpha", [False, True])
 def test_a_run_in_tiles_paints_the_same_picture(alpha: bool) -> None:
-    """Twenty small steps: Adam's usual ones double any rounding difference each time."""
+    """Twenty small steps: Adam's usual ones double any rounding difference each time.
+
+    A pixel whose gradient is as small as the rounding may go either way, by some steps of 0.003.
+    """
     photo = impasto.swatch("night", size=200)[..., :150, :]
     if alpha:
         photo = torch.cat([photo, picture(150, 200)[:, :1].float()], 1)
     config = impasto.StylizeConfig(size=200, steps=(20,), precision="float32", learning_rate=0.003)
     whole = impasto.stylize(photo, "waves", config)
     tiled = impasto.stylize(photo, "waves", config, tile=104)
-    assert (whole.image - tiled.image).abs().max() < 1e-3
+    difference = (whole.image - tiled.image).abs()
+    assert difference.max() < 1e-2
+    assert difference.flatten().kthvalue(int(0.999 * difference.numel())).values < 1e-3
+    assert difference.mean() < 3e-5
     assert (whole.image - photo[:, :3]).abs().mean() > 0.01

@@ -15,7 +15,8 @@ from impasto.events import Step
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from impasto.transfer import Result, Stylization
+    from impasto.result import Result
+    from impasto.transfer import Stylization
 
 FRAMES = 60
 DENSITY = 1.7  # frames lie at the powers of this: close together at first, where much happens

@@ -16,7 +16,8 @@ from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from impasto.config import StylizeConfig
-    from impasto.transfer import Result, Stylization
+    from impasto.result import Result
+    from impasto.transfer import Stylization
 
 app = typer.Typer()
 

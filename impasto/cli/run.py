@@ -22,7 +22,8 @@ from impasto.errors import Interrupted, UsageError
 from impasto.events import Step
 
 if TYPE_CHECKING:
-    from impasto.transfer import Result, Stylization
+    from impasto.result import Result
+    from impasto.transfer import Stylization
 
 Make = Callable[..., "Stylization"]
 """Makes the run; takes ``checkpoint`` and ``resume``."""

@@ -1,0 +1,62 @@
+"""A picture that was made, and all that belongs to it."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from impasto.images import save_image, to_pil
+
+
+@dataclass(frozen=True)
+class Result:
+    """A picture that was made: ``image`` ``(1, 3, H, W)`` in [0, 1], ``alpha`` ``(1, 1, H, W)`` or
+    None, ``metadata`` that tells how, and ``history``, the losses of every step."""
+
+    image: Tensor
+    alpha: Tensor | None = None
+    depth: int = 8
+    exif: bytes = b""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+    def save(self, path: str | Path, *, depth: int | None = None, overwrite: bool = True) -> Path:
+        """Write the picture with its parameters inside; ``depth`` 16 for PNG and TIFF (default 8).
+
+        The places of content and style are noted relative to the picture's, so that
+        ``impasto replay`` finds them and no more of your folders is told than needed. Raises
+        OutputExistsError, UsageError for a format that is not written, ResourceError if it fails.
+        """
+        path = Path(path).expanduser()
+        metadata = dict(self.metadata)
+        for role in ("content", "style", "init"):
+            if place := metadata.get(role, {}).get("path"):
+                relative = _relative(place, path.parent)
+                metadata[role] = {**metadata[role], "path": relative}
+        return save_image(
+            path,
+            self.image,
+            alpha=self.alpha,
+            depth=depth,
+            metadata=metadata,
+            exif=self.exif,
+            overwrite=overwrite,
+        )
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        buffer = io.BytesIO()
+        to_pil(self.image, self.alpha).save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+def _relative(place: str, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(place, folder.resolve())).as_posix()
+    except ValueError:  # another drive, on Windows
+        return place
