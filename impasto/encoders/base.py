@@ -18,7 +18,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.grad import conv2d_input
 
 from impasto.errors import ConfigError, ImageTooSmallError, UnknownNameError
 
@@ -144,26 +143,20 @@ class _FixedConvolution(torch.autograd.Function):
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, padding: str
     ) -> Tensor:
         ctx.save_for_backward(weight)
-        ctx.shape, ctx.padding = features.shape, padding
+        ctx.padding = padding
         return _convolve(features, weight, bias, padding)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (weight,) = ctx.saved_tensors
-        batch, channels, height, width = ctx.shape
         if ctx.padding == "zero":
-            return _to_input(ctx.shape, weight, gradients[0], 1), None, None, None
-        slope = _to_input((batch, channels, height + 2, width + 2), weight, gradients[0], 0)
+            return F.conv_transpose2d(gradients[0], weight, padding=1), None, None, None
+        slope = F.conv_transpose2d(gradients[0], weight)  # (N, C, H + 2, W + 2)
         source = 1 if ctx.padding == "replicate" else 2  # the row that the border is a copy of
         for axis in (2, 3):
             slope.select(axis, source).add_(slope.select(axis, 0))
             slope.select(axis, -1 - source).add_(slope.select(axis, -1))
         return slope[..., 1:-1, 1:-1], None, None, None
-
-
-def _to_input(shape: Sequence[int], weight: Tensor, gradient: Tensor, padding: int) -> Tensor:
-    slope: Tensor = conv2d_input(shape, weight, gradient, padding=padding)  # type: ignore[no-untyped-call]
-    return slope
 
 
 def check_choice(what: str, value: str, allowed: Iterable[str]) -> str:

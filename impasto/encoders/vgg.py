@@ -98,21 +98,29 @@ class VGG(Encoder):
         wanted = set(layers)
         found: Features = {}
         x = self._normalise(image)
-        stage = "1"
-        for name, convolution in self.convolutions.items():
-            if name[4] != stage:
-                x, stage = self._pool(x), name[4]
+        names = list(self.convolutions)
+        for name, following in zip(names, [*names[1:], ""], strict=True):
+            convolution, relu = self.convolutions[name], name.replace("conv", "relu")
             assert isinstance(convolution, nn.Conv2d)
             x = pad_and_convolve(x, convolution, self.padding)
             if name in wanted:
                 found[name] = x
-            relu = name.replace("conv", "relu")
-            # In place is free, but would overwrite the convolution's output if that was asked for.
-            x = F.relu(x) if name in wanted else F.relu_(x)
-            if relu in wanted:
-                found[relu] = x
             if len(found) == len(wanted):
                 break
+            pooled = following[4:5] != name[4]
+            # A maximum of ReLUs is the ReLU of the maximum, and that has a quarter of the work.
+            late = pooled and self.pooling == "max" and relu not in wanted
+            if not late:
+                # In place is free, but would overwrite the convolution's output if asked for.
+                x = F.relu(x) if name in wanted else F.relu_(x)
+            if relu in wanted:
+                found[relu] = x
+                if len(found) == len(wanted):
+                    break
+            if pooled:
+                x = self._pool(x)
+            if late:
+                x = F.relu_(x)
         return found
 
     def reach(self, layer: str) -> int:

@@ -18,6 +18,9 @@ EPSILON = 1e-8
 STENCIL = {(0, 1): 2 / 3, (1, 0): 2 / 3, (1, 1): 1 / 6, (1, -1): 1 / 6}
 ROWS = 256
 
+# How many positions at least go into one bfloat16 product, and how many products there are at most.
+BLOCK, MOST_BLOCKS = 1024, 256
+
 
 def gram(features: Tensor, weight: Tensor | None = None) -> Tensor:
     """Gram matrix per position: ``(N, C, h, w)`` -> ``(N, C, C)``, in float32 or better.
@@ -51,16 +54,22 @@ class _Products(torch.autograd.Function):
     """F Fᵀ with a gradient of its own: (dG + dGᵀ) F.
 
     Torch's would keep a float32 copy of bfloat16 features until the way back, and hand the gradient
-    over in another memory layout than the convolutions want. This one sums in float32 and gives
-    back what the features were: their precision, channels last.
+    over in another memory layout than the convolutions want. This one gives back what the features
+    were: their precision, channels last.
+
+    Products of bfloat16 features are made in bfloat16, many times faster: torch sums each in
+    float32 and rounds once. That is done for some thousand positions at a time, and what comes out
+    is summed in float32; the whole is off by a thousandth of its norm.
     """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor | None) -> Tensor:
         ctx.save_for_backward(features, weight)
-        rows = _precise(_rows(features))
+        rows = _rows(features)
         weighted = rows if weight is None else rows * _rows(weight).to(rows.dtype)
-        return weighted.transpose(1, 2) @ rows
+        if rows.dtype in (torch.float32, torch.float64):
+            return weighted.transpose(1, 2) @ rows
+        return _sum_of_products(weighted, rows)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -71,6 +80,18 @@ class _Products(torch.autograd.Function):
             rows = rows * _rows(weight).to(rows.dtype)
         batch, channels, height, width = features.shape
         return rows.view(batch, height, width, channels).permute(0, 3, 1, 2), None
+
+
+def _sum_of_products(a: Tensor, b: Tensor) -> Tensor:
+    """``sum_p a_pi b_pj`` of bfloat16 ``(N, P, C)`` -> ``(N, C, C)`` in float32."""
+    batch, positions, channels = a.shape
+    blocks = max(1, min(positions // max(BLOCK, channels), MOST_BLOCKS))
+    size = positions // blocks
+    whole = blocks * size  # the few positions beyond are added one block later
+    total = _precise(a[:, whole:]).transpose(1, 2) @ _precise(b[:, whole:])
+    a, b = (x[:, :whole].reshape(batch * blocks, size, channels) for x in (a, b))
+    products = a.transpose(1, 2) @ b  # (N * blocks, C, C), rounded to bfloat16
+    return total + products.view(batch, blocks, channels, channels).sum(1, dtype=torch.float32)
 
 
 def _rows(features: Tensor) -> Tensor:
