@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from impasto import tiles
+from impasto.adam import Adam
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError
 from impasto.events import Step
@@ -107,9 +108,9 @@ class State:
         state.optimizer.load_state_dict(saved["optimizer"])
         return state
 
-    def _make_optimizer(self) -> torch.optim.Optimizer:
+    def _make_optimizer(self) -> Any:
         if self.name == "adam":
-            return torch.optim.Adam([self.image], lr=self.learning_rate, betas=BETAS)
+            return Adam(self.image, self.learning_rate, BETAS)
         # One iteration a call. The tolerances are off: with losses as small as means over a
         # picture, torch's defaults stop at once ("changing less than tolX").
         return torch.optim.LBFGS(
@@ -199,7 +200,7 @@ def _lbfgs_step(state: State, differentiate: Differentiate) -> tuple[Evaluation,
     """One iteration with its line search; on a stall or a NaN, one step of Adam instead."""
     before = state.image.detach().clone()
     closure = _Closure(state, differentiate)
-    state.optimizer.step(closure)  # type: ignore[arg-type]  # torch wants a tensor back
+    state.optimizer.step(closure)
     best = closure.best
     assert best is not None
     finite = math.isfinite(best.evaluation.total.item()) and bool(state.image.isfinite().all())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import platform
 
 import pytest
 import torch
@@ -111,3 +112,8 @@ def test_the_machine_is_described_in_json() -> None:
 
 def test_peak_memory_is_in_bytes() -> None:
     assert 10 * 2**20 < devices.peak_memory() < 2**40
+
+
+def test_freed_memory_is_kept_where_the_c_library_can() -> None:
+    told = devices.keep_freed_memory()
+    assert told == (platform.libc_ver()[0] == "glibc")

@@ -37,6 +37,16 @@ def test_help_needs_no_torch(arguments: list[str]) -> None:
     assert not names & {"av", "matplotlib", "numpy", "scipy", "skimage", "torch"}
 
 
+def test_painting_loads_no_compiler() -> None:
+    """torch.optim brings it along, and it takes a second to load."""
+    code = (
+        "import impasto, sys; photo = impasto.swatch('waves', size=32); "
+        "impasto.stylize(photo, 'mosaic', size=32, steps=1); print('torch._dynamo' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
 def seconds(*arguments: str) -> float:
     """The best of five starts."""
     times = []

@@ -60,6 +60,9 @@ def _paint(
     quiet: bool,
     stop_after: int | None,
 ) -> tuple[Result, dict[str, str]]:
+    from impasto.devices import keep_freed_memory
+
+    keep_freed_memory()
     run = make(checkpoint=checkpoint, resume=resume)
     outputs.check_result(run)
     recorder = Recorder(run, outputs)
