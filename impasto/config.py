@@ -31,7 +31,7 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 COARSEST = 128
 QUALITIES: dict[str, tuple[int, ...]] = {
     "draft": (100, 60, 15, 8, 5, 4, 4, 4),
-    "standard": (150, 130, 50, 25, 12, 8, 8, 8),
+    "standard": (150, 100, 44, 25, 12, 8, 8, 8),
     "best": (300, 300, 200, 100, 50, 25, 12, 8),
 }
 """Quality -> steps where the long side is about 128, 256, 512, ... pixels."""
@@ -105,6 +105,9 @@ class StylizeConfig:
     average: float = setting(
         0.95, "Decay of the iterate average that is the picture (0: last one)", least=0, most=0.9999
     )
+    detail: float = setting(
+        1.0, "How much of the content's fine detail each finer level begins with", least=0, most=1
+    )
     init: str = setting("content", "Where to start: content, noise, style, or a picture's path")
 
     # --- machine ---------------------------------------------------------------------------------
@@ -154,7 +157,7 @@ class StylizeConfig:
         through the same sizes.
 
         >>> StylizeConfig().schedule(512), StylizeConfig(steps=(20, 10)).schedule(512)
-        ((150, 130, 50), (20, 10))
+        ((150, 100, 44), (20, 10))
         """
         if self.steps is not None:
             return self.steps

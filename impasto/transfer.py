@@ -27,7 +27,7 @@ from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.memory import GIB, Demand, available, choose_tile, resident
 from impasto.objectives import Targets
-from impasto.pyramid import Level, plan
+from impasto.pyramid import Level, grow, plan
 from impasto.result import Result
 from impasto.sources import Source, describe, filled, read_style
 
@@ -182,6 +182,7 @@ class Stylization:
             )
         elif number > self.level:
             self.state = self.state.grow(level)
+            self._add_detail(self.state.image, self.levels[number - 1], content)
         self.level = number
         return optimize(
             self.state.image,
@@ -295,6 +296,23 @@ class Stylization:
             return (mean + std * noise.to(self.device)).clamp(0, 1)
         assert self.init is not None
         return resize(self.init.pixels, (level.height, level.width)).to(self.device)
+
+    @torch.no_grad()
+    def _add_detail(self, image: Tensor, before: Level, content: Tensor) -> None:
+        """Give back what the content lost at the size of the level before: edges, small things.
+
+        A picture that was enlarged has none, and would have to grow them in steps that are the
+        dearest of all; so each finer level begins with the photo's, on painted forms, and paints
+        over them. (Deep dreams do the same: Mordvintsev 2015, "detail".) Where there is to be
+        little of the content, little of it is given back.
+        """
+        config = self.config
+        share = config.detail * min(1.0, 2 - 2 * config.strength)
+        if config.init != "content" or share == 0:
+            return
+        height, width = image.shape[-2:]
+        coarse = grow(self.targets.content_at(before), Level(height, width, 0))
+        image.add_(content - coarse, alpha=share).clamp_(0, 1)
 
     def _read_init(self, init: str) -> Picture | None:
         """The picture to start from, where ``init`` is none of the three words."""

@@ -169,6 +169,24 @@ def test_starting_points(encoder: Encoder, photo: Tensor, painting: Tensor, tmp_
     assert torch.allclose(given, resize(painting, (72, 96)), atol=1e-4)
 
 
+def test_finer_levels_begin_with_the_detail_of_the_content(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    """With next to no steps in between: the photo again, or what its enlargement has left of it."""
+    still = replace(SMALL, size=128, steps=(1, 1), learning_rate=1e-6)
+    content = (0.8 * photo + 0.2 * torch.rand(photo.shape)).clamp(0, 1)
+
+    def distance(**settings: Any) -> float:
+        made = stylize(content, painting, still, encoder=encoder, **settings)
+        return float((made.image - content).abs().mean())
+
+    assert distance(detail=1.0) < 1e-3
+    assert distance(detail=0.0) > 0.02
+    assert distance(detail=0.5) == pytest.approx(distance(detail=0.0) / 2, rel=0.1)
+    assert distance(strength=0.75) == pytest.approx(distance(detail=0.5), rel=0.1)
+    assert distance(strength=1.0) == pytest.approx(distance(detail=0.0), rel=0.1)
+
+
 def test_a_starting_point_that_is_none(encoder: Encoder, photo: Tensor) -> None:
     with pytest.raises(ConfigError, match=r"init is 'nowhere'.*use content, noise, style or a pic"):
         run(photo, "waves", encoder, init="nowhere")
