@@ -8,12 +8,13 @@ The first minute::
 The map, in the order in which a picture passes through:
 
 - ``images``     file <-> tensor ``(1, 3, H, W)``, float32 sRGB in [0, 1]
+- ``color``      whose colours: lightness apart from chroma, colours matched to another's
 - ``swatches``   styles painted by code
 - ``encoders``   tensor -> features by layer name: mini (ships with the package), vgg16, vgg19
 - ``losses``     features -> numbers: content, style, smoothness; ``Objective`` adds them up
 - ``pyramid``    coarse to fine: the list of sizes
 - ``engine``     numbers -> better tensor: Adam and L-BFGS over the pixels
-- ``transfer``   the recipe: ``stylize`` and ``Stylization``
+- ``transfer``   the recipe: ``stylize``, ``texture`` and ``Stylization``
 - ``config``     every setting, once; ``presets`` names sets of them
 
 Names are loaded when they are first used, so that ``impasto --help`` need not wait for torch.
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from impasto.presets import PRESETS, get_preset
     from impasto.result import Result
     from impasto.swatches import SWATCHES, swatch
-    from impasto.transfer import Stylization, stylize
+    from impasto.transfer import Stylization, stylize, texture
 
 __version__ = "0.1.0"
 
@@ -65,7 +66,7 @@ _HOMES = {
     ],
     "presets": ["PRESETS", "get_preset"],
     "swatches": ["SWATCHES", "swatch"],
-    "transfer": ["Result", "Stylization", "stylize"],
+    "transfer": ["Result", "Stylization", "stylize", "texture"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -104,6 +105,7 @@ __all__ = [
     "save_image",
     "stylize",
     "swatch",
+    "texture",
 ]
 
 

@@ -23,6 +23,9 @@ StyleLossName = Literal["gram", "mean-std"]
 Form = Literal["relative", "mean", "gatys"]
 Quality = Literal["draft", "standard", "best"]
 Precision = Literal["auto", "float32", "bfloat16"]
+ColorMode = Literal["style", "keep", "match", "only"]
+ColorMatch = Literal["covariance", "histogram"]
+Wrap = Literal["none", "horizontal", "both"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -66,6 +69,27 @@ class StylizeConfig:
         0.5, "How much style, from 0 (the content) to 1 (no content term)", least=0, most=1
     )
     seed: int = setting(0, "Seed of everything random", least=0, most=2**63 - 1)
+
+    # --- color -----------------------------------------------------------------------------------
+    color: ColorMode = setting(
+        "style",
+        "Whose colours: the style's; keep, the content's; match, the style's paint mixed from the "
+        "content's colours; only, the photo itself in the style's colours",
+    )
+    color_strength: float = setting(
+        1.0, "How far to go from the style's colours (with only: from the photo's)", least=0, most=1
+    )
+    color_match: ColorMatch = setting(
+        "covariance", "How colours are matched: by mean and covariance, or by histogram as well"
+    )
+
+    # --- shape -----------------------------------------------------------------------------------
+    wrap: Wrap = setting(
+        "none", "Which borders meet without a seam: both for tiles, horizontal for panoramas"
+    )
+    aspect: float = setting(
+        1.0, "Width over height of a texture; a picture has its content's", least=0.05, most=20
+    )
 
     # --- encoder ---------------------------------------------------------------------------------
     encoder: str = setting("mini", "mini, vgg16, vgg19, or a file of weights")

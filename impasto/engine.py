@@ -22,6 +22,7 @@ from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError
 from impasto.events import Step
 from impasto.losses.base import Evaluation, Objective
+from impasto.periodic import Axes
 from impasto.pyramid import Level, grow
 
 Differentiate = Callable[[Tensor], Evaluation]
@@ -66,20 +67,24 @@ class State:
             return self.image.detach().clamp(0, 1)
         return (self.average / self.average_weight).clamp(0, 1)
 
-    def grow(self, level: Level) -> State:
+    def grow(self, level: Level, axes: Axes = ()) -> State:
         """The state for the next level: the picture and Adam's moments at its size.
 
         The gradient with respect to one pixel shrinks with the number of pixels when losses are
-        means over the picture; Adam's moments are rescaled accordingly.
+        means over the picture; Adam's moments are rescaled accordingly. Borders along ``axes``
+        meet.
         """
-        larger = State(grow(self.picture(), level).clamp(0, 1), self.name, self.learning_rate)
+        larger = State(
+            grow(self.picture(), level, axes=axes).clamp(0, 1), self.name, self.learning_rate
+        )
         moments = self.optimizer.state.get(self.image, {})
         if self.name == "adam" and moments:
             share = self.image[0, 0].numel() / larger.image[0, 0].numel()
             larger.optimizer.state[larger.image] = {
                 "step": moments["step"].clone(),
-                "exp_avg": grow(moments["exp_avg"], level) * share,
-                "exp_avg_sq": grow(moments["exp_avg_sq"], level, positive=True) * share**2,
+                "exp_avg": grow(moments["exp_avg"], level, axes=axes) * share,
+                "exp_avg_sq": share**2
+                * grow(moments["exp_avg_sq"], level, positive=True, axes=axes),
             }
         return larger
 

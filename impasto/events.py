@@ -46,8 +46,9 @@ class Step(Event):
     ``index`` counts from 1 within the level, ``losses`` are the weighted terms whose sum is
     ``total``, ``parts`` the weighted share of each layer in them (``style.relu1_1``). ``image`` is
     the picture after the step ``(1, 3, H, W)`` in [0, 1], the iterate average where one is kept; it
-    is shared with the optimiser: clone it to keep it. ``note`` tells of something unusual, such as
-    L-BFGS giving way to Adam.
+    is shared with the optimiser: clone it to keep it. It has its level's size and the colours of
+    the optimiser; ``Stylization.picture()`` is what would come out now. ``note`` tells of
+    something unusual, such as L-BFGS giving way to Adam.
     """
 
     index: int

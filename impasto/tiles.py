@@ -22,32 +22,40 @@ from impasto.encoders.base import IMAGE, Encoder, Features
 from impasto.errors import ConfigError
 from impasto.losses.base import AdditiveLoss, Evaluation, Objective, Sums, Windows, cut
 from impasto.losses.style import StatisticLoss
+from impasto.periodic import Axes, add_to_window, window
 
 
 @dataclass(frozen=True)
 class Tile:
     """A rectangle of a picture (``top``, ``bottom``, ``left``, ``right``) and the larger one around
-    it that is computed (``outer``, the same way)."""
+    it that is computed (``outer``, the same way), which goes round the picture along ``axes``."""
 
     inner: tuple[int, int, int, int]
     outer: tuple[int, int, int, int]
     height: int
     width: int
+    axes: Axes = ()
 
     def crop(self, image: Tensor) -> Tensor:
-        """The outer rectangle of ``image`` ``(N, C, H, W)``, a view."""
-        top, bottom, left, right = self.outer
-        return image[..., top:bottom, left:right]
+        """The outer rectangle of ``image`` ``(N, C, H, W)``."""
+        return window(image, self.outer, self.axes)
+
+    def add(self, image: Tensor, values: Tensor) -> None:
+        """Add ``values`` to the outer rectangle of ``image``, in place."""
+        add_to_window(image, self.outer, self.axes, values)
 
     def windows(self, strides: Mapping[str, int], origin: tuple[int, int] = (0, 0)) -> Windows:
         """Where the inner rectangle lies in features of a picture whose first pixel is ``origin``:
         those of the whole one, if it is left out."""
         top, bottom, left, right = self.inner
         y, x = origin
+        # To the last row or column, whole position or not; nothing lies beyond it.
+        open_rows = bottom == self.height and 2 not in self.axes
+        open_columns = right == self.width and 3 not in self.axes
         return {
             layer: (
-                slice((top - y) // n, None if bottom == self.height else (bottom - y) // n),
-                slice((left - x) // n, None if right == self.width else (right - x) // n),
+                slice((top - y) // n, None if open_rows else (bottom - y) // n),
+                slice((left - x) // n, None if open_columns else (right - x) // n),
             )
             for layer, n in strides.items()
         }
@@ -61,11 +69,14 @@ class Tile:
 class Tiling:
     """How an encoder computes ``layers`` of large pictures: tiles of about ``size`` pixels a side.
 
+    Where its padding is circular, tiles at the border see what lies at the other side; the picture
+    must then be a multiple of the deepest layer's stride along those axes.
+
     Raises ConfigError for an encoder that does not know how far its features see.
     """
 
     def __init__(self, encoder: Encoder, layers: Sequence[str], size: int) -> None:
-        self.encoder, self.layers = encoder, tuple(layers)
+        self.encoder, self.layers, self.axes = encoder, tuple(layers), encoder.wraps
         self.strides = {layer: encoder.stride(layer) for layer in layers}
         self.step = max(self.strides.values(), default=1)
         reach = max((encoder.reach(layer) for layer in layers), default=0)
@@ -83,15 +94,22 @@ class Tiling:
         tiles = []
         for top, bottom in self._spans(height):
             for left, right in self._spans(width):
-                y, x = max(0, top - self.halo), max(0, left - self.halo)
-                outer = (y, min(height, bottom + self.halo), x, min(width, right + self.halo))
-                tiles.append(Tile((top, bottom, left, right), outer, height, width))
+                outer = (
+                    *self._around(top, bottom, height, 2),
+                    *self._around(left, right, width, 3),
+                )
+                tiles.append(Tile((top, bottom, left, right), outer, height, width, self.axes))
         return tiles
 
     def features(self, image: Tensor) -> Iterator[tuple[Tile, Features]]:
         """The features of each tile's inner rectangle."""
         for tile in self.of(*image.shape[-2:]):
             yield tile, tile.trim(self.encoder(tile.crop(image), self.layers), self.strides)
+
+    def _around(self, first: int, last: int, length: int, axis: int) -> tuple[int, int]:
+        if axis in self.axes:
+            return first - self.halo, last + self.halo
+        return max(0, first - self.halo), min(length, last + self.halo)
 
     def _spans(self, length: int) -> list[tuple[int, int]]:
         """Equal parts of 0 ... length, cut at multiples of the step."""
@@ -186,7 +204,7 @@ def differentiate(
                     shares.append(share)
                     slopes.append(totals[name][key].grad)
         (gradient,) = torch.autograd.grad(shares, crop, slopes)
-        tile.crop(image.grad).add_(gradient)
+        tile.add(image.grad, gradient)
     return evaluation
 
 

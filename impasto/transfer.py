@@ -1,6 +1,7 @@
 """The recipe: a content picture and a style picture in, the content painted in the style out.
 
-``stylize`` is what most people want. ``Stylization`` is the same run as an object to iterate over:
+``stylize`` is what most people want; ``texture`` is the same without a content: more of the style,
+of any shape, without a seam if wanted. ``Stylization`` is either run as an object to iterate over:
 it yields events, can be stopped, saved and resumed, and has a result at any moment.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ from torch import Tensor
 
 from impasto import __version__
 from impasto import checkpoint as checkpoints
+from impasto.color import keep_colors, match_colors
 from impasto.config import StylizeConfig
 from impasto.devices import choose_device, choose_dtype, describe_machine, generator
 from impasto.encoders import Encoder, get_encoder
-from impasto.encoders.base import IMAGE
+from impasto.encoders.base import CIRCULAR, IMAGE
 from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
@@ -27,6 +30,7 @@ from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.memory import GIB, Demand, available, choose_tile, resident
 from impasto.objectives import Targets
+from impasto.periodic import AXES, resized
 from impasto.pyramid import Level, grow, plan
 from impasto.result import Result
 from impasto.sources import Source, describe, filled, read_style
@@ -35,6 +39,14 @@ from impasto.sources import Source, describe, filled, read_style
 # the one before than this many seconds.
 CHECKPOINT_SHARE = 0.03
 CHECKPOINT_PAUSE = 1.0
+
+TEXTURE = "synthesis of a texture (Gatys et al. 2015)"
+"""How the metadata names a run without a content."""
+
+# What an encoder must see beyond the border for the borders along these axes to meet.
+PADDING = {axes: name for name, axes in CIRCULAR.items()}
+# Pictures in memory while nothing but colours is changed.
+COPIES_OF_COLORS = 4
 
 # The share of the free memory that a run takes without being told how much it may.
 FREE_SHARE = 0.8
@@ -78,8 +90,56 @@ def stylize(
     return run.result()
 
 
+def texture(
+    style: Source,
+    config: StylizeConfig | None = None,
+    *,
+    encoder: str | Encoder | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    **settings: Any,
+) -> Result:
+    """More of ``style``: a new picture with its statistics and no content.
+
+    Arguments as in :func:`stylize`. Of the settings, ``size`` is the long side, ``aspect`` the
+    width over the height, ``wrap`` says which borders meet ("both": a tile without seams,
+    "horizontal": a panorama); those of the content mean nothing.
+
+    Raises what :func:`stylize` raises.
+
+    The method is that of Gatys et al. (2015, "Texture synthesis using convolutional neural
+    networks"): noise, moved until its Gram matrices are the style's. Ours begins with the style's
+    mean and deviation rather than white noise, and goes from coarse to fine.
+
+    >>> import impasto
+    >>> impasto.texture("mosaic", size=64, steps=2, wrap="both").image.shape
+    torch.Size([1, 3, 64, 64])
+    """
+    if encoder is not None and not isinstance(encoder, Encoder):
+        settings["encoder"], encoder = str(encoder), None
+    config = (config or StylizeConfig()).with_changes(**settings)
+    run = Stylization(None, style, for_texture(config), encoder=encoder)
+    for event in run:
+        if on_event is not None:
+            on_event(event)
+    return run.result()
+
+
+def for_texture(config: StylizeConfig) -> StylizeConfig:
+    """The settings for a run without a content: it cannot start from one, so from the style's mean
+    and deviation. Raises ConfigError for settings that ask for a content's colours or size."""
+    if config.init == "content":
+        config = config.with_changes(init="style")
+    if config.color != "style":
+        raise ConfigError(
+            f"color is '{config.color}', and a texture has no content", "leave it out"
+        )
+    if config.size is None:
+        raise ConfigError("size is none, and a texture has no content to take it from", "give it")
+    return config
+
+
 class Stylization:
-    """One run of :func:`stylize`, to iterate over.
+    """One run of :func:`stylize`, to iterate over; of :func:`texture`, where ``content`` is None.
 
     Iterating yields LevelStarted, Step, ..., LevelDone, ..., Finished. With ``checkpoint`` (a
     path), the state is saved there now and then; with ``resume`` the run goes on from it, and ends
@@ -91,7 +151,7 @@ class Stylization:
 
     def __init__(
         self,
-        content: Source,
+        content: Source | None,
         style: Source,
         config: StylizeConfig | None = None,
         *,
@@ -102,15 +162,19 @@ class Stylization:
     ) -> None:
         self.config = config or StylizeConfig()
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-        self.content = read_image(content, **limit)
-        height, width = self.content.pixels.shape[-2:]
-        if self.config.size is not None:
-            height, width = size_to_fit(height, width, self.config.size)
-        self.height, self.width = height, width
+        self.content: Picture | None = None
+        if content is None:
+            self.config = for_texture(self.config)
+        else:
+            self.content = read_image(content, **limit)
+        self.axes = AXES[self.config.wrap]
+        height, width = self.height, self.width = self._size()
         picture = read_style(style, max(height, width), self.config, **limit)
         self.levels = plan(
-            height, width, self.config.schedule(max(height, width)), self.config.ratio
+            *(height, width, self.config.schedule(max(height, width)), self.config.ratio, self.axes)
         )
+        if self.config.color == "only":
+            self.levels = []  # nothing is painted
         self.device = choose_device(self.config.device)
         precision = self.config.precision
         if precision == "auto" and self.config.optimizer == "lbfgs":
@@ -125,17 +189,21 @@ class Stylization:
         self._check_layers()
         self.encoder.to(self.device, self.dtype)
         self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
-        self.sources = {
-            "content": describe(content, self.content),
-            "style": describe(style, picture),
-        }
+        self.sources = {"style": describe(style, picture)}
+        if self.content is not None:
+            self.sources = {"content": describe(content, self.content), **self.sources}
         self.init = self._read_init(self.config.init)
         if self.init is not None:
             self.sources["init"] = describe(self.config.init, self.init)
             self.init = filled(self.init)
-        self.content = filled(self.content)
+        self.content = None if self.content is None else filled(self.content)
+        reader = self.encoder
+        if self.axes:
+            self.encoder = reader.with_padding(PADDING[self.axes])
         self.targets = Targets(
-            self.content, filled(picture), self.encoder, self.config, self.device
+            *(self.content, self._recolored(filled(picture)), self.encoder, self.config),
+            self.device,
+            style_encoder=reader,
         )
         self.tile, self.demand = self._plan_memory()
         self.checkpoint = checkpoint
@@ -153,7 +221,7 @@ class Stylization:
     def __iter__(self) -> Iterator[Event]:
         began = time.perf_counter() - self.seconds
         saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE
-        if self.config.strength > 0:
+        if self.config.strength > 0 or self.content is None:
             for number in range(self.level, len(self.levels)):
                 level = self.levels[number]
                 yield LevelStarted(number, len(self.levels), level.height, level.width, level.steps)
@@ -175,14 +243,13 @@ class Stylization:
 
     def _run_level(self, number: int) -> Iterator[Step]:
         level, config = self.levels[number], self.config
-        content = self.targets.content_at(level)
         if self.state is None:
-            self.state = State(
-                self._first_image(content, level), config.optimizer, config.learning_rate
-            )
+            self.state = State(self._first_image(level), config.optimizer, config.learning_rate)
         elif number > self.level:
-            self.state = self.state.grow(level)
-            self._add_detail(self.state.image, self.levels[number - 1], content)
+            self.state = self.state.grow(level, self.axes)
+            if self.content is not None:
+                content = self.targets.content_at(level)
+                self._add_detail(self.state.image, self.levels[number - 1], content)
         self.level = number
         return optimize(
             self.state.image,
@@ -202,19 +269,30 @@ class Stylization:
     # --- results ---------------------------------------------------------------------------------
 
     def picture(self) -> Tensor:
-        """The picture so far ``(1, 3, H, W)`` at its final size, on the CPU."""
-        if self.state is None:
-            return resize(self.content.pixels, (self.height, self.width))
-        return resize(self.state.picture().cpu(), (self.height, self.width))
+        """The picture so far ``(1, 3, H, W)`` at its final size and in its colours, on the CPU."""
+        config, size = self.config, (self.height, self.width)
+        photo: Tensor | None = None
+        if self.content is not None and (self.state is None or config.color == "keep"):
+            photo = resized(self.content.pixels, size, self.axes, resize)
+        if self.state is None and photo is not None:
+            return self._in_style_colors(photo)
+        image = self._first_image(self.levels[0]) if self.state is None else self.state.picture()
+        image = resized(image.cpu(), size, self.axes, resize)
+        if config.color == "keep" and photo is not None:
+            return keep_colors(image, photo, config.color_strength)
+        return image
 
     def result(self) -> Result:
         """The result as it is now; after :class:`Finished`, the final one."""
-        alpha = self.content.alpha
+        size, content = (self.height, self.width), self.content
+        alpha = None if content is None else content.alpha
+        if alpha is not None:
+            alpha = resized(alpha, size, self.axes, resize).clamp(0, 1)
         return Result(
             image=self.picture(),
-            alpha=None if alpha is None else resize(alpha, (self.height, self.width)).clamp(0, 1),
-            depth=self.content.depth,
-            exif=self.content.exif,
+            alpha=alpha,
+            depth=8 if content is None else content.depth,
+            exif=b"" if content is None else content.exif,
             metadata=self.metadata(),
             history=list(self.history),
         )
@@ -223,7 +301,7 @@ class Stylization:
         """What made the picture: enough to make it again."""
         return {
             "impasto": __version__,
-            "method": "optimisation of pixels (Gatys et al. 2016)",
+            "method": self._method(),
             "config": self.config.to_dict(),
             **self.sources,
             "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
@@ -271,7 +349,7 @@ class Stylization:
         """What must be the same for a resumed run to end in the same picture."""
         return {
             "config": self.config.to_dict(),
-            "content": self.sources["content"]["sha256"],
+            "content": self.sources.get("content", {}).get("sha256"),
             "style": self.sources["style"]["sha256"],
             "init picture": self.sources.get("init", {}).get("sha256"),
             "encoder": [self.encoder.name, self.encoder.sha256],
@@ -283,11 +361,12 @@ class Stylization:
 
     # --- where it starts --------------------------------------------------------------------------
 
-    def _first_image(self, content: Tensor, level: Level) -> Tensor:
+    def _first_image(self, level: Level) -> Tensor:
         init = self.config.init
         if init == "content":
-            return content
-        noise = torch.randn(content.shape, generator=generator(self.config.seed))
+            return self.targets.content_at(level)
+        shape = (1, 3, level.height, level.width)
+        noise = torch.randn(shape, generator=generator(self.config.seed))
         if init == "noise":
             return (0.5 + 0.15 * noise).clamp(0, 1).to(self.device)
         if init == "style":
@@ -295,7 +374,7 @@ class Stylization:
             mean, std = style.mean((2, 3), keepdim=True), style.std((2, 3), keepdim=True)
             return (mean + std * noise.to(self.device)).clamp(0, 1)
         assert self.init is not None
-        return resize(self.init.pixels, (level.height, level.width)).to(self.device)
+        return resized(self.init.pixels, shape[2:], self.axes, resize).to(self.device)
 
     @torch.no_grad()
     def _add_detail(self, image: Tensor, before: Level, content: Tensor) -> None:
@@ -311,7 +390,7 @@ class Stylization:
         if config.init != "content" or share == 0:
             return
         height, width = image.shape[-2:]
-        coarse = grow(self.targets.content_at(before), Level(height, width, 0))
+        coarse = grow(self.targets.content_at(before), Level(height, width, 0), axes=self.axes)
         image.add_(content - coarse, alpha=share).clamp_(0, 1)
 
     def _read_init(self, init: str) -> Picture | None:
@@ -325,9 +404,60 @@ class Stylization:
                 f"init is '{init}' ({error.message})", "use content, noise, style or a picture"
             ) from error
 
+    def _size(self) -> tuple[int, int]:
+        """The picture's (height, width)."""
+        size = self.config.size
+        if self.content is not None:
+            height, width = self.content.size
+            return (height, width) if size is None else size_to_fit(height, width, size)
+        assert size is not None
+        aspect = self.config.aspect
+        return max(1, round(size / max(1, aspect))), max(1, round(size * min(1, aspect)))
+
+    # --- colours ---------------------------------------------------------------------------------
+
+    def _recolored(self, style: Picture) -> Picture:
+        """The style picture in the content's colours, where the result shall have those.
+
+        Before ``keep`` as well: lightness has the content's contrasts then, and edges that only
+        colour shows are still seen by the encoder, which a transfer between grey pictures (Gatys
+        et al.) loses.
+        """
+        config, content = self.config, self.content
+        if content is None or config.color not in ("keep", "match"):
+            return style
+        pixels = match_colors(
+            style.pixels,
+            content.pixels,
+            method=config.color_match,
+            strength=config.color_strength,
+            weight=style.alpha,
+            like_weight=content.alpha,
+        )
+        return replace(style, pixels=pixels)
+
+    def _in_style_colors(self, photo: Tensor) -> Tensor:
+        """The content as it is, or in the style's colours, where that is all that is wanted."""
+        config, style, content = self.config, self.targets.style, self.content
+        if config.color != "only" or content is None:
+            return photo
+        return match_colors(
+            photo,
+            style.pixels,
+            method=config.color_match,
+            strength=config.color_strength,
+            weight=None
+            if content.alpha is None
+            else resize(content.alpha, (self.height, self.width)),
+            like_weight=style.alpha,
+        )
+
     def _plan_memory(self) -> tuple[int | None, Demand]:
         """The size of tiles, if any, and the memory that the run will take."""
         config, size = self.config, (self.height, self.width)
+        if not self.levels:
+            copies = COPIES_OF_COLORS * 3 * 4 * self.height * self.width
+            return None, Demand(base=resident(), pictures=copies, targets=0, step=0)
         if config.max_memory is not None:
             limit = int(config.max_memory * GIB)
         else:
@@ -349,6 +479,13 @@ class Stylization:
         for layer in (*self.config.content_layers, *self.config.style_layers):
             if layer not in known:
                 raise UnknownNameError(f"layer of {self.encoder.name}", layer, known)
+
+    def _method(self) -> str:
+        if self.content is None:
+            return TEXTURE
+        if self.config.color == "only":
+            return "colours matched (Pitie & Kokaram 2007)"
+        return "optimisation of pixels (Gatys et al. 2016)"
 
     def _remember(self, step: Step, level: int) -> None:
         size = (self.levels[level].height, self.levels[level].width)

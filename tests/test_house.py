@@ -17,7 +17,7 @@ LEVELS = {
     2.1: ["files", "profiles"],
     2.2: ["formats"],
     2.3: ["metadata"],
-    2.4: ["images"],
+    2.4: ["images", "periodic"],
     3: ["encoders"],
     4: ["losses"],
     5: ["adam", "checkpoint", "pyramid"],

@@ -21,6 +21,7 @@ __all__ = ["COMMANDS", "build", "main"]
 
 COMMANDS = {
     "stylize": "Paint one picture in the style of another.",
+    "texture": "Make more of a style, without seams if wanted.",
     "info": "Tell what made a picture.",
     "replay": "Make a picture again from what is written in it.",
     "swatches": "List the built-in styles, or write them as pictures.",

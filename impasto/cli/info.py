@@ -84,13 +84,20 @@ def command_line(metadata: dict[str, Any], path: Path) -> str:
     >>> command_line(told, Path("out.png"))
     "impasto stylize 'my cat.jpg' waves -o out.png --size 256"
     """
-    words = ["impasto", "stylize", *(_source(metadata, role, path) for role in _ROLES)]
+    texture = is_texture(metadata)
+    words = ["impasto", "texture" if texture else "stylize"]
+    words += [_source(metadata, role, path) for role in (_ROLES[1:] if texture else _ROLES)]
     words += ["-o", str(path)]
     for name, value in config_of(metadata).changes().items():
         words += [flag_of(name), render(value)]
     if isinstance(threads := _part(metadata, "machine").get("threads"), int):
         words += ["--threads", str(threads)]
     return shlex.join(words)
+
+
+def is_texture(metadata: dict[str, Any]) -> bool:
+    """Whether the picture was made without a content."""
+    return "content" not in metadata and "texture" in str(metadata.get("method"))
 
 
 def table(metadata: dict[str, Any], path: Path) -> str:

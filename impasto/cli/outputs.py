@@ -195,6 +195,6 @@ def _without_paths(metadata: dict[str, Any]) -> dict[str, Any]:
     """Metadata for a picture that has no place of its own: only the names of its inputs."""
     plain = dict(metadata)
     for role in ("content", "style"):
-        if place := plain[role].get("path"):
+        if place := plain.get(role, {}).get("path"):
             plain[role] = {**plain[role], "path": Path(place).name}
     return plain

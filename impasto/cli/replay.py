@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import config_of
+from impasto.cli.info import config_of, is_texture
 from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Recipe:
 
     picture: Path
     metadata: dict[str, Any]
-    content: str
+    content: str | None  # None: a texture
     style: str
     config: StylizeConfig
     threads: int | None
@@ -89,7 +89,8 @@ def replay(
     outputs = Outputs(output.expanduser(), depth=depth, overwrite=overwrite)
     if resume and is_resumable(outputs):
         outputs = replace(outputs, overwrite=True)
-    outputs.check([recipe.content, recipe.style, picture], steps=0)
+    inputs = [x for x in (recipe.content, recipe.style) if x is not None]
+    outputs.check([*inputs, picture], steps=0)
     warnings = list(recipe.warnings)
 
     def make(**where: Any) -> Stylization:
@@ -121,10 +122,12 @@ def read_recipe(picture: Path, *, content: str | None = None, style: str | None 
 
     metadata = read_metadata(picture)
     warnings: list[str] = []
-    inputs = {
-        role: _input(role, metadata.get(role), picture, given, warnings)
-        for role, given in (("content", content), ("style", style))
-    }
+    if is_texture(metadata) and content is not None:
+        raise UsageError(f"{picture} is a texture and has no content", "leave out --content")
+
+    def find(role: str, given: str | None) -> str:
+        return _input(role, metadata.get(role), picture, given, warnings)
+
     machine = metadata.get("machine")
     threads = machine.get("threads") if isinstance(machine, dict) else None
     steps = metadata.get("steps") if metadata.get("finished") is False else None
@@ -136,7 +139,8 @@ def read_recipe(picture: Path, *, content: str | None = None, style: str | None 
         steps=steps if isinstance(steps, int) else None,
         depth=read_image(picture).depth,
         warnings=warnings,
-        **inputs,
+        content=None if is_texture(metadata) else find("content", content),
+        style=find("style", style),
     )
 
 

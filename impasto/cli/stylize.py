@@ -45,7 +45,9 @@ def _presets(incomplete: str) -> list[str]:
 @app.command(cls=SectionedCommand)
 @with_settings
 def stylize(
-    content: Annotated[str, typer.Argument(metavar="CONTENT", help="The picture to repaint.")],
+    content: Annotated[
+        str | None, typer.Argument(metavar="CONTENT", help="The picture to repaint.")
+    ],
     style: Annotated[
         str, typer.Argument(metavar="STYLE", help="The picture, or swatch, to paint it like.")
     ],
@@ -53,7 +55,7 @@ def stylize(
         Path | None,
         typer.Option(
             *("-o", "--output"),
-            help="Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png]",
+            help="Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png, or STYLE-texture.png]",
             metavar="FILE",
         ),
     ] = None,
@@ -129,6 +131,11 @@ def stylize(
     is and ends; --resume goes on from there.
     """
     chosen = resolve(preset, config, settings)
+    inputs = [style] if content is None else [content, style]
+    if content is None:  # impasto texture
+        from impasto.transfer import for_texture
+
+        chosen = for_texture(chosen)
     if depth not in (8, 16):
         raise ConfigError(f"--depth is {depth}", "give 8 or 16")
     to_stdout = output is not None and str(output) == "-"
@@ -151,7 +158,7 @@ def stylize(
     )
     if resume and is_resumable(outputs):  # what that run has written is there to be replaced
         outputs = replace(outputs, overwrite=True)
-    outputs.check([content, style], steps=chosen.most_steps)
+    outputs.check(inputs, steps=chosen.most_steps)
     if save_config is not None:
         _save_config(save_config, chosen, overwrite=outputs.overwrite)
 
@@ -175,13 +182,14 @@ def stylize(
     tell_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
 
 
-def default_output(content: str, style: str) -> Path:
+def default_output(content: str | None, style: str) -> Path:
     """Where the picture goes when nobody says: into the current folder.
 
     >>> str(default_output("photos/cat.jpg", "waves"))
     'cat-waves.png'
     """
-    return Path(f"{Path(content).stem}-{Path(style).stem}.png")
+    names = [Path(style).stem, "texture"] if content is None else [content, style]
+    return Path(f"{'-'.join(Path(name).stem for name in names)}.png")
 
 
 def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:
@@ -204,7 +212,7 @@ def plan_text(plan: dict[str, Any]) -> str:
     machine = told["machine"]
     lines = [
         f"output   {plan['output']}, {plan['size'][0]}x{plan['size'][1]}",
-        *(f"{role:8} {_source_text(told[role])}" for role in ("content", "style")),
+        *(f"{role:8} {_source_text(told[role])}" for role in ("content", "style") if role in told),
         f"encoder  {told['encoder']['name']}",
         f"machine  {machine['device']}, {machine['dtype']}, {machine['threads']} threads",
     ]

@@ -25,7 +25,9 @@ Features = dict[str, Tensor]
 """Layer name -> ``(N, C, h, w)``."""
 
 IMAGE = "image"
-PADDINGS = ("zero", "reflect", "replicate")
+PADDINGS = ("zero", "reflect", "replicate", "circular", "circular-horizontal")
+CIRCULAR = {"circular": (2, 3), "circular-horizontal": (3,)}
+"""Padding -> the axes of ``(N, C, H, W)`` along which a picture goes on at its other side."""
 
 
 class Encoder(nn.Module, ABC):
@@ -70,6 +72,21 @@ class Encoder(nn.Module, ABC):
         stride = self.stride(layer)
         return height // stride, width // stride
 
+    @property
+    def wraps(self) -> tuple[int, ...]:
+        """The axes of ``(N, C, H, W)`` along which a picture goes on at its other side."""
+        return ()
+
+    def with_padding(self, padding: str) -> Encoder:
+        """The same network, sharing its weights, with another of ``PADDINGS``.
+
+        Raises ConfigError where an encoder has no choice.
+        """
+        raise ConfigError(
+            f"the encoder '{self.name}' cannot change its padding to '{padding}'",
+            "give it a with_padding(), or leave out wrap",
+        )
+
     def reach(self, layer: str) -> int:
         """How many pixels beyond its own ``stride`` x ``stride`` a position of ``layer`` sees.
 
@@ -112,10 +129,12 @@ def stage_of(layer: str) -> int:
 
 
 def pad_and_convolve(features: Tensor, convolution: nn.Conv2d, padding: str) -> Tensor:
-    """A 3x3 convolution that keeps the size, with ``zero``, ``reflect`` or ``replicate`` borders.
+    """A 3x3 convolution that keeps the size; ``padding`` is one of ``PADDINGS``.
 
-    Zero padding, VGG's own, costs nothing; the other two copy the features first. ``reflect``
-    needs at least two rows and columns and falls back to ``replicate`` below that.
+    Zero padding, VGG's own, costs nothing; the others copy the features first. ``reflect``
+    needs at least two rows and columns and falls back to ``replicate`` below that. ``circular``
+    goes on at the opposite side, ``circular-horizontal`` does at left and right and replicates
+    above and below.
     """
     if padding == "reflect" and min(features.shape[-2:]) < 2:
         padding = "replicate"
@@ -128,7 +147,11 @@ def pad_and_convolve(features: Tensor, convolution: nn.Conv2d, padding: str) -> 
 def _convolve(features: Tensor, weight: Tensor, bias: Tensor | None, padding: str) -> Tensor:
     if padding == "zero":
         return F.conv2d(features, weight, bias, padding=1)
-    return F.conv2d(F.pad(features, (1, 1, 1, 1), mode=padding), weight, bias)
+    if padding == "circular-horizontal":
+        features = F.pad(F.pad(features, (1, 1, 0, 0), mode="circular"), (0, 0, 1, 1), "replicate")
+    else:
+        features = F.pad(features, (1, 1, 1, 1), mode=padding)
+    return F.conv2d(features, weight, bias)
 
 
 class _FixedConvolution(torch.autograd.Function):
@@ -152,8 +175,11 @@ class _FixedConvolution(torch.autograd.Function):
         if ctx.padding == "zero":
             return F.conv_transpose2d(gradients[0], weight, padding=1), None, None, None
         slope = F.conv_transpose2d(gradients[0], weight)  # (N, C, H + 2, W + 2)
-        source = 1 if ctx.padding == "replicate" else 2  # the row that the border is a copy of
         for axis in (2, 3):
+            # The row that the border is a copy of, seen from it.
+            source = 2 if ctx.padding == "reflect" else 1
+            if axis in CIRCULAR.get(ctx.padding, ()):
+                source = -2
             slope.select(axis, source).add_(slope.select(axis, 0))
             slope.select(axis, -1 - source).add_(slope.select(axis, -1))
         return slope[..., 1:-1, 1:-1], None, None, None

@@ -25,6 +25,7 @@ those who want to look at them.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -35,6 +36,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.encoders.base import (
+    CIRCULAR,
     IMAGE,
     PADDINGS,
     Encoder,
@@ -153,6 +155,19 @@ class Mini(Encoder):
         taps = self.trunk(image, max(tap_of(name) for name in layers))
         found = {name: self.heads[name](taps[tap_of(name)]) for name in layers}
         return {name: F.relu_(f) if is_rectified(name) else f for name, f in found.items()}
+
+    @property
+    def wraps(self) -> tuple[int, ...]:
+        """The axes along which a picture goes on at its other side; see the padding."""
+        return CIRCULAR.get(self.trunk.padding, ())
+
+    def with_padding(self, padding: str) -> Mini:
+        """The same network, sharing its weights, with another padding."""
+        other = copy.copy(self)
+        other._modules = dict(self._modules)  # shallow: only the trunk is another
+        other.trunk = copy.copy(self.trunk)
+        other.trunk.padding = check_choice("padding", padding, PADDINGS)
+        return other
 
     def reach(self, layer: str) -> int:
         """The sum of what each convolution of the trunk up to the layer's tap adds."""

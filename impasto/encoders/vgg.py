@@ -7,6 +7,7 @@ the dense layers of the classifier are left out.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.encoders.base import (
+    CIRCULAR,
     IMAGE,
     PADDINGS,
     Encoder,
@@ -44,7 +46,7 @@ class VGG(Encoder):
     ``architecture`` is ``vgg16`` or ``vgg19``; ``tensors`` maps ``conv1_1.weight`` and so on to the
     weights (None leaves them random, for tests); ``flavour`` says how they want their input
     (a key of ``INPUTS``); ``pooling`` is a key of ``POOLINGS``; ``padding`` is ``zero`` (as
-    trained), ``reflect`` or ``replicate``.
+    trained) or another of ``PADDINGS``.
 
     The weights are fixed: gradients flow to the image only. Input ``(N, 3, H, W)`` in [0, 1],
     features in the dtype of the weights.
@@ -122,6 +124,17 @@ class VGG(Encoder):
             if late:
                 x = F.relu_(x)
         return found
+
+    @property
+    def wraps(self) -> tuple[int, ...]:
+        """The axes along which a picture goes on at its other side; see the padding."""
+        return CIRCULAR.get(self.padding, ())
+
+    def with_padding(self, padding: str) -> VGG:
+        """The same network, sharing its weights, with another padding."""
+        other = copy.copy(self)
+        other.padding = check_choice("padding", padding, PADDINGS)
+        return other
 
     def reach(self, layer: str) -> int:
         """The sum of what each 3x3 convolution up to ``layer`` adds: one position of its stage."""

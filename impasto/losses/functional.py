@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.periodic import Axes
+
 EPSILON = 1e-8
 
 # The nine-point stencil of total variation: (rows down, columns right) -> weight.
@@ -128,17 +130,18 @@ def mean_std_of(moments: Tensor) -> MeanStd:
     return MeanStd(mean, ((square - mean.square()).clamp_min(0) + EPSILON).sqrt())
 
 
-def total_variation(image: Tensor) -> Tensor:
+def total_variation(image: Tensor, axes: Axes = ()) -> Tensor:
     """Mean squared difference of neighbouring pixels, ``(N, C, H, W)`` -> scalar.
 
     The squared (L2) form of Crowson (style-transfer-pytorch), nine-point: horizontal and vertical
     neighbours weigh 2/3, diagonal ones 1/6. Mahendran & Vedaldi (2015, eq. 4) with beta = 2, up to
-    the diagonals and the division by the number of pixels. Borders are replicated.
+    the diagonals and the division by the number of pixels. Borders are replicated;
+    along ``axes`` (2: rows, 3: columns) the last is the first's neighbour.
 
     >>> float(total_variation(torch.ones(1, 3, 8, 8)))
     0.0
     """
-    result: Tensor = _TotalVariation.apply(image)  # type: ignore[no-untyped-call]
+    result: Tensor = _TotalVariation.apply(image, axes)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -146,37 +149,54 @@ class _TotalVariation(torch.autograd.Function):
     """Value and gradient in one go, some rows at a time: a print's size needs no copies of it."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor) -> Tensor:
+    def forward(ctx: Any, image: Tensor, axes: Axes) -> Tensor:
         batch, channels, height, width = image.shape
         gradient = torch.zeros_like(image)
         total = image.new_zeros(())
-        # Rows and columns -1 and H, W are copies of the border's.
-        rows = torch.arange(-1, height + 1, device=image.device).clamp(0, height - 1)
-        for first in range(0, height + 2, ROWS):
-            own = min(ROWS, height + 2 - first)
+        # Rows and columns -1 and H, W are copies of the border's; or H, W of the first.
+        round_rows, round_columns = 2 in axes, 3 in axes
+        if round_rows:
+            rows = torch.arange(height + 1, device=image.device) % height
+        else:
+            rows = torch.arange(-1, height + 1, device=image.device).clamp(0, height - 1)
+        tall = height if round_rows else height + 2
+        for first in range(0, tall, ROWS):
+            own = min(ROWS, tall - first)
             source = rows[first : first + own + 1]  # and one below
-            x = F.pad(image.index_select(2, source), (1, 1, 0, 0), mode="replicate")
+            x = image.index_select(2, source)
+            if round_columns:
+                x = F.pad(x, (0, 1, 0, 0), mode="circular")
+            else:
+                x = F.pad(x, (1, 1, 0, 0), mode="replicate")
             slope = torch.zeros_like(x)
             for (dy, dx), weight in STENCIL.items():
-                a, b = _neighbours(x if dy else x[:, :, :own], dy, dx)
-                ga, gb = _neighbours(slope if dy else slope[:, :, :own], dy, dx)
-                share = weight / (batch * channels * (height + 2 - dy) * (width + 2 - abs(dx)))
+                part = (slice(None), slice(None), slice(None if dy else own), slice(None))
+                if round_columns and dx == 0:  # the last column is the first again
+                    part = (*part[:3], slice(width))
+                a, b = _neighbours(x[part], dy, dx)
+                ga, gb = _neighbours(slope[part], dy, dx)
+                pairs = (tall if round_rows else tall - dy) * a.shape[-1]
+                share = weight / (batch * channels * pairs)
                 difference = b - a
                 total += share * difference.square().sum()
                 difference *= 2 * share
                 gb += difference
                 ga -= difference
-            slope[..., 1] += slope[..., 0]
-            slope[..., -2] += slope[..., -1]
-            gradient.index_add_(2, source, slope[..., 1:-1])
+            if round_columns:
+                slope[..., 0] += slope[..., -1]
+                slope = slope[..., :-1]
+            else:
+                slope[..., 1] += slope[..., 0]
+                slope[..., -2] += slope[..., -1]
+                slope = slope[..., 1:-1]
+            gradient.index_add_(2, source, slope)
         ctx.save_for_backward(gradient)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (gradient,) = ctx.saved_tensors
-        result: Tensor = gradient * gradients[0]
-        return result
+        return gradient * gradients[0], None
 
 
 def _neighbours(x: Tensor, dy: int, dx: int) -> tuple[Tensor, Tensor]:

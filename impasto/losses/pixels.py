@@ -7,6 +7,7 @@ from torch import Tensor
 from impasto.encoders.base import IMAGE, Features
 from impasto.losses.base import Loss
 from impasto.losses.functional import total_variation
+from impasto.periodic import Axes
 
 
 class TotalVariation(Loss):
@@ -14,6 +15,9 @@ class TotalVariation(Loss):
 
     layers = (IMAGE,)
 
+    def __init__(self, axes: Axes = ()) -> None:
+        self.axes = axes
+
     def __call__(self, features: Features) -> dict[str, Tensor]:
         """One scalar, under ``image``."""
-        return {IMAGE: total_variation(features[IMAGE])}
+        return {IMAGE: total_variation(features[IMAGE], self.axes)}
