@@ -70,3 +70,19 @@ def test_growing_keeps_where_things_are() -> None:
     cubic = grow(ramp, Level(64, 64, 1))[0, 0, 20, 8:-8]
     assert torch.allclose(linear, expected[8:-8], atol=1e-5)
     assert torch.allclose(cubic, expected[8:-8], atol=0.1 / 31)  # torch's kernel bends ramps a bit
+
+
+def test_levels_that_go_round_are_multiples_of_16() -> None:
+    levels = plan(500, 250, (1, 1, 1), 1.5, (2, 3))
+    assert all(level.height % 16 == level.width % 16 == 0 for level in levels)
+    assert (levels[-1].height, levels[-1].width) == (496, 256)
+
+
+def test_growing_does_not_open_a_seam() -> None:
+    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)).double()
+    level = Level(32, 32, 1)
+    ours = grow(image, level, axes=(2, 3))
+    copies = grow(image.repeat(1, 1, 3, 3), Level(96, 96, 1))[..., 32:64, 32:64]
+    assert torch.allclose(ours, copies, atol=1e-9)
+    plain = grow(image, level)
+    assert not torch.allclose(ours, plain, atol=1e-3)

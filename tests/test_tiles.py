@@ -165,3 +165,25 @@ def test_a_run_in_tiles_paints_the_same_picture(alpha: bool) -> None:
     assert difference.flatten().kthvalue(int(0.999 * difference.numel())).values < 1e-3
     assert difference.mean() < 3e-5
     assert (whole.image - photo[:, :3]).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize("padding", ["circular", "circular-horizontal"])
+@pytest.mark.parametrize("size", [32, 48])
+def test_tiles_of_a_picture_that_goes_round(padding: str, size: int) -> None:
+    encoder, image, painting = small("mini", padding), picture(96, 128), picture(60, 70, 1)
+    tv = TotalVariation(encoder.wraps)
+    objective = Objective(
+        content=(FeatureLoss(encoder(picture(96, 128, 2), ["relu4_2"])), 0.5),
+        style=(GramLoss(encoder.with_padding("zero")(painting, LAYERS)), 1.0),
+        tv=(tv, 0.1),
+    )
+    whole, tiled = (image.clone().requires_grad_() for _ in range(2))
+    a = differentiate(whole, encoder, objective)
+    b = differentiate(tiled, encoder, objective, size)
+    assert torch.allclose(a.total, b.total, rtol=1e-10)
+    assert whole.grad is not None
+    assert tiled.grad is not None
+    assert torch.allclose(whole.grad, tiled.grad, rtol=1e-8, atol=1e-14)
+    features = encode(encoder, image, LAYERS, size)
+    for name, wanted in encoder(image, LAYERS).items():
+        assert torch.allclose(features[name], wanted, rtol=1e-10), name

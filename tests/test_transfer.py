@@ -25,7 +25,9 @@ from impasto import (
     resize,
     save_image,
     stylize,
+    texture,
 )
+from impasto.color import srgb_to_oklab
 from impasto.errors import ConfigError
 from impasto.losses import GramLoss
 
@@ -469,3 +471,168 @@ def test_without_resume_a_checkpoint_is_left_alone(
 ) -> None:
     made = Stylization(photo, painting.flip(2), SMALL, encoder=encoder, checkpoint=stopped)
     assert made.state is None
+
+
+# --- whose colours -------------------------------------------------------------------------------
+
+
+def chroma(image: Tensor, alpha: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    points = srgb_to_oklab(image)[0, 1:].flatten(1)
+    if alpha is not None:
+        points = points[:, alpha.flatten() > 0.99]
+    return points.mean(1), points.cov()
+
+
+def test_kept_colours_are_the_contents(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path
+) -> None:
+    result = run(photo, painting, encoder, color="keep")
+    path = result.save(tmp_path / "kept.png")
+    ours, content = chroma(impasto.load_image(path)), chroma(resize(photo, (48, 64)))
+    for a, b in zip(ours, content, strict=True):
+        assert float((a - b).norm() / b.norm()) < 0.02
+    plain = run(photo, painting, encoder)
+    assert float((chroma(plain.image)[1] - content[1]).norm() / content[1].norm()) > 0.1
+
+
+def test_no_strength_of_colour_is_the_plain_picture(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    plain = run(photo, painting, encoder).image
+    for color in ("keep", "match"):
+        assert run(photo, painting, encoder, color=color, color_strength=0).image.equal(plain)
+
+
+def test_half_the_strength_lies_between(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    wanted = resize(photo, (48, 64))
+    distances = [
+        float(
+            (
+                chroma(run(photo, painting, encoder, color="keep", color_strength=s).image)[0]
+                - chroma(wanted)[0]
+            ).norm()
+        )
+        for s in (0.0, 0.5, 1.0)
+    ]
+    assert distances[0] > 1.3 * distances[1] > 1.3 * 1.3 * distances[2]
+
+
+@pytest.mark.parametrize("method", ["covariance", "histogram"])
+def test_only_colours(encoder: Encoder, photo: Tensor, painting: Tensor, method: str) -> None:
+    seen: list[impasto.Event] = []
+    result = run(photo, painting, encoder, color="only", color_match=method, on_event=seen.append)
+    assert [type(event) for event in seen] == [Finished]
+    assert result.history == []
+    mean, _ = chroma(result.image)
+    assert torch.allclose(mean, chroma(painting)[0], atol=0.02)
+    light, before = (srgb_to_oklab(x)[0, 0] for x in (result.image, resize(photo, (48, 64))))
+    assert float(torch.corrcoef(torch.stack([light.flatten(), before.flatten()]))[0, 1]) > 0.8
+
+
+def test_what_is_shown_on_the_way_has_the_colours_of_the_end(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    run = Stylization(photo, painting, SMALL.with_changes(color="keep"), encoder=encoder)
+    wanted = chroma(resize(photo, (48, 64)))[1]
+    for event in run:
+        shown = event.image if isinstance(event, LevelDone | Finished) else run.picture()
+        ours = chroma(shown)[1]
+        assert float((ours - wanted).norm() / wanted.norm()) < 0.02
+
+
+def test_a_resumed_run_keeps_its_colours(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path
+) -> None:
+    config, path = SMALL.with_changes(color="keep", color_match="histogram"), tmp_path / "c"
+    first = Stylization(photo, painting, config, encoder=encoder, checkpoint=path)
+    for event in first:
+        if isinstance(event, Step) and len(first.history) == 2:
+            first.save_checkpoint()
+            break
+    second = Stylization(photo, painting, config, encoder=encoder, checkpoint=path, resume=True)
+    *_, last = second
+    assert isinstance(last, Finished)
+    assert last.image.equal(stylize(photo, painting, config, encoder=encoder).image)
+
+
+def test_transparent_pixels_lend_no_colours(encoder: Encoder, photo: Tensor) -> None:
+    alpha = torch.ones(1, 1, 96, 128)
+    alpha[..., 64:] = 0
+    spoiled = torch.where(alpha > 0, photo, torch.tensor([1.0, 0.0, 1.0]).view(1, 3, 1, 1))
+    one, two = (
+        run(torch.cat([p, alpha], 1), "waves", encoder, color="match").image
+        for p in (photo, spoiled)
+    )
+    assert one.equal(two)
+
+
+# --- textures ------------------------------------------------------------------------------------
+
+
+def test_a_texture(encoder: Encoder, painting: Tensor, tmp_path: Path) -> None:
+    result = texture(painting, SMALL, encoder=encoder, size=96, aspect=2, steps=(20, 10))
+    assert result.image.shape == (1, 3, 48, 96)
+    assert set(result.history[-1]["losses"]) >= {"style", "tv"}
+    assert not any(name.startswith("content") for name in result.history[-1]["losses"])
+    assert result.history[-1]["losses"]["style"] < 0.2 * result.history[0]["losses"]["style"]
+    told = read_metadata(result.save(tmp_path / "texture.png"))
+    assert "content" not in told
+    assert told["config"]["init"] == "style"
+    tall = texture(painting, SMALL, encoder=encoder, size=96, aspect=0.5, steps=1)
+    assert tall.image.shape == (1, 3, 96, 48)
+
+
+@pytest.mark.parametrize("tile", [None, 64])
+def test_a_seamless_texture_has_no_seam(
+    encoder: Encoder, painting: Tensor, tile: int | None
+) -> None:
+    """Across the seam neighbours differ as they do inside; without wrap they differ more."""
+
+    def jump(wrap: str, axis: int) -> float:
+        image = texture(
+            painting, SMALL, encoder=encoder, size=112, wrap=wrap, tile=tile, steps=(30, 20)
+        ).image
+        inside = image.diff(dim=axis).abs().mean()
+        return float((image.select(axis, 0) - image.select(axis, -1)).abs().mean() / inside)
+
+    for axis in (2, 3):
+        assert jump("both", axis) < 1.25
+        assert jump("none", axis) > 1.4
+    assert jump("horizontal", 3) < 1.25
+    assert jump("horizontal", 2) > 1.4
+
+
+def test_a_seamless_texture_of_any_size(encoder: Encoder, painting: Tensor) -> None:
+    """Levels are multiples of 16, the picture is as asked for; and shifting changes nothing."""
+    run = Stylization(
+        None, painting, SMALL.with_changes(size=100, wrap="both", init="style"), encoder=encoder
+    )
+    assert [(level.height, level.width) for level in run.levels] == [(48, 48), (96, 96)]
+    assert run.picture().shape == (1, 3, 100, 100)
+    *_, last = run
+    assert isinstance(last, Finished)
+    assert last.image.shape == (1, 3, 100, 100)
+
+
+def test_a_panorama_of_a_content(encoder: Encoder, painting: Tensor) -> None:
+    """A photo whose left and right meet keeps them together."""
+    x = torch.arange(128) / 128 * 2 * torch.pi
+    row = torch.stack([x.sin(), x.cos(), (2 * x).sin()]) * 0.3 + 0.5
+    content = row[None, :, None].expand(1, 3, 64, 128).contiguous()
+    image = run(content, painting, encoder, size=128, wrap="horizontal").image
+    inside = image.diff(dim=3).abs().mean()
+    assert float((image[..., 0] - image[..., -1]).abs().mean() / inside) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"color": "keep"}, "color is 'keep', and a texture has no content"),
+        ({"size": None}, "size is none, and a texture has no content to take it from"),
+    ],
+)
+def test_what_a_texture_cannot_have(
+    encoder: Encoder, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        texture("waves", encoder=encoder, **settings)

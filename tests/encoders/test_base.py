@@ -191,3 +191,52 @@ def test_check_choice() -> None:
     assert check_choice("pooling", "max", {"max": 1}) == "max"
     with pytest.raises(ConfigError, match="pooling is 'min'; use one of: max, l2"):
         check_choice("pooling", "min", ["max", "l2"])
+
+
+# --- pictures that go round ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("padding", "rows"), [("circular", 3), ("circular-horizontal", 1)])
+@pytest.mark.parametrize("make", [Mini, VGG], ids=["mini", "vgg"])
+def test_circular_features_are_those_of_copies_side_by_side(
+    make: type[Mini] | type[VGG], padding: str, rows: int
+) -> None:
+    """The middle copy of three (times three) sees copies of itself; so does a circular encoder."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        plain = (Mini(stages=STAGES) if make is Mini else VGG("vgg16")).double()
+    plain = plain.with_padding("replicate")
+    encoder = plain.with_padding(padding)
+    assert (plain.wraps, encoder.wraps) == ((), (2, 3) if rows == 3 else (3,))
+    image = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0)).double()
+    layers = ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]
+    copies = plain(image.repeat(1, 1, rows, 3), layers)
+    ours = encoder(image, layers)
+    for layer in layers:
+        size = 96 // encoder.stride(layer)
+        top = size if rows == 3 else 0
+        middle = copies[layer][..., top : top + size, size : 2 * size]
+        assert torch.allclose(ours[layer], middle, atol=1e-9), layer
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("size", [(4, 5), (2, 3)])
+def test_the_gradient_at_the_borders_is_autograds(padding: str, size: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(2, 3, *size, generator=generator, dtype=torch.float64)
+    convolution = torch.nn.Conv2d(3, 4, 3).double().requires_grad_(False)
+    ours, theirs = features.clone().requires_grad_(), features.clone().requires_grad_()
+    out = pad_and_convolve(ours, convolution, padding)
+    slope = torch.rand(out.shape, generator=generator, dtype=torch.float64)
+    learning = torch.nn.Conv2d(3, 4, 3).double()
+    learning.load_state_dict(convolution.state_dict())
+    wanted = pad_and_convolve(theirs, learning, padding)  # weights that learn: torch's own way
+    assert torch.allclose(out, wanted)
+    (a,) = torch.autograd.grad(out, ours, slope)
+    (b,) = torch.autograd.grad(wanted, theirs, slope)
+    assert torch.allclose(a, b)
+
+
+def test_an_encoder_without_a_choice_of_padding() -> None:
+    with pytest.raises(ConfigError, match="cannot change its padding to 'circular'"):
+        Encoder.with_padding(Mini(stages=STAGES), "circular")

@@ -145,3 +145,25 @@ def test_a_flat_channel_has_a_finite_gradient() -> None:
     torch.autograd.backward(mean_std(x).std.sum())
     assert x.grad is not None
     assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("axes", [(3,), (2, 3)])
+@pytest.mark.parametrize("size", [(5, 7), (300, 3)])
+def test_total_variation_that_goes_round(axes: tuple[int, ...], size: tuple[int, int]) -> None:
+    """By rolling; rows that do not go round are replicated, as they are elsewhere."""
+    image = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)).double()
+    image.requires_grad_()
+    tall = image
+    if 2 not in axes:
+        tall = torch.cat([image[..., :1, :], image, image[..., -1:, :]], 2)
+    wanted = torch.zeros(()).double()
+    for (dy, dx), weight in {(0, 1): 2 / 3, (1, 0): 2 / 3, (1, 1): 1 / 6, (1, -1): 1 / 6}.items():
+        difference = tall.roll((-dy, -dx), (2, 3)) - tall
+        if 2 not in axes and dy:
+            difference = difference[..., :-1, :]
+        wanted = wanted + weight * difference.square().mean()
+    ours = total_variation(image, axes)
+    assert ours.item() == pytest.approx(wanted.item(), rel=1e-12)
+    (a,) = torch.autograd.grad(ours, image)
+    (b,) = torch.autograd.grad(wanted, image)
+    assert torch.allclose(a, b)

@@ -1,0 +1,61 @@
+"""impasto texture, from flags to files and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import impasto
+from impasto.cli import main
+from impasto.config import StylizeConfig
+from impasto.images import load_image, read_image, read_metadata
+
+
+def test_makes_what_the_library_makes(folder: Path, small: list[str], encoder_file: Path) -> None:
+    flags = ["-o", "out.png", "--aspect", "2", "--wrap", "horizontal", "--depth", "16", "-q"]
+    assert main(["texture", "art.png", *flags, *small]) == 0
+    config = StylizeConfig(encoder=str(encoder_file), size=64, steps=(4, 3), precision="float32")
+    with impasto.devices.threads(1):
+        result = impasto.texture("art.png", config, aspect=2, wrap="horizontal")
+    result.save("library.png", depth=16)
+    assert load_image("out.png").equal(load_image("library.png"))
+    assert read_image("out.png").size == (32, 64)
+
+
+def test_its_name_and_its_plan(
+    folder: Path, small: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["texture", "waves", "--dry-run", *small]) == 0
+    told = capsys.readouterr().out
+    assert "output   waves-texture.png, 64x64" in told
+    assert "content" not in told
+    assert not (folder / "waves-texture.png").exists()
+
+
+def test_info_and_replay(
+    folder: Path, small: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["texture", "art.png", "-o", "out.png", "-q", *small]) == 0
+    assert main(["info", "out.png", "--command"]) == 0
+    command = capsys.readouterr().out
+    assert command.startswith("impasto texture art.png -o out.png --size 64")
+    assert main(["replay", "out.png", "-o", "again.png"]) == 0
+    assert "the pixels are the same as in out.png" in capsys.readouterr().err
+    assert main(["replay", "out.png", "-o", "c.png", "--content", "cat.png"]) == 2
+    assert "out.png is a texture and has no content" in capsys.readouterr().err
+    assert "content" not in read_metadata("again.png")
+
+
+def test_to_standard_output(
+    folder: Path, small: list[str], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert main(["texture", "art.png", "-o", "-", "-q", *small]) == 0
+    assert capfdbinary.readouterr().out.startswith(b"\x89PNG")
+
+
+def test_colours_of_a_content_it_has_not(
+    folder: Path, small: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["texture", "waves", "--color", "keep", *small]) == 2
+    assert "a texture has no content" in capsys.readouterr().err
