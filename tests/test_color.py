@@ -83,7 +83,8 @@ def test_back_and_forth() -> None:
 @pytest.mark.parametrize("photo", ["astronaut", "chelsea", "coffee"])
 def test_kept_chroma_is_the_photos_even_in_eight_bits(photo: str) -> None:
     colors = load_image(getattr(data, photo)(), size=160)
-    painted = noise(*colors.shape[-2:], seed=3)
+    height, width = colors.shape[-2:]
+    painted = noise(height, width, seed=3)
     kept = keep_colors(painted, colors)
     eight = torch.from_numpy(to_samples(kept)).permute(2, 0, 1)[None] / 255
     ours, theirs = chroma_statistics(eight), chroma_statistics(colors)

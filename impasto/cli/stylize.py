@@ -55,7 +55,8 @@ def stylize(
         Path | None,
         typer.Option(
             *("-o", "--output"),
-            help="Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png, or STYLE-texture.png]",
+            help="Where the picture goes; - is standard output.  "
+            "[default: CONTENT-STYLE.png, or STYLE-texture.png]",
             metavar="FILE",
         ),
     ] = None,
