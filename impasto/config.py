@@ -32,6 +32,8 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 # What is laid out on a small picture need not be moved on the large one; there only the finest
 # strokes are added, and that takes few steps.
 COARSEST = 128
+# A texture has no photo to begin with: its large forms come about on pictures smaller still.
+COARSEST_TEXTURE = 32
 QUALITIES: dict[str, tuple[int, ...]] = {
     "draft": (100, 60, 15, 8, 5, 4, 4, 4),
     "standard": (150, 100, 44, 25, 12, 8, 8, 8),
@@ -174,11 +176,11 @@ class StylizeConfig:
         if self.strength == 1 and self.style_weight == 0:
             raise ConfigError("style_weight is 0 at strength 1", "raise it, or lower the strength")
 
-    def schedule(self, long_side: int) -> tuple[int, ...]:
+    def schedule(self, long_side: int, *, texture: bool = False) -> tuple[int, ...]:
         """The steps at each level, coarsest first, of a picture so large.
 
         Those given; or the quality's, from about 128 pixels on, so that a preview and a print go
-        through the same sizes.
+        through the same sizes; from 32 for a texture, with as many steps at 32 and 64 as at 128.
 
         >>> StylizeConfig().schedule(512), StylizeConfig(steps=(20, 10)).schedule(512)
         ((150, 100, 44), (20, 10))
@@ -186,7 +188,8 @@ class StylizeConfig:
         if self.steps is not None:
             return self.steps
         table, octaves = QUALITIES[self.quality], math.log2(max(1.0, long_side / COARSEST))
-        count = round(octaves / math.log2(self.ratio))
+        below = math.log2(COARSEST / COARSEST_TEXTURE) if texture else 0
+        count = round((octaves + below) / math.log2(self.ratio))
         distances = (octaves - k * math.log2(self.ratio) for k in range(count, -1, -1))
         return tuple(table[min(max(0, round(x)), len(table) - 1)] for x in distances)
 
@@ -195,7 +198,8 @@ class StylizeConfig:
         """No picture, whatever its size, takes more steps than this."""
         if self.steps is not None:
             return sum(self.steps)
-        return sum(QUALITIES[self.quality]) * (math.ceil(1 / math.log2(self.ratio)) + 1)
+        table, below = QUALITIES[self.quality], round(math.log2(COARSEST / COARSEST_TEXTURE))
+        return (sum(table) + below * table[0]) * (math.ceil(1 / math.log2(self.ratio)) + 1)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain JSON types; tuples become lists."""

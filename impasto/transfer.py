@@ -170,9 +170,8 @@ class Stylization:
         self.axes = AXES[self.config.wrap]
         height, width = self.height, self.width = self._size()
         picture = read_style(style, max(height, width), self.config, **limit)
-        self.levels = plan(
-            *(height, width, self.config.schedule(max(height, width)), self.config.ratio, self.axes)
-        )
+        steps = self.config.schedule(max(height, width), texture=content is None)
+        self.levels = plan(height, width, steps, self.config.ratio, self.axes)
         if self.config.color == "only":
             self.levels = []  # nothing is painted
         self.device = choose_device(self.config.device)

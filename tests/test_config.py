@@ -137,6 +137,7 @@ def test_choices(name: str) -> None:
 
 def test_which_settings_are_choices() -> None:
     assert [name for name in NAMES if choices(name)] == [
+        *("color", "color_match", "wrap"),
         *("flavour", "pooling", "padding", "style_loss", "content_form", "style_form"),
         *("optimizer", "quality", "precision"),
     ]
