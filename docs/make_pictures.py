@@ -45,15 +45,6 @@ class Studio:
         painting = impasto.swatch(style, size=round(self.size * settings.get("style_scale", 1)))
         return impasto.stylize(load(photo), painting, encoder=self.encoder, **settings).image
 
-    def texture(self, style: str, **settings: Any) -> Tensor:
-        """More of a swatch, ``(1, 3, H, W)``."""
-        settings = {"size": self.size, **settings}
-        if self.steps is not None:
-            settings["steps"] = self.steps
-        print("   ", "texture", style, settings, flush=True)
-        painting = impasto.swatch(style, size=self.size)
-        return impasto.texture(painting, encoder=self.encoder, **settings).image
-
     def from_noise(self, objective: Objective, size: tuple[int, int]) -> Tensor:
         """What an objective alone makes out of grey noise."""
         noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)) * 0.3 + 0.35
@@ -165,28 +156,6 @@ def colors(studio: Studio) -> list[list[tuple[str, Tensor]]]:
     return rows
 
 
-def color_strengths(studio: Studio) -> list[list[tuple[str, Tensor]]]:
-    """``--color keep`` at ``--color-strength`` 0 to 1."""
-    values = (0.0, 0.5, 1.0)
-    return [
-        [(f"{s}", studio.paint("coffee", "fauve", color="keep", color_strength=s)) for s in values]
-    ]
-
-
-def textures(studio: Studio) -> list[list[tuple[str, Tensor]]]:
-    """Swatches above, textures of them below."""
-    names = ("night", "mosaic", "nouveau", "facets", "watercolour")
-    above = [(name, impasto.swatch(name, size=studio.size)) for name in names]
-    return [above, [("texture", studio.texture(name)) for name in names]]
-
-
-def tiles(studio: Studio) -> list[list[tuple[str, Tensor]]]:
-    """Three by three copies of a texture, without and with ``--wrap both``."""
-    small = {"size": studio.size // 2}
-    cells = ((wrap, studio.texture("night", wrap=wrap, **small)) for wrap in ("none", "both"))
-    return [[(f"--wrap {wrap}", tile.repeat(1, 1, 3, 3)) for wrap, tile in cells]]
-
-
 PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], int]] = {
     "hero.webp": (hero, 260),
     "gallery.webp": (gallery, 180),
@@ -198,9 +167,6 @@ PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], in
     "evolution.webp": (evolution, 200),
     "reconstructions.webp": (reconstructions, 200),
     "colors.webp": (colors, 200),
-    "color-strengths.webp": (color_strengths, 260),
-    "textures.webp": (textures, 180),
-    "tiles.webp": (tiles, 400),
 }
 """File -> how it is made, and the width of each cell in pixels."""
 

@@ -25,7 +25,7 @@ Quality = Literal["draft", "standard", "best"]
 Precision = Literal["auto", "float32", "bfloat16"]
 ColorMode = Literal["style", "keep", "match", "only"]
 ColorMatch = Literal["covariance", "histogram"]
-Wrap = Literal["none", "horizontal", "both"]
+Wrap = Literal["off", "horizontal", "both"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -87,7 +87,7 @@ class StylizeConfig:
 
     # --- shape -----------------------------------------------------------------------------------
     wrap: Wrap = setting(
-        "none", "Which borders meet without a seam: both for tiles, horizontal for panoramas"
+        "off", "Which borders meet without a seam: both for tiles, horizontal for panoramas"
     )
     aspect: float = setting(
         1.0, "Width over height of a texture; a picture has its content's", least=0.05, most=20

@@ -15,7 +15,7 @@ from torch import Tensor
 Axes = tuple[int, ...]
 Resize = Callable[[Tensor, tuple[int, int]], Tensor]
 
-AXES: dict[str, Axes] = {"none": (), "horizontal": (3,), "both": (2, 3)}
+AXES: dict[str, Axes] = {"off": (), "horizontal": (3,), "both": (2, 3)}
 """The setting ``wrap`` -> the axes that go round."""
 
 # The poolings before VGG's fifth stage halve a picture four times. Each halving drops an odd row or

@@ -13,7 +13,7 @@ app = typer.Typer()
 
 
 def texture(**options: Any) -> None:
-    """Make more of a style: a texture without a content picture.
+    """Make more of a style, without seams if wanted.
 
     STYLE is a picture file or the name of a swatch (see impasto swatches). --wrap both makes a tile
     without seams, --wrap horizontal --aspect 2 a panorama whose ends meet. Settings of the content
