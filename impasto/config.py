@@ -19,7 +19,8 @@ Pooling = Literal["max", "average", "l2"]
 Padding = Literal["zero", "reflect", "replicate"]
 Flavour = Literal["caffe", "torchvision", "normalised"]
 OptimizerName = Literal["adam", "lbfgs"]
-StyleLossName = Literal["gram", "mean-std"]
+StyleLossName = Literal["gram", "mean-std", "wasserstein", "histogram", "sliced", "patches", "emd"]
+ContentLossName = Literal["features", "self-similarity", "laplacian"]
 Form = Literal["relative", "mean", "gatys"]
 Quality = Literal["draft", "standard", "best"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -40,6 +41,12 @@ QUALITIES: dict[str, tuple[int, ...]] = {
     "best": (300, 300, 200, 100, 50, 25, 12, 8),
 }
 """Quality -> steps where the long side is about 128, 256, 512, ... pixels."""
+
+MIXTURES: dict[str, tuple[str, ...]] = {
+    "content_loss": get_args(ContentLossName),
+    "style_loss": get_args(StyleLossName),
+}
+"""Settings that mix several losses -> those that there are."""
 
 LAYER_NAME = re.compile(r"(relu|conv)[1-5]_[1-4]")
 
@@ -110,7 +117,15 @@ class StylizeConfig:
     style_weights: tuple[float, ...] | None = setting(
         None, "One weight for each style layer (default: equal)"
     )
-    style_loss: StyleLossName = setting("gram", "Which statistics make the style")
+    content_loss: tuple[str, ...] = setting(
+        ("features",),
+        "What keeps the subject: features, self-similarity, laplacian, each perhaps with a weight",
+    )
+    style_loss: tuple[str, ...] = setting(
+        ("gram",),
+        "What makes the style: gram, mean-std, wasserstein, histogram, sliced, patches, emd, each "
+        "perhaps with a weight, as in gram,histogram=0.5",
+    )
     content_form: Form = setting("relative", "Normalisation of the content loss")
     style_form: Form = setting("relative", "Normalisation of the style loss")
     content_weight: float = setting(0.02, "alpha, at strength 0.5", least=0)
@@ -169,8 +184,13 @@ class StylizeConfig:
                 raise ConfigError(f"{kind}_weights is {weights}", "use numbers >= 0, not all 0")
         if self.steps is not None and (not self.steps or min(self.steps) < 1):
             raise ConfigError(f"steps is {self.steps}", "use one whole number >= 1 for each level")
-        if self.style_loss == "mean-std" and self.style_form == "gatys":
-            raise ConfigError("style_form is 'gatys' for mean-std", "use relative or mean")
+        for name, form, plain in (
+            ("content_loss", "content_form", "features"),
+            ("style_loss", "style_form", "gram"),
+        ):
+            others = [x for x in mixture(name, getattr(self, name)) if x != plain]
+            if others and getattr(self, form) == "gatys":
+                raise ConfigError(f"{form} is 'gatys' for {others[0]}", "use relative or mean")
         if self.content_weight == 0 and self.style_weight == 0:
             raise ConfigError("content_weight and style_weight are both 0", "raise one of them")
         if self.strength == 1 and self.style_weight == 0:
@@ -239,6 +259,35 @@ class StylizeConfig:
         """Only the settings that differ from their defaults."""
         standard = StylizeConfig().to_dict()
         return {name: v for name, v in self.to_dict().items() if v != standard[name]}
+
+
+def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
+    """The losses of a setting such as ``style_loss`` with their weights.
+
+    Raises UnknownNameError for a loss that does not exist, ConfigError for a weight that is none.
+
+    >>> mixture("style_loss", ("gram", "histogram=0.5"))
+    {'gram': 1.0, 'histogram': 0.5}
+    """
+    found: dict[str, float] = {}
+    for entry in entries:
+        loss, given, text = (part.strip() for part in entry.partition("="))
+        if loss not in MIXTURES[name]:
+            raise UnknownNameError(name, loss, MIXTURES[name])
+        try:
+            weight = float(text) if given else 1.0
+        except ValueError:
+            weight = math.nan
+        if not 0 <= weight < math.inf:
+            raise ConfigError(f"{name} holds '{entry}'", f"give a weight >= 0, as in {loss}=0.5")
+        if loss in found:
+            raise ConfigError(f"{name} names '{loss}' twice", "name each loss once")
+        found[loss] = weight
+    if not any(found.values()):
+        raise ConfigError(
+            f"{name} is {','.join(entries) or 'empty'}", f"name one of: {', '.join(MIXTURES[name])}"
+        )
+    return found
 
 
 def choices(name: str) -> tuple[str, ...]:

@@ -174,6 +174,8 @@ def optimize(
         if state.name == "lbfgs":
             evaluation, note = _lbfgs_step(state, differentiate)
         else:
+            # L-BFGS, which learns curvature from one step to the next, keeps to the first draw.
+            objective.begin(state.index)
             evaluation = _adam_step(state, differentiate, average)
         state.index += 1
         yield Step(

@@ -8,10 +8,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from impasto.config import StylizeConfig
+from impasto.config import StylizeConfig, mixture
 from impasto.encoders import Encoder
+from impasto.encoders.base import IMAGE
 from impasto.images import Picture, resize, size_to_fit
-from impasto.losses import STYLE_LOSSES, FeatureLoss, Loss, Objective, TotalVariation
+from impasto.losses import (
+    STYLE_LOSSES,
+    AdditiveLoss,
+    FeatureLoss,
+    LaplacianLoss,
+    Loss,
+    Objective,
+    PatchLoss,
+    SelfSimilarityLoss,
+    StatisticLoss,
+    TotalVariation,
+)
 from impasto.losses.masks import layer_masks
 from impasto.periodic import AXES, Axes, resized
 from impasto.pyramid import Level
@@ -20,6 +32,21 @@ from impasto.tiles import encode, measure
 # The odds (1 - s) / s are 1 at strength 0.5; their power spreads 0.2 to 0.8 over a range of the
 # content weight that one sees: 16 down to 1/16.
 STRENGTH_POWER = 2.0
+
+# Relative losses are all 1 at an empty picture, but near the goal some pull harder than others.
+# With these factors each holds its own against the content as Gram matrices do (docs/losses.md).
+FORCE = {
+    "gram": 1.0,
+    "mean-std": 4.0,
+    "wasserstein": 0.55,
+    "histogram": 3.3,
+    "sliced": 3.5,
+    "patches": 0.4,
+    "emd": 0.55,
+    "features": 1.0,
+    "self-similarity": 19.0,
+    "laplacian": 20.0,
+}
 
 
 class Targets:
@@ -52,41 +79,67 @@ class Targets:
     def objective(self, level: Level, tile: int | None = None) -> Objective:
         """What is minimised at ``level``: content, style and smoothness, weighted."""
         config = self.config
-        style_masks = self._masks(self.style_alpha_at(level), config.style_layers)
-        content_alpha = self.content_alpha_at(level)
-        style_loss = STYLE_LOSSES[config.style_loss]
-        style_sums = measure(
-            *(style_loss, self.style_encoder, self.style_at(level), config.style_layers),
-            *(style_masks, tile),
-        )
-        return Objective(
-            **self._content_term(level, tile),
-            style=(
-                style_loss.from_sums(
-                    style_sums,
-                    _weights(config.style_layers, config.style_weights),
-                    form=config.style_form,
-                    position_weight=self._masks(content_alpha, config.style_layers),
-                ),
-                config.style_weight,
-            ),
-            tv=(TotalVariation(self.axes), config.tv_weight),
+        terms = self._content_terms(level, tile)
+        styles = mixture("style_loss", config.style_loss)
+        for name, share in styles.items():
+            key = "style" if len(styles) == 1 else f"style-{name}"
+            force = FORCE[name] if config.style_form == "relative" else 1.0
+            terms[key] = self.style_loss(name, level, tile), config.style_weight * share * force
+        return Objective(**terms, tv=(TotalVariation(self.axes), config.tv_weight))
+
+    def content_loss(self, name: str, level: Level, tile: int | None = None) -> Loss:
+        """The content loss called ``name`` in settings, at ``level``."""
+        config, content = self.config, self.content_at(level)
+        alpha = self.content_alpha_at(level)
+        if name == "laplacian":
+            mask = None if alpha is None else {IMAGE: alpha}
+            return LaplacianLoss({IMAGE: content}, form=config.content_form, position_weight=mask)
+        features = encode(self.encoder, content, config.content_layers, tile)
+        weights = _weights(config.content_layers, config.content_weights)
+        masks = self._masks(alpha, config.content_layers)
+        if name == "self-similarity":
+            return SelfSimilarityLoss(features, weights, position_weight=masks, seed=config.seed)
+        return FeatureLoss(features, weights, form=config.content_form, position_weight=masks)
+
+    def style_loss(self, name: str, level: Level, tile: int | None = None) -> Loss:
+        """The style loss called ``name`` in settings, at ``level``."""
+        config, layers = self.config, self.config.style_layers
+        style, alpha, loss = self.style_at(level), self.style_alpha_at(level), STYLE_LOSSES[name]
+        weights = _weights(layers, config.style_weights)
+        masks = self._masks(self.content_alpha_at(level), layers)
+        if issubclass(loss, StatisticLoss):
+            sums = measure(
+                loss, self.style_encoder, style, layers, self._masks(alpha, layers), tile
+            )
+            return loss.from_sums(sums, weights, form=config.style_form, position_weight=masks)
+        features, style_masks = [], []
+        for quarters in range(4) if loss is PatchLoss else (0,):
+            turned = None if alpha is None else torch.rot90(alpha, quarters, (2, 3))
+            features.append(encode(self.style_encoder, torch.rot90(style, quarters, (2, 3)), layers))
+            style_masks.append(self._masks(turned, layers) or {})
+        return loss(
+            features,
+            weights,
+            form=config.style_form,
+            target_weight=style_masks,
+            position_weight=masks,
+            seed=config.seed,
         )
 
-    def _content_term(self, level: Level, tile: int | None) -> dict[str, tuple[Loss, float]]:
-        """The term that keeps the subject, as a keyword; none for a texture."""
+    def _content_terms(self, level: Level, tile: int | None) -> dict[str, tuple[Loss, float]]:
+        """The terms that keep the subject, by name; none for a texture."""
+        terms: dict[str, tuple[Loss, float]] = {}
         if self.content is None:
-            return {}
+            return terms
         config = self.config
-        layers = config.content_layers
         odds = (1 - config.strength) / max(config.strength, 1e-6)
-        loss = FeatureLoss(
-            encode(self.encoder, self.content_at(level), layers, tile),
-            _weights(layers, config.content_weights),
-            form=config.content_form,
-            position_weight=self._masks(self.content_alpha_at(level), layers),
-        )
-        return {"content": (loss, config.content_weight * odds**STRENGTH_POWER)}
+        losses = mixture("content_loss", config.content_loss)
+        for name, share in losses.items():
+            key = "content" if len(losses) == 1 else f"content-{name}"
+            force = FORCE[name] if config.content_form == "relative" else 1.0
+            weight = config.content_weight * odds**STRENGTH_POWER * share * force
+            terms[key] = self.content_loss(name, level, tile), weight
+        return terms
 
     def content_at(self, level: Level) -> Tensor:
         """The content ``(1, 3, H, W)`` at a level's size."""
@@ -125,6 +178,15 @@ class Targets:
 
     def _resized(self, pixels: Tensor, size: tuple[int, int], axes: Axes = ()) -> Tensor:
         return resized(pixels, size, axes, resize).to(self.device)
+
+
+def whole_only(config: StylizeConfig) -> str:
+    """Which of the losses in ``config`` cannot be computed in tiles; "" if all can."""
+    names = [x for x, share in mixture("style_loss", config.style_loss).items() if share]
+    found = [x for x in names if not issubclass(STYLE_LOSSES[x], AdditiveLoss)]
+    if mixture("content_loss", config.content_loss).get("self-similarity"):
+        found.append("self-similarity")
+    return ", ".join(found)
 
 
 def _weights(layers: tuple[str, ...], weights: tuple[float, ...] | None) -> dict[str, float] | None:

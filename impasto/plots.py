@@ -68,7 +68,7 @@ def plot_losses(
         raise UsageError("there are no losses to plot", "run at least one step")
     names = list(dict.fromkeys(name for entry in history for name in entry["losses"]))
     terms = [name for name in names if "." not in name and _is_ever_positive(history, name)]
-    layers = [name for name in names if name.startswith("style.")]
+    layers = [name for name in names if name.startswith("style") and "." in name]
 
     matplotlib = _import_matplotlib()
     from matplotlib.figure import Figure
@@ -87,7 +87,7 @@ def plot_losses(
         shades = matplotlib.colormaps["viridis"]  # shallow layers dark, deep ones bright
         for index, name in enumerate(layers):
             color = shades(0.9 * index / max(1, len(layers) - 1))
-            _draw(axes, history, name, label=name.partition(".")[2], color=color)
+            _draw(axes, history, name, label=name.removeprefix("style").lstrip(".-"), color=color)
         _finish(axes, "style, by layer")
 
     buffer = io.BytesIO()

@@ -29,7 +29,7 @@ from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
 from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.memory import GIB, Demand, available, choose_tile, resident
-from impasto.objectives import Targets
+from impasto.objectives import Targets, whole_only
 from impasto.periodic import AXES, resized
 from impasto.pyramid import Level, grow, plan
 from impasto.result import Result
@@ -469,6 +469,7 @@ class Stylization:
             config.optimizer,
             limit,
             tile=config.tile,
+            whole_only=whole_only(config),
         )
 
     # --- checks and small things -----------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.config import COARSEST, LAYER_NAME, QUALITIES, StylizeConfig, choices
+from impasto.config import COARSEST, LAYER_NAME, MIXTURES, QUALITIES, StylizeConfig, choices
 from impasto.errors import ConfigError, UnknownNameError, UsageError
 
 NAMES = [item.name for item in fields(StylizeConfig)]
@@ -33,8 +33,8 @@ def configs(draw: st.DrawFn) -> StylizeConfig:
     number = st.floats(0, 100, exclude_min=True)
     content = draw(st.lists(LAYERS, min_size=1, max_size=4, unique=True))
     style = draw(st.lists(LAYERS, min_size=1, max_size=4, unique=True))
-    loss = draw(st.sampled_from(choices("style_loss")))
-    forms = ["relative", "mean"] if loss == "mean-std" else list(choices("style_form"))
+    losses = draw(st.lists(st.sampled_from(MIXTURES["style_loss"]), min_size=1, unique=True))
+    forms = list(choices("style_form")) if losses == ["gram"] else ["relative", "mean"]
     return StylizeConfig(
         size=draw(st.none() | st.integers(16, 10_000)),
         strength=draw(st.floats(0, 1)),
@@ -44,7 +44,7 @@ def configs(draw: st.DrawFn) -> StylizeConfig:
         content_weights=draw(st.none() | st.just(tuple(0.5 for _ in content))),
         style_layers=tuple(style),
         style_weights=draw(st.none() | st.tuples(*[number for _ in style])),
-        style_loss=loss,  # type: ignore[arg-type]
+        style_loss=tuple(f"{loss}={draw(number)}" for loss in losses),
         style_form=draw(st.sampled_from(forms)),
         content_weight=draw(number),
         style_weight=draw(number),
@@ -117,6 +117,17 @@ def test_any_value_is_taken_or_refused_with_a_reason(name: str, value: Any) -> N
         ({"content_weight": 0, "style_weight": 0}, "content_weight and style_weight are both 0"),
         ({"strength": 1, "style_weight": 0}, "style_weight is 0 at strength 1"),
         ({"style_loss": "mean-std", "style_form": "gatys"}, "style_form is 'gatys' for mean-std"),
+        (
+            {"content_loss": ["features", "laplacian"], "content_form": "gatys"},
+            "content_form is 'gatys' for laplacian; use relative or mean",
+        ),
+        ({"style_loss": []}, "style_loss is empty; name one of: gram, mean-std"),
+        ({"style_loss": ["gram=0"]}, "style_loss is gram=0; name one of"),
+        ({"style_loss": ["gram", "gram=2"]}, "style_loss names 'gram' twice"),
+        ({"style_loss": ["gram=-1"]}, "style_loss holds 'gram=-1'; give a weight >= 0"),
+        ({"style_loss": ["gram=inf"]}, "style_loss holds 'gram=inf'"),
+        ({"style_loss": ["gram="]}, "style_loss holds 'gram='; give a weight >= 0, as in gram=0.5"),
+        ({"style_loss": 3}, "style_loss is (3,); use a list of names"),
     ],
 )
 def test_what_is_wrong_is_told(settings: dict[str, Any], told: str) -> None:
@@ -135,10 +146,24 @@ def test_choices(name: str) -> None:
     assert f"no {name} is called '{close}'; did you mean '{choices(name)[0]}'?" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", MIXTURES)
+def test_mixtures(name: str) -> None:
+    for value in MIXTURES[name]:
+        assert getattr(StylizeConfig().with_changes(**{name: value}), name) == (value,)
+    with pytest.raises(UnknownNameError, match=f"no {name} is called 'gramm'"):
+        StylizeConfig().with_changes(**{name: "gramm"})
+
+
+def test_every_name_in_a_help_text_exists() -> None:
+    for item in fields(StylizeConfig):
+        if item.name in MIXTURES:
+            assert all(name in item.metadata["help"] for name in MIXTURES[item.name])
+
+
 def test_which_settings_are_choices() -> None:
     assert [name for name in NAMES if choices(name)] == [
         *("color", "color_match", "wrap"),
-        *("flavour", "pooling", "padding", "style_loss", "content_form", "style_form"),
+        *("flavour", "pooling", "padding", "content_form", "style_form"),
         *("optimizer", "quality", "precision"),
     ]
 

@@ -90,6 +90,20 @@ def test_an_encoder_that_cannot_be_tiled_is_not(encoder: Encoder) -> None:
         choose_tile(Blind(), layers, layers, (200, 200), "adam", 100 * GIB, tile=64)
 
 
+def test_losses_that_must_see_the_whole_picture_get_no_tiles(encoder: Encoder) -> None:
+    size, names = (2000, 3000), "patches, emd"
+    at_most = choose_tile(encoder, CONTENT, STYLE, size, "adam", 100 * GIB)[1].total - 1
+    assert choose_tile(encoder, CONTENT, STYLE, size, "adam", at_most)[0] is not None
+    with pytest.raises(ResourceError, match=r"losses that work in tiles \(not patches, emd\)"):
+        choose_tile(encoder, CONTENT, STYLE, size, "adam", at_most, whole_only=names)
+    with pytest.raises(ConfigError, match="patches, emd cannot be computed in tiles, and tile is"):
+        choose_tile(encoder, CONTENT, STYLE, size, "adam", at_most, tile=64, whole_only=names)
+    small = choose_tile(
+        encoder, CONTENT, STYLE, (60, 60), "adam", 100 * GIB, tile=64, whole_only=names
+    )
+    assert small[0] == 64  # the picture is no larger than that
+
+
 def test_a_run_keeps_to_the_limit(encoder: Encoder) -> None:
     photo = torch.rand(1, 3, 400, 600)
     config = StylizeConfig(size=600, steps=(1,), precision="float32")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from impasto import Encoder, Picture, Stylization, StylizeConfig, stylize
+from impasto.config import MIXTURES
+from impasto.errors import ConfigError
+from impasto.losses import CONTENT_LOSSES, STYLE_LOSSES, SampledLoss, StatisticLoss
+from impasto.objectives import FORCE, whole_only
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
 
@@ -75,3 +80,71 @@ def test_transparent_parts_do_not_count(encoder: Encoder, photo: Tensor, paintin
     half = replace(config, style_scale=1.0)
     plain = Stylization(photo, painting, half, encoder=encoder).objective(-1).terms["style"][0]
     assert torch.allclose(masked.target["image"], plain.target["image"], atol=1e-4)  # type: ignore[attr-defined]
+
+
+def test_every_loss_has_a_name_and_a_force() -> None:
+    assert FORCE.keys() == STYLE_LOSSES.keys() | CONTENT_LOSSES.keys()
+    assert {"content_loss": tuple(CONTENT_LOSSES), "style_loss": tuple(STYLE_LOSSES)} == MIXTURES
+
+
+def test_mixed_losses_are_terms_of_their_own(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    config = SMALL.with_changes(
+        style_loss=["gram", "histogram=0.5"], style_weight=0.3, content_weight=0.7,
+        content_loss=["features", "laplacian=2"], style_weights=[1.0, 2.0, 3.0, 4.0, 5.0],
+    )  # fmt: skip
+    terms = Stylization(photo, painting, config, encoder=encoder).objective(0).terms
+    assert set(terms) == {
+        "content-features", "content-laplacian", "style-gram", "style-histogram", "tv",
+    }  # fmt: skip
+    assert terms["style-gram"][1] == pytest.approx(0.3)
+    assert terms["style-histogram"][1] == pytest.approx(0.5 * 0.3 * FORCE["histogram"])
+    assert terms["content-laplacian"][1] == pytest.approx(2 * 0.7 * FORCE["laplacian"])
+    for name in ("style-gram", "style-histogram"):
+        assert terms[name][0].weights["relu3_1"] == 3.0  # type: ignore[attr-defined]
+    printed = config.with_changes(style_form="mean", content_form="mean")
+    terms = Stylization(photo, painting, printed, encoder=encoder).objective(0).terms
+    assert terms["style-histogram"][1] == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize("kind", ["content_loss", "style_loss"])
+def test_each_loss_paints_with_transparency_and_resumes(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path, kind: str
+) -> None:
+    """Random parts too: what is drawn depends on the seed and the step."""
+    alpha = torch.ones(1, 1, 96, 128)
+    alpha[..., 64:] = 0
+    cut, half = torch.cat([photo, alpha], 1), torch.cat([painting, alpha[..., :96]], 1)
+    names = list(STYLE_LOSSES if kind == "style_loss" else CONTENT_LOSSES)
+    config = SMALL.with_changes(**{kind: names}, steps=(2, 4), tv_weight=0.0, init="noise")
+    place = tmp_path / "run.ckpt"
+    first = Stylization(cut, half, config, encoder=encoder, checkpoint=place)
+    events = iter(first)
+    for _ in range(6):  # into the second level
+        next(events)
+    first.save_checkpoint()
+    whole = stylize(cut, half, config, encoder=encoder)
+    resumed = Stylization(cut, half, config, encoder=encoder, checkpoint=place, resume=True)
+    for _ in resumed:
+        pass
+    assert torch.equal(resumed.result().image, whole.image)
+    assert whole.image.isfinite().all()
+    other = stylize(cut, half, config, encoder=encoder, seed=1)
+    assert not torch.equal(other.image, whole.image)
+
+
+def test_what_needs_the_whole_picture() -> None:
+    assert whole_only(SMALL) == ""
+    config = SMALL.with_changes(style_loss=["gram", "emd"], content_loss="self-similarity")
+    assert whole_only(config) == "emd, self-similarity"
+    assert whole_only(SMALL.with_changes(style_loss=["gram", "emd=0"])) == ""
+    for name, loss in STYLE_LOSSES.items():
+        tiled = whole_only(SMALL.with_changes(style_loss=name)) == ""
+        assert tiled == issubclass(loss, StatisticLoss) != issubclass(loss, SampledLoss)
+
+
+def test_tiles_are_refused(encoder: Encoder, photo: Tensor) -> None:
+    config = SMALL.with_changes(style_loss="patches", tile=64, size=100)
+    with pytest.raises(ConfigError, match="patches cannot be computed in tiles, and tile is 64"):
+        Stylization(photo, "waves", config, encoder=encoder)

@@ -12,7 +12,7 @@ import impasto
 from impasto import FeatureLoss, GramLoss, MeanStdLoss, Mini, TotalVariation
 from impasto.encoders import VGG, Encoder, Features
 from impasto.errors import ConfigError
-from impasto.losses import Loss, Objective, StatisticLoss
+from impasto.losses import Loss, Objective, StatisticLoss, WassersteinLoss
 from impasto.losses.masks import layer_masks
 from impasto.tiles import Tiling, differentiate, encode, measure
 
@@ -91,7 +91,7 @@ def test_a_position_sees_as_far_as_it_says_and_no_further(kind: str, layer: str)
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("cls", [GramLoss, MeanStdLoss])
+@pytest.mark.parametrize("cls", [GramLoss, MeanStdLoss, WassersteinLoss])
 def test_the_sums_of_a_style(cls: type[StatisticLoss], masked: bool) -> None:
     encoder, image = small("mini"), picture(70, 101)
     sizes = {name: encoder.grid(name, 70, 101) for name in LAYERS}
@@ -104,7 +104,7 @@ def test_the_sums_of_a_style(cls: type[StatisticLoss], masked: bool) -> None:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("style", [GramLoss, MeanStdLoss])
+@pytest.mark.parametrize("style", [GramLoss, MeanStdLoss, WassersteinLoss])
 def test_loss_and_gradient(style: type[StatisticLoss], masked: bool) -> None:
     encoder, content, painting = small("mini", "replicate"), picture(91, 135), picture(60, 70, 1)
     sizes = {name: encoder.grid(name, 91, 135) for name in [*LAYERS, "relu4_2"]}

@@ -28,6 +28,12 @@ class Loss(ABC):
 
     layers: tuple[str, ...]
 
+    def begin(self, step: int) -> None:  # noqa: B027  # most losses draw nothing
+        """Called before each step, with its number from 0: time for a loss to draw at random.
+
+        What is drawn may depend on a seed and on ``step`` only, so that a resumed run repeats it.
+        """
+
     @abstractmethod
     def __call__(self, features: Features) -> dict[str, Tensor]:
         """One scalar for each layer, already with the layer's weight; their sum is the loss."""
@@ -92,6 +98,11 @@ class Objective:
         self.layers = tuple(
             dict.fromkeys(x for loss, weight in terms.values() if weight for x in loss.layers)
         )
+
+    def begin(self, step: int) -> None:
+        """Tell all losses that the step with this number, from 0, begins."""
+        for loss, _ in self.terms.values():
+            loss.begin(step)
 
     def __call__(self, features: Features) -> Evaluation:
         """Evaluate all terms on ``features``, which must hold ``self.layers``."""

@@ -168,6 +168,3 @@ class MeanStdLoss(StatisticLoss):
 def _count(layer: str) -> str:
     """Under which name the number of positions of ``layer`` is kept."""
     return f"{layer} count"
-
-
-STYLE_LOSSES: dict[str, type[StatisticLoss]] = {"gram": GramLoss, "mean-std": MeanStdLoss}
