@@ -26,6 +26,7 @@ from impasto.encoders.base import CIRCULAR, IMAGE
 from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.explain import Explanation, explain
 from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.memory import GIB, Demand, available, choose_tile, resident
@@ -264,6 +265,14 @@ class Stylization:
     def objective(self, number: int) -> Objective:
         """What is minimised at level ``number``: content, style and smoothness, weighted."""
         return self.targets.objective(self.levels[number], self.tile)
+
+    def explain(self) -> Explanation | None:
+        """Who drives the picture now; None before the first step, and in tiles, where the gradients
+        of the whole picture would not fit. Call it between two events; the run goes on as before.
+        """
+        if self.state is None or (self.tile and max(self.state.image.shape[-2:]) > self.tile):
+            return None
+        return explain(self.state.picture(), self.encoder, self.objective(self.level))
 
     # --- results ---------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ LEVELS = {
     2.4: ["images", "periodic"],
     3: ["encoders"],
     4: ["losses"],
-    5: ["adam", "checkpoint", "pyramid"],
+    5: ["adam", "checkpoint", "explain", "pyramid"],
     5.1: ["tiles"],
     5.2: ["engine", "memory"],
     5.3: ["sources", "result", "objectives"],

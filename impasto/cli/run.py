@@ -19,7 +19,7 @@ from impasto.cli.progress import make_progress
 from impasto.cli.stopping import stopping
 from impasto.cli.sweeping import sweep
 from impasto.errors import Interrupted, UsageError
-from impasto.events import Step
+from impasto.events import LevelDone, Step
 
 if TYPE_CHECKING:
     from impasto.result import Result
@@ -36,20 +36,22 @@ def paint(
     resume: bool = False,
     quiet: bool = False,
     stop_after: int | None = None,
+    explained: bool = False,
 ) -> tuple[Result, dict[str, str]]:
     """Make the run and carry it through; returns its result and what else was written.
 
-    ``stop_after`` ends it, as it is, after so many steps. Raises Interrupted after Ctrl-C, with
+    ``stop_after`` ends it, as it is, after so many steps; ``explained`` tells at each level's end
+    who drives the picture. Raises Interrupted after Ctrl-C, with
     the picture so far and a checkpoint written, and Terminated after SIGTERM, with a checkpoint.
     """
     checkpoint = checkpoint_of(outputs)
     if checkpoint is None:
-        return _paint(make, outputs, None, resume, quiet, stop_after)
+        return _paint(make, outputs, None, resume, quiet, stop_after, explained)
     with _alone(checkpoint):
         sweep(checkpoint.parent)
         if not quiet:
             _tell_of_checkpoint(checkpoint, resume)
-        return _paint(make, outputs, checkpoint, resume, quiet, stop_after)
+        return _paint(make, outputs, checkpoint, resume, quiet, stop_after, explained)
 
 
 def _paint(
@@ -59,6 +61,7 @@ def _paint(
     resume: bool,
     quiet: bool,
     stop_after: int | None,
+    explained: bool,
 ) -> tuple[Result, dict[str, str]]:
     from impasto.devices import keep_freed_memory
 
@@ -73,6 +76,9 @@ def _paint(
                 progress.on_event(event)
                 if isinstance(event, Step):
                     recorder.on_step(event)
+                elif isinstance(event, LevelDone) and explained:
+                    for line in _explanation(run):
+                        progress.say(line)
                 if stop and not run.done:
                     break
                 if stop_after is not None and len(run.history) >= stop_after:
@@ -86,6 +92,19 @@ def _paint(
         if checkpoint is not None:  # the last thing: a kill before here is mended by --resume
             checkpoint.unlink(missing_ok=True)
     return result, written
+
+
+def _explanation(run: Stylization) -> Iterator[str]:
+    """Who drives the picture at the end of a level, and what one might do about it."""
+    from impasto.explain import hints, text
+
+    found = run.explain()
+    if found is None:
+        yield "what drives the picture is not told in tiles"
+        return
+    yield from text(found)
+    for hint in hints(found, run.targets.style.pixels):
+        yield f"hint: {hint}"
 
 
 @contextmanager

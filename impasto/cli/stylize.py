@@ -95,6 +95,10 @@ def stylize(
         Path | None,
         typer.Option(help="The losses over the steps, as .png, .svg or .pdf.", metavar="FILE"),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Tell at each level's end which losses and layers pull."),
+    ] = False,
     save_every: Annotated[
         int,
         typer.Option(
@@ -179,7 +183,7 @@ def stylize(
             else:
                 print(plan_text(plan))
             return
-        result, written = paint(make, outputs, resume=resume, quiet=quiet)
+        result, written = paint(make, outputs, resume=resume, quiet=quiet, explained=explain)
     tell_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
 
 

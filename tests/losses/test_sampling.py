@@ -41,7 +41,7 @@ def features(height: int, width: int, seed: int, dtype: torch.dtype = torch.floa
 
 
 def test_no_more_than_the_limit_and_every_position_has_its_turn() -> None:
-    loss, seen = Seen({"a": numbered(9, 9)}), set()
+    loss, seen = Seen({"a": numbered(9, 9)}), set[float]()
     for step in range(9):  # 13 x 13 positions, 20 at a time: every third row and column
         loss.begin(step)
         loss({"a": numbered(13, 13)})
@@ -147,8 +147,12 @@ def test_transparent_halves_do_not_count(cls: type[SampledLoss]) -> None:
     expected = cls({"a": style[..., :5]})({"a": ours[..., :5]})["a"]
     style[..., 5:] = 1e3
     x = ours.requires_grad_(True)
-    masks = {} if cls is SelfSimilarityLoss else {"target_weight": {"a": left}}
-    value = cls({"a": style}, position_weight={"a": left}, **masks)({"a": x})["a"]
+    loss: SampledLoss
+    if cls is SelfSimilarityLoss:
+        loss = SelfSimilarityLoss({"a": style}, position_weight={"a": left})
+    else:
+        loss = cls({"a": style}, target_weight={"a": left}, position_weight={"a": left})
+    value = loss({"a": x})["a"]
     torch.autograd.backward(value)
     assert value.item() == pytest.approx(expected.item(), rel=1e-6)
     assert x.grad is not None
@@ -158,8 +162,8 @@ def test_transparent_halves_do_not_count(cls: type[SampledLoss]) -> None:
 @pytest.mark.parametrize("cls", STYLES)
 def test_full_masks_are_no_masks(cls: type[SampledLoss]) -> None:
     style, ours = {"a": features(6, 7, 0)}, {"a": features(5, 5, 1)}
-    full = {"target_weight": {"a": torch.ones(1, 1, 6, 7)}}
-    masked = cls(style, position_weight={"a": torch.ones(1, 1, 5, 5)}, **full)(ours)["a"]
+    full = {"a": torch.ones(1, 1, 6, 7)}, {"a": torch.ones(1, 1, 5, 5)}
+    masked = cls(style, target_weight=full[0], position_weight=full[1])(ours)["a"]
     assert masked.item() == pytest.approx(cls(style)(ours)["a"].item(), rel=1e-6)
 
 

@@ -19,7 +19,8 @@ def features(height: int, width: int, seed: int, channels: int = 3) -> Tensor:
 def normalised_distances(x: np.ndarray) -> np.ndarray:
     length = np.sqrt((x**2).sum(1))
     distances = 1 - x @ x.T / np.outer(length, length)
-    return distances / distances.sum(0)
+    shares: np.ndarray = distances / distances.sum(0)
+    return shares
 
 
 def test_self_similarity_by_numpy() -> None:

@@ -83,7 +83,8 @@ def positive(size: int, condition: float) -> Tensor:
     draw = torch.Generator().manual_seed(size)
     q = torch.linalg.qr(torch.randn(size, size, generator=draw, dtype=torch.float64)).Q
     values = torch.logspace(0, -np.log10(condition), size, dtype=torch.float64)
-    return 5 * (q * values @ q.T).unsqueeze(0)
+    found: Tensor = 5 * (q * values @ q.T).unsqueeze(0)
+    return found
 
 
 @pytest.mark.parametrize("condition", [1.0, 1e2, 1e6, 1e10])
