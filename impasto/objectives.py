@@ -115,7 +115,9 @@ class Targets:
         features, style_masks = [], []
         for quarters in range(4) if loss is PatchLoss else (0,):
             turned = None if alpha is None else torch.rot90(alpha, quarters, (2, 3))
-            features.append(encode(self.style_encoder, torch.rot90(style, quarters, (2, 3)), layers))
+            features.append(
+                encode(self.style_encoder, torch.rot90(style, quarters, (2, 3)), layers)
+            )
             style_masks.append(self._masks(turned, layers) or {})
         return loss(
             features,
