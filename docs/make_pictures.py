@@ -35,15 +35,18 @@ class Studio:
         self.size, self.steps = size, steps
         self.encoder = impasto.get_encoder(encoder)
 
-    def paint(self, photo: str, style: str, **settings: Any) -> Tensor:
-        """The photo in the style, a swatch's name, ``(1, 3, H, W)``."""
+    def paint(self, photo: str, *styles: str, **settings: Any) -> Tensor:
+        """The photo in the styles, swatches' names, ``(1, 3, H, W)``."""
         settings = {"size": self.size, **settings}
         if self.steps is not None:
             settings["steps"] = self.steps
-        print("   ", photo, style, settings, flush=True)
+        shown = {k: v for k, v in settings.items() if "Tensor" not in repr(type(v))}
+        print("   ", photo, *styles, list(shown), flush=True)
+        scale = settings.get("style_scale", 1)
+        largest = max(scale) if isinstance(scale, tuple) else scale
         # Not the name: in the checkout the swatch "impasto" is a folder, too.
-        painting = impasto.swatch(style, size=round(self.size * settings.get("style_scale", 1)))
-        return impasto.stylize(load(photo), painting, encoder=self.encoder, **settings).image
+        paintings = [impasto.swatch(style, size=round(self.size * largest)) for style in styles]
+        return impasto.stylize(load(photo), paintings, encoder=self.encoder, **settings).image
 
     def from_noise(self, objective: Objective, size: tuple[int, int]) -> Tensor:
         """What an objective alone makes out of grey noise."""
@@ -156,6 +159,56 @@ def colors(studio: Studio) -> list[list[tuple[str, Tensor]]]:
     return rows
 
 
+def blends(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """``--blend`` from one style to another."""
+    row = []
+    for share in (1.0, 0.7, 0.5, 0.3, 0.0):
+        blend = (share, round(1 - share, 1))
+        picture = studio.paint("chelsea", "waves", "nouveau", blend=blend)
+        row.append((f"{blend[0]:g},{blend[1]:g}", square(picture)))
+    return [row]
+
+
+def mixtures(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """``--layers-per-style``: fine strokes of one style, coarse forms of another."""
+    both = ("waves", "mosaic")
+    row = [("photo", load("chelsea"))]
+    row += [(style, studio.paint("chelsea", style)) for style in both]
+    for layers in (("fine", "coarse"), ("coarse", "fine")):
+        picture = studio.paint("chelsea", *both, layers_per_style=layers)
+        row.append((",".join(layers), picture))
+    return [[(label, square(image)) for label, image in row]]
+
+
+def regions(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """Two styles, a mask each, beside what each alone gives; and what is kept."""
+    cup = ellipse("coffee", middle=(0.38, 0.48), radii=(0.36, 0.2))
+    face = ellipse("astronaut", middle=(0.22, 0.44), radii=(0.2, 0.15))
+    above = [
+        ("photo", load("coffee")),
+        ("mask", cup.expand(1, 3, -1, -1)),
+        ("mosaic", studio.paint("coffee", "mosaic")),
+        ("night", studio.paint("coffee", "night")),
+        ("a mask each", studio.paint("coffee", "mosaic", "night", regions=[cup, 1 - cup])),
+    ]
+    below = [
+        ("photo", load("astronaut")),
+        ("mask", face.expand(1, 3, -1, -1)),
+        ("nouveau", studio.paint("astronaut", "nouveau")),
+        ("--keep", studio.paint("astronaut", "nouveau", keep=face)),
+        ("--regions auto", studio.paint("astronaut", "nouveau", regions="auto")),
+    ]
+    return [[(label, square(image)) for label, image in row] for row in (above, below)]
+
+
+def ellipse(photo: str, *, middle: tuple[float, float], radii: tuple[float, float]) -> Tensor:
+    """A mask ``(1, 1, H, W)`` of a photo; (rows, columns) in heights and widths."""
+    height, width = load(photo).shape[-2:]
+    y = (torch.linspace(0, 1, height) - middle[0])[:, None] / radii[0]
+    x = (torch.linspace(0, 1, width) - middle[1])[None, :] / radii[1]
+    return (x.square() + y.square() < 1).float()[None, None]
+
+
 PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], int]] = {
     "hero.webp": (hero, 260),
     "gallery.webp": (gallery, 180),
@@ -167,6 +220,9 @@ PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], in
     "evolution.webp": (evolution, 200),
     "reconstructions.webp": (reconstructions, 200),
     "colors.webp": (colors, 200),
+    "blends.webp": (blends, 150),
+    "mixtures.webp": (mixtures, 150),
+    "regions.webp": (regions, 190),
 }
 """File -> how it is made, and the width of each cell in pixels."""
 

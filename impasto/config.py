@@ -23,6 +23,7 @@ StyleLossName = Literal["gram", "mean-std", "wasserstein", "histogram", "sliced"
 ContentLossName = Literal["features", "self-similarity", "laplacian"]
 Form = Literal["relative", "mean", "gatys"]
 Quality = Literal["draft", "standard", "best"]
+Guidance = Literal["inside", "effective", "simple"]
 Precision = Literal["auto", "float32", "bfloat16"]
 ColorMode = Literal["style", "keep", "match", "only"]
 ColorMatch = Literal["covariance", "histogram"]
@@ -47,6 +48,14 @@ MIXTURES: dict[str, tuple[str, ...]] = {
     "style_loss": get_args(StyleLossName),
 }
 """Settings that mix several losses -> those that there are."""
+
+LAYER_GROUPS: dict[str, tuple[int, ...]] = {
+    "all": (1, 2, 3, 4, 5),
+    "fine": (1, 2),
+    "coarse": (3, 4, 5),
+}
+"""What ``layers_per_style`` calls the layers of some of VGG's stages. Gatys et al. (2017, section
+6) take fine texture from the layers up to conv2_1."""
 
 LAYER_NAME = re.compile(r"(relu|conv)[1-5]_[1-4]")
 
@@ -131,8 +140,50 @@ class StylizeConfig:
     content_weight: float = setting(0.02, "alpha, at strength 0.5", least=0)
     style_weight: float = setting(1.0, "beta", least=0)
     tv_weight: float = setting(0.3, "Weight of total variation (smoothness)", least=0)
-    style_scale: float = setting(
-        1.0, "Size of the style picture against the content's", least=0.05, most=10
+    style_scale: tuple[float, ...] = setting(
+        (1.0,),
+        "Size of the style picture against the content's: one number, or one for each style",
+        least=0.05,
+        most=10,
+    )
+    blend: tuple[float, ...] | None = setting(
+        None, "One weight for each style (default: equal)", least=0
+    )
+    layers_per_style: tuple[str, ...] | None = setting(
+        None,
+        "The layers that each style gives: all, fine (stages 1 and 2), coarse (3 to 5), or names "
+        "joined with +",
+    )
+
+    # --- regions ---------------------------------------------------------------------------------
+    regions: tuple[str, ...] | None = setting(
+        None,
+        "Parts of the content: auto, a map of colours, or a mask for each (rest: what they leave)",
+    )
+    region_count: int = setting(3, "How many regions 'auto' looks for", least=2, most=8)
+    region_styles: tuple[str, ...] | None = setting(
+        None, "The number of the style that paints each region, from 1; 1+2 blends two"
+    )
+    region_strengths: tuple[float, ...] | None = setting(
+        None, "One strength for each region", least=0, most=1
+    )
+    region_scales: tuple[float, ...] | None = setting(
+        None, "Size of the style in each region, times style_scale", least=0.05, most=10
+    )
+    style_regions: tuple[str, ...] | None = setting(
+        None,
+        "Where regions take their style from: one mask for each region, or one map of colours for "
+        "each style (all: from everywhere)",
+    )
+    # Gatys et al. (2017) use 'inside', which leaves a strip between regions without coarse strokes.
+    guidance: Guidance = setting(
+        "effective",
+        "How much of what a feature sees must lie inside a region: all, what it heeds, or only its "
+        "own pixels",
+    )
+    keep: str | None = setting(None, "Mask of what stays as it is in the content")
+    feather: float = setting(
+        0.01, "Softness of the masks' edges, in long sides of the picture", least=0, most=0.5
     )
 
     # --- optimisation ----------------------------------------------------------------------------
@@ -182,6 +233,19 @@ class StylizeConfig:
                 all(0 <= x < math.inf for x in weights) and any(weights)
             ):
                 raise ConfigError(f"{kind}_weights is {weights}", "use numbers >= 0, not all 0")
+        for name in ("layers_per_style", "regions", "region_styles", "style_regions"):
+            if getattr(self, name) == ():
+                raise ConfigError(f"{name} is empty", "leave it out, or name at least one")
+        if self.blend is not None and not any(self.blend):
+            raise ConfigError(f"blend is {self.blend}", "use numbers >= 0, not all 0")
+        for choice in self.layers_per_style or ():
+            if choice not in LAYER_GROUPS:
+                _check_layers("layers_per_style", tuple(choice.split("+")))
+        for choice in self.region_styles or ():
+            if not re.fullmatch(r"[1-9][0-9]*(\+[1-9][0-9]*)*", choice):
+                raise ConfigError(
+                    f"region_styles holds '{choice}'", "use numbers from 1, such as 2 or 1+2"
+                )
         if self.steps is not None and (not self.steps or min(self.steps) < 1):
             raise ConfigError(f"steps is {self.steps}", "use one whole number >= 1 for each level")
         for name, form, plain in (
@@ -248,7 +312,7 @@ class StylizeConfig:
                 value = tuple(value)
             elif "tuple" in str(hints[name]) and isinstance(value, int | float | str):
                 value = (value,)
-            if name.endswith("_weights") and isinstance(value, tuple):
+            if "float" in str(hints[name]) and isinstance(value, tuple):
                 value = tuple(_as_float(x) for x in value)
             elif _without_none(hints[name]) is float:
                 value = _as_float(value)
@@ -335,7 +399,7 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
             isinstance(x, element) and not isinstance(x, bool) for x in value
         )
         wanted = f"a list of {'names' if str in element else 'numbers'}"
-    elif hint is str:
+    elif _without_none(hint) is str:
         good, wanted = isinstance(value, str), "a text"
     elif _without_none(hint) is float:
         good = isinstance(value, int | float) and not isinstance(value, bool)
@@ -347,6 +411,11 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
 
 
 def _check_range(name: str, value: Any, limits: Mapping[str, Any]) -> None:
+    if isinstance(value, tuple) and "least" in limits:
+        for x in value:
+            _check_range(name, x, limits)
+        if not value:
+            raise ConfigError(f"{name} is empty", "give at least one number")
     if not isinstance(value, int | float):
         return
     least, most = limits.get("least"), limits.get("most")

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from impasto.config import StylizeConfig, mixture
 from impasto.encoders import Encoder
-from impasto.encoders.base import IMAGE
+from impasto.encoders.base import IMAGE, Features
+from impasto.errors import ConfigError
 from impasto.images import Picture, resize, size_to_fit
 from impasto.losses import (
     STYLE_LOSSES,
@@ -24,9 +25,11 @@ from impasto.losses import (
     StatisticLoss,
     TotalVariation,
 )
-from impasto.losses.masks import layer_masks
+from impasto.losses.base import Sums
+from impasto.losses.masks import GUIDANCES, inside_masks, layer_masks
 from impasto.periodic import AXES, Axes, resized
 from impasto.pyramid import Level
+from impasto.regions import Layout, Masks, Region, Share, lay_out, layers_of, style_scale
 from impasto.tiles import encode, measure
 
 # The odds (1 - s) / s are 1 at strength 0.5; their power spreads 0.2 to 0.8 over a range of the
@@ -53,80 +56,107 @@ class Targets:
     """The pictures of a run, and what ``config`` makes of them.
 
     ``content`` None is a texture: an objective of style and smoothness alone. ``style_encoder``
-    (default: ``encoder``) looks at the style, ``encoder`` at the content and the picture.
+    (default: ``encoder``) looks at the styles, ``encoder`` at the content and the picture.
 
-    ``content`` and ``style`` have colours under their transparent pixels already (see
-    :func:`impasto.sources.filled`). Tensors are made on ``device``, when they are asked for.
+    ``content`` and ``styles`` have colours under their transparent pixels already (see
+    :func:`impasto.sources.filled`); ``layout`` says which style goes where (default: all styles,
+    blended, everywhere). Tensors are made on ``device``, when they are asked for.
     """
 
     def __init__(
         self,
         content: Picture | None,
-        style: Picture,
+        styles: Sequence[Picture],
         encoder: Encoder,
         config: StylizeConfig,
         device: torch.device,
+        layout: Layout | None = None,
         *,
         style_encoder: Encoder | None = None,
     ) -> None:
-        self.content, self.style = content, style
+        self.content, self.styles = content, tuple(styles)
         self.encoder, self.config, self.device = encoder, config, device
         # A style does not go round: its borders would be taught as seams.
         self.style_encoder = style_encoder or encoder
         self.axes = AXES[config.wrap]
+        size = (1, 1) if content is None else content.size  # without masks, any
+        sizes = [style.size for style in styles]
+        self.layout = layout or lay_out(config, Masks(), size, sizes)
 
     @torch.no_grad()
     def objective(self, level: Level, tile: int | None = None) -> Objective:
-        """What is minimised at ``level``: content, style and smoothness, weighted."""
-        config = self.config
-        terms = self._content_terms(level, tile)
-        styles = mixture("style_loss", config.style_loss)
-        for name, share in styles.items():
-            key = "style" if len(styles) == 1 else f"style-{name}"
-            force = FORCE[name] if config.style_form == "relative" else 1.0
-            terms[key] = self.style_loss(name, level, tile), config.style_weight * share * force
-        return Objective(**terms, tv=(TotalVariation(self.axes), config.tv_weight))
+        """What is minimised at ``level``: content, style and smoothness, weighted.
 
-    def content_loss(self, name: str, level: Level, tile: int | None = None) -> Loss:
-        """The content loss called ``name`` in settings, at ``level``."""
+        Each region has a style term of its own, ``style_1``, ``style_2``, ..., that weighs as much
+        as its share of the picture: so each of its pixels feels the style as strongly as in a run
+        with one style for all. Without regions the only one is called ``style``. Where several
+        kinds of loss are mixed, each has a term: ``style-gram``, ``style_2-histogram``.
+        """
+        config = self.config
+        config = self.config
+        return Objective(
+            **self._content_terms(level, tile),
+            **self._style_terms(level, tile),
+            tv=(TotalVariation(self.axes), config.tv_weight),
+        )
+
+    def content_loss(
+        self, name: str, level: Level, where: Tensor | None = None, tile: int | None = None
+    ) -> Loss:
+        """The content loss called ``name`` in settings, at ``level``; ``where`` ``(1, 1, H, W)``
+        says how much each pixel counts."""
         config, content = self.config, self.content_at(level)
-        alpha = self.content_alpha_at(level)
         if name == "laplacian":
-            mask = None if alpha is None else {IMAGE: alpha}
+            mask = None if where is None else {IMAGE: where}
             return LaplacianLoss({IMAGE: content}, form=config.content_form, position_weight=mask)
         features = encode(self.encoder, content, config.content_layers, tile)
         weights = _weights(config.content_layers, config.content_weights)
-        masks = self._masks(alpha, config.content_layers)
+        masks = self._masks(where, config.content_layers)
         if name == "self-similarity":
             return SelfSimilarityLoss(features, weights, position_weight=masks, seed=config.seed)
         return FeatureLoss(features, weights, form=config.content_form, position_weight=masks)
 
-    def style_loss(self, name: str, level: Level, tile: int | None = None) -> Loss:
-        """The style loss called ``name`` in settings, at ``level``."""
-        config, layers = self.config, self.config.style_layers
-        style, alpha, loss = self.style_at(level), self.style_alpha_at(level), STYLE_LOSSES[name]
-        weights = _weights(layers, config.style_weights)
-        masks = self._masks(self.content_alpha_at(level), layers)
-        if issubclass(loss, StatisticLoss):
-            sums = measure(
-                loss, self.style_encoder, style, layers, self._masks(alpha, layers), tile
+    def style_losses(
+        self,
+        name: str,
+        level: Level,
+        region: Region | None = None,
+        where: dict[str, Tensor] | None = None,
+        tile: int | None = None,
+    ) -> list[Loss]:
+        """The style loss called ``name`` in settings for a region (default: the first), at
+        ``level``; ``where`` says how much each position of the picture counts, by layer.
+
+        Statistics that are sums blend in one loss; others make one for each style, whose layers
+        share the weight of that layer.
+        """
+        region = region or self.layout.regions[0]
+        kind, form = STYLE_LOSSES[name], self.config.style_form
+        if issubclass(kind, StatisticLoss):
+            measured = [
+                (share.weight, self._measure(kind, share, region.scale, level, tile))
+                for share in region.shares
+            ]
+            sums = kind.blend(measured)
+            weights = {x: w for x, w in self._layer_weights().items() if x in sums}
+            return [kind.from_sums(sums, weights, form=form, position_weight=where)]
+        losses: list[Loss] = []
+        for share in region.shares:
+            if not share.weight:
+                continue
+            weights = self._layer_weights(region, share)
+            features, masks = self._turned(kind, share, region.scale, level)
+            losses.append(
+                kind(
+                    features,
+                    weights,
+                    form=form,
+                    target_weight=masks,
+                    position_weight=where,
+                    seed=self.config.seed,
+                )
             )
-            return loss.from_sums(sums, weights, form=config.style_form, position_weight=masks)
-        features, style_masks = [], []
-        for quarters in range(4) if loss is PatchLoss else (0,):
-            turned = None if alpha is None else torch.rot90(alpha, quarters, (2, 3))
-            features.append(
-                encode(self.style_encoder, torch.rot90(style, quarters, (2, 3)), layers)
-            )
-            style_masks.append(self._masks(turned, layers) or {})
-        return loss(
-            features,
-            weights,
-            form=config.style_form,
-            target_weight=style_masks,
-            position_weight=masks,
-            seed=config.seed,
-        )
+        return losses
 
     def _content_terms(self, level: Level, tile: int | None) -> dict[str, tuple[Loss, float]]:
         """The terms that keep the subject, by name; none for a texture."""
@@ -134,14 +164,119 @@ class Targets:
         if self.content is None:
             return terms
         config = self.config
-        odds = (1 - config.strength) / max(config.strength, 1e-6)
+        where, factor = self._content_weight(level)
         losses = mixture("content_loss", config.content_loss)
         for name, share in losses.items():
             key = "content" if len(losses) == 1 else f"content-{name}"
             force = FORCE[name] if config.content_form == "relative" else 1.0
-            weight = config.content_weight * odds**STRENGTH_POWER * share * force
-            terms[key] = self.content_loss(name, level, tile), weight
+            weight = config.content_weight * factor * share * force
+            terms[key] = self.content_loss(name, level, where, tile), weight
         return terms
+
+    def _style_terms(self, level: Level, tile: int | None) -> dict[str, tuple[Loss, float]]:
+        """The terms that make the style, by name: for each region and each kind of loss."""
+        config = self.config
+        terms: dict[str, tuple[Loss, float]] = {}
+        kinds, regions = mixture("style_loss", config.style_loss), self.layout.regions
+        for number, region in enumerate(regions, start=1):
+            where, area = self._place(region, level)
+            for name, part in kinds.items():
+                if not part:
+                    continue
+                key = "style" if len(regions) == 1 else f"style_{number}"
+                key = key if len(kinds) == 1 else f"{key}-{name}"
+                force = FORCE[name] if config.style_form == "relative" else 1.0
+                losses = self.style_losses(name, level, region, where, tile)
+                for index, loss in enumerate(losses, start=1):
+                    own = key if len(losses) == 1 else f"{key}-of-{index}"
+                    terms[own] = loss, config.style_weight * area * part * force
+        return terms
+
+    def _place(self, region: Region, level: Level) -> tuple[dict[str, Tensor] | None, float]:
+        """How much each position counts for a region, and the region's share of the picture."""
+        layers, alpha = self.config.style_layers, self.content_alpha_at(level)
+        masks = self._masks(alpha, layers)
+        if region.mask is None:
+            return masks, 1.0
+        mask = self._mask_at(region.mask, (level.height, level.width), self.axes)
+        opaque = torch.ones_like(mask) if alpha is None else alpha
+        area = float((mask * opaque).sum() / opaque.sum().clamp_min(1e-6))
+        inside = self._inside(mask, layers, GUIDANCES[self.config.guidance])
+        return {x: m * masks[x] if masks else m for x, m in inside.items()}, area
+
+    def _layer_weights(
+        self, region: Region | None = None, share: Share | None = None
+    ) -> dict[str, float]:
+        """The weight of each layer; for a share of a region, its part of that."""
+        config = self.config
+        layers = config.style_layers
+        weights = _weights(layers, config.style_weights) or dict.fromkeys(layers, 1 / len(layers))
+        if region is None or share is None:
+            return weights
+        total = {
+            layer: sum(x.weight for x in region.shares if layer in layers_of(config, x.style))
+            for layer in layers
+        }
+        own = layers_of(config, share.style)
+        return {x: w * share.weight / total[x] for x, w in weights.items() if x in own and w}
+
+    def _turned(
+        self, kind: type[Loss], share: Share, scale: float, level: Level
+    ) -> tuple[list[Features], list[Features]]:
+        """Features and masks of a style for losses that compare positions; for patches, of the
+        style in all four orientations."""
+        layers = layers_of(self.config, share.style)
+        image = self.style_at(level, share.style, scale)
+        alpha = self.style_alpha_at(level, share.style, scale)
+        part = None if share.mask is None else self._mask_at(share.mask, tuple(image.shape[-2:]))
+        features, masks = [], []
+        for quarters in range(4) if kind is PatchLoss else (0,):
+            turned = torch.rot90(image, quarters, (2, 3))
+            features.append(encode(self.style_encoder, turned, layers))
+            here = self._masks(
+                None if alpha is None else torch.rot90(alpha, quarters, (2, 3)), layers
+            )
+            if part is not None:
+                inside = self._inside(torch.rot90(part, quarters, (2, 3)), layers)
+                here = {x: m * here[x] if here else m for x, m in inside.items()}
+            masks.append(here or {})
+        return features, masks
+
+    def _measure(
+        self, kind: type[StatisticLoss], share: Share, scale: float, level: Level, tile: int | None
+    ) -> Sums:
+        """A style's statistics where a region takes from it: strictly inside, for what is near the
+        border of the style's region costs nothing to leave out."""
+        layers = layers_of(self.config, share.style)
+        alpha = self.style_alpha_at(level, share.style, scale)
+        masks = self._masks(alpha, layers)
+        image = self.style_at(level, share.style, scale)
+        if share.mask is not None:
+            inside = self._inside(self._mask_at(share.mask, tuple(image.shape[-2:])), layers)
+            masks = {x: m * masks[x] if masks else m for x, m in inside.items()}
+        return measure(kind, self.style_encoder, image, layers, masks, tile)
+
+    def _content_weight(self, level: Level) -> tuple[Tensor | None, float]:
+        """How much each position counts for the content, and how much the content counts in all.
+
+        In a region with a strength of its own its odds hold; what is kept counts in full at least.
+        """
+        alpha, usual = self.content_alpha_at(level), odds(self.config.strength)
+        kept, regions = self.layout.kept, self.layout.regions
+        if all(region.strength is None for region in regions) and (kept is None or usual >= 1):
+            return alpha, usual
+        size = (level.height, level.width)
+        weight = torch.zeros(1, 1, *size, device=self.device)
+        for region in regions:
+            own = usual if region.strength is None else odds(region.strength)
+            weight += own * (
+                1.0 if region.mask is None else self._mask_at(region.mask, size, self.axes)
+            )
+        if kept is not None:
+            weight += max(usual, 1.0) * self._mask_at(kept, size, self.axes)
+        mean = float(weight.mean())
+        weight = weight / max(mean, 1e-12)
+        return (weight if alpha is None else weight * alpha), mean
 
     def content_at(self, level: Level) -> Tensor:
         """The content ``(1, 3, H, W)`` at a level's size."""
@@ -155,19 +290,29 @@ class Targets:
         size = (level.height, level.width)
         return self._resized(self.content.alpha, size, self.axes).clamp(0, 1)
 
-    def style_at(self, level: Level) -> Tensor:
-        """The style ``(1, 3, h, w)`` at the size that goes with a level."""
-        return self._resized(self.style.pixels, self._style_size(level))
+    def style_at(self, level: Level, style: int = 0, scale: float = 1.0) -> Tensor:
+        """A style ``(1, 3, h, w)`` at the size that goes with a level, times ``scale``."""
+        return self._resized(self.styles[style].pixels, self._style_size(level, style, scale))
 
-    def style_alpha_at(self, level: Level) -> Tensor | None:
+    def style_alpha_at(self, level: Level, style: int = 0, scale: float = 1.0) -> Tensor | None:
         """How opaque it is there, ``(1, 1, h, w)``; None if all of it is."""
-        if self.style.alpha is None:
+        alpha = self.styles[style].alpha
+        if alpha is None:
             return None
-        return self._resized(self.style.alpha, self._style_size(level)).clamp(0, 1)
+        return self._resized(alpha, self._style_size(level, style, scale)).clamp(0, 1)
 
-    def _style_size(self, level: Level) -> tuple[int, int]:
-        height, width = self.style.pixels.shape[-2:]
-        wanted = round(max(level.height, level.width) * self.config.style_scale)
+    def keep(self, image: Tensor) -> Tensor:
+        """``image`` ``(1, 3, H, W)``, any size, with the content's own pixels where it is kept."""
+        if self.layout.kept is None or self.content is None:
+            return image
+        size = (image.shape[-2], image.shape[-1])
+        kept = resized(self.layout.kept, size, self.axes, resize).clamp(0, 1).to(image.device)
+        content = resized(self.content.pixels, size, self.axes, resize).to(image.device)
+        return image + kept * (content - image)
+
+    def _style_size(self, level: Level, style: int, scale: float) -> tuple[int, int]:
+        height, width = self.styles[style].size
+        wanted = round(max(level.height, level.width) * style_scale(self.config, style) * scale)
         least = math.ceil(16 * max(height, width) / min(height, width))  # relu5_1 needs 16 pixels
         # Enlarging would teach the blur of the enlargement as part of the style.
         return size_to_fit(height, width, min(max(wanted, least), max(height, width)))
@@ -177,6 +322,19 @@ class Targets:
             return None
         sizes = {layer: self.encoder.grid(layer, *mask.shape[-2:]) for layer in layers}
         return layer_masks(mask, sizes)
+
+    def _inside(self, mask: Tensor, layers: Sequence[str], share: float = 1.0) -> dict[str, Tensor]:
+        windows = {layer: (self.encoder.stride(layer), self._reach(layer)) for layer in layers}
+        return inside_masks(mask, windows, share)
+
+    def _reach(self, layer: str) -> int:
+        try:
+            return self.encoder.reach(layer)
+        except ConfigError:  # an encoder that does not know: its positions count by their pixels
+            return 0
+
+    def _mask_at(self, mask: Tensor, size: tuple[int, ...], axes: Axes = ()) -> Tensor:
+        return self._resized(mask, (size[0], size[1]), axes).clamp(0, 1)
 
     def _resized(self, pixels: Tensor, size: tuple[int, int], axes: Axes = ()) -> Tensor:
         return resized(pixels, size, axes, resize).to(self.device)
@@ -189,6 +347,11 @@ def whole_only(config: StylizeConfig) -> str:
     if mixture("content_loss", config.content_loss).get("self-similarity"):
         found.append("self-similarity")
     return ", ".join(found)
+
+
+def odds(strength: float) -> float:
+    """By what the content's weight is multiplied: 1 at strength 0.5, 16 at 0.2, 0 at 1."""
+    return float(((1 - strength) / max(strength, 1e-6)) ** STRENGTH_POWER)
 
 
 def _weights(layers: tuple[str, ...], weights: tuple[float, ...] | None) -> dict[str, float] | None:

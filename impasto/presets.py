@@ -99,7 +99,7 @@ PRESETS: dict[str, StylizeConfig] = {
     # Three of our own, found by looking at pictures made with mini. Oil: distributions, not just
     # moments, and strokes half as large again as in the style.
     "oil": StylizeConfig(
-        style_loss=("wasserstein", "sliced=0.5"), style_scale=1.5, tv_weight=0.1, average=0.97
+        style_loss=("wasserstein", "sliced=0.5"), style_scale=(1.5,), tv_weight=0.1, average=0.97
     ),
     # Sketch: edges are kept where they are; grain and hatching come from the finer layers.
     "sketch": StylizeConfig(
@@ -114,7 +114,7 @@ PRESETS: dict[str, StylizeConfig] = {
         style_layers=("relu2_1", "relu3_1", "relu4_1"),
         style_loss=("patches", "gram=0.5"),
         content_loss=("features", "laplacian=0.5"),
-        style_scale=0.7,
+        style_scale=(0.7,),
     ),
     # The assignment that many courses give: content and style both from the first convolution of
     # each stage, before the ReLU.

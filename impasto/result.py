@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from impasto.images import save_image, to_pil
+
+INPUTS = ("content", "style", "init", "regions", "style_regions", "keep")
+"""What stands in the metadata for files that went into a run; lists where there are several."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,7 @@ class Result:
         OutputExistsError, UsageError for a format that is not written, ResourceError if it fails.
         """
         path = Path(path).expanduser()
-        metadata = dict(self.metadata)
-        for role in ("content", "style", "init"):
-            if place := metadata.get(role, {}).get("path"):
-                relative = _relative(place, path.parent)
-                metadata[role] = {**metadata[role], "path": relative}
+        metadata = with_places(self.metadata, lambda place: _relative(place, path.parent))
         return save_image(
             path,
             self.image,
@@ -53,6 +53,19 @@ class Result:
         buffer = io.BytesIO()
         to_pil(self.image, self.alpha).save(buffer, "PNG")
         return buffer.getvalue()
+
+
+def with_places(metadata: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Metadata in which ``change`` was applied to the place of each input: pictures and masks."""
+
+    def changed(told: Any) -> Any:
+        if isinstance(told, list):
+            return [changed(part) for part in told]
+        if isinstance(told, dict) and "path" in told:
+            return {**told, "path": change(told["path"])}
+        return told
+
+    return {key: changed(told) if key in INPUTS else told for key, told in metadata.items()}
 
 
 def _relative(place: str, folder: Path) -> str:

@@ -4,30 +4,75 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from impasto.config import StylizeConfig
-from impasto.errors import UnknownNameError
+import numpy as np
+
+from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.images import Picture, fill_transparent, read_image
+from impasto.regions import ALL, AUTO, REST, Masks
 from impasto.swatches import SWATCHES, swatch
 
 Source = Any
 """What may be given as a picture: a path, PIL image, numpy array, tensor or Picture."""
 
 
-def read_style(style: Source, long_side: int, config: StylizeConfig, **limit: int) -> Picture:
-    """The style picture: a file, or a swatch of that name painted at the size that is needed.
+def read_style(style: Source, size: float, seed: int, **limit: int) -> Picture:
+    """A style picture: a file, or a swatch of that name painted at the ``size`` that is needed.
 
     A file wins over a swatch of the same name.
     """
     if _is_swatch(style):
-        size = min(max(32, round(long_side * config.style_scale)), 4096)
-        return read_image(swatch(style, size=size, seed=config.seed))
+        return read_image(swatch(style, size=min(max(32, round(size)), 4096), seed=seed))
     if isinstance(style, str) and not Path(style).expanduser().exists() and not Path(style).suffix:
         raise UnknownNameError("style picture or swatch", style, SWATCHES)
     return read_image(style, **limit)
+
+
+def several(sources: Source | Sequence[Source] | None) -> list[Source]:
+    """One source or a list of them -> a list; None is none."""
+    if sources is None:
+        return []
+    return list(sources) if isinstance(sources, list | tuple) else [sources]
+
+
+def read_masks(
+    regions: Sequence[Source], style_regions: Sequence[Source], keep: Source | None, **limit: int
+) -> tuple[Masks, dict[str, Any]]:
+    """Masks, and how they are named in the metadata; the words auto, rest and all stay words.
+
+    Raises what :func:`impasto.read_image` raises, and says which mask it is about.
+    """
+    told: dict[str, Any] = {}
+    read: dict[str, list[Picture | str]] = {}
+    for role, given in (("regions", regions), ("style_regions", style_regions)):
+        read[role] = [_read_mask(role, source, limit) for source in given]
+        if given:
+            told[role] = [
+                {"word": mask} if isinstance(mask, str) else describe(source, mask)
+                for source, mask in zip(given, read[role], strict=True)
+            ]
+    kept = None
+    if keep is not None:
+        mask = _read_mask("keep", keep, limit)
+        if isinstance(mask, str):
+            raise ConfigError(f"keep is '{mask}'", "give a mask")
+        kept, told["keep"] = mask, describe(keep, mask)
+    return Masks(tuple(read["regions"]), tuple(read["style_regions"]), kept), told
+
+
+def _read_mask(role: str, source: Source, limit: dict[str, int]) -> Picture | str:
+    if isinstance(source, str) and source in (AUTO, REST, ALL) and not Path(source).is_file():
+        return source
+    if str(getattr(source, "dtype", "")) in ("bool", "torch.bool"):
+        source = source * np.uint8(255) if isinstance(source, np.ndarray) else source.float()
+    try:
+        return read_image(source, **limit)
+    except InputError as error:
+        raise type(error)(f"{role}: {error.message}", error.remedy) from error
 
 
 def filled(picture: Picture) -> Picture:

@@ -8,7 +8,7 @@ it yields events, can be stopped, saved and resumed, and has a result at any mom
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from torch import Tensor
 
 from impasto import __version__
 from impasto import checkpoint as checkpoints
-from impasto.color import keep_colors, match_colors
 from impasto.config import StylizeConfig
 from impasto.devices import choose_device, choose_dtype, describe_machine, generator
 from impasto.encoders import Encoder, get_encoder
@@ -31,10 +30,22 @@ from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.memory import GIB, Demand, available, choose_tile, resident
 from impasto.objectives import Targets, whole_only
+from impasto.palettes import finished, recolored, repainted
 from impasto.periodic import AXES, resized
 from impasto.pyramid import Level, grow, plan
+from impasto.regions import (
+    AUTO,
+    Found,
+    Layout,
+    Masks,
+    check_auto,
+    check_styles,
+    largest_scale,
+    lay_out,
+)
 from impasto.result import Result
-from impasto.sources import Source, describe, filled, read_style
+from impasto.segments import find_regions
+from impasto.sources import Source, describe, filled, read_masks, read_style, several
 
 # No more than this share of the time goes into writing checkpoints, and none comes sooner after
 # the one before than this many seconds.
@@ -48,6 +59,7 @@ TEXTURE = "synthesis of a texture (Gatys et al. 2015)"
 PADDING = {axes: name for name, axes in CIRCULAR.items()}
 # Pictures in memory while nothing but colours is changed.
 COPIES_OF_COLORS = 4
+MASKS = ("regions", "style_regions", "keep")
 
 # The share of the free memory that a run takes without being told how much it may.
 FREE_SHARE = 0.8
@@ -55,17 +67,18 @@ FREE_SHARE = 0.8
 
 def stylize(
     content: Source,
-    style: Source,
+    style: Source | Sequence[Source],
     config: StylizeConfig | None = None,
     *,
     encoder: str | Encoder | None = None,
     on_event: Callable[[Event], None] | None = None,
     **settings: Any,
 ) -> Result:
-    """Paint ``content`` in the style of ``style``.
+    """Paint ``content`` in the style of ``style``, one or a list of several.
 
-    Both are paths, PIL images, numpy arrays or tensors ``(1, 3, H, W)`` in [0, 1]; ``style`` may be
-    the name of a swatch. ``settings`` are fields of :class:`StylizeConfig` and change ``config``
+    Pictures are paths, PIL images, numpy arrays or tensors ``(1, 3, H, W)`` in [0, 1]; a style may
+    also be the name of a swatch. So are the masks of ``regions``, ``style_regions`` (lists) and
+    ``keep``. ``settings`` are fields of :class:`StylizeConfig` and change ``config``
     (default: the defaults). ``encoder`` may also be an object of your own, which is then moved to
     the device and precision of the settings; ``on_event`` is called with each event.
 
@@ -83,8 +96,9 @@ def stylize(
     """
     if encoder is not None and not isinstance(encoder, Encoder):
         settings["encoder"], encoder = str(encoder), None
+    masks = {x: settings.pop(x) for x in MASKS if not _is_text(settings.get(x))}
     config = (config or StylizeConfig()).with_changes(**settings)
-    run = Stylization(content, style, config, encoder=encoder)
+    run = Stylization(content, style, config, encoder=encoder, **masks)
     for event in run:
         if on_event is not None:
             on_event(event)
@@ -146,6 +160,8 @@ class Stylization:
     path), the state is saved there now and then; with ``resume`` the run goes on from it, and ends
     in the very same picture, bit for bit, at the same number of threads. ``attachments`` is saved
     and restored with it, for user interfaces (tensors, numbers, texts, lists and dicts).
+    ``regions``, ``style_regions`` and ``keep`` are masks that are no files, in place of the
+    settings of those names.
 
     Raises what :func:`stylize` raises; ConfigError when a checkpoint belongs to another run.
     """
@@ -153,10 +169,13 @@ class Stylization:
     def __init__(
         self,
         content: Source | None,
-        style: Source,
+        style: Source | Sequence[Source],
         config: StylizeConfig | None = None,
         *,
         encoder: Encoder | None = None,
+        regions: Sequence[Source] | None = None,
+        style_regions: Sequence[Source] | None = None,
+        keep: Source | None = None,
         checkpoint: Path | None = None,
         resume: bool = False,
         max_pixels: int | None = None,
@@ -170,7 +189,13 @@ class Stylization:
             self.content = read_image(content, **limit)
         self.axes = AXES[self.config.wrap]
         height, width = self.height, self.width = self._size()
-        picture = read_style(style, max(height, width), self.config, **limit)
+        styles = several(style)
+        pictures = [
+            read_style(
+                x, max(height, width) * largest_scale(self.config, k), self.config.seed, **limit
+            )
+            for k, x in enumerate(check_styles(self.config, styles))
+        ]
         steps = self.config.schedule(max(height, width), texture=content is None)
         self.levels = plan(height, width, steps, self.config.ratio, self.axes)
         if self.config.color == "only":
@@ -189,7 +214,17 @@ class Stylization:
         self._check_layers()
         self.encoder.to(self.device, self.dtype)
         self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
-        self.sources = {"style": describe(style, picture)}
+        told = [describe(x, picture) for x, picture in zip(styles, pictures, strict=True)]
+        masks, masks_told = read_masks(
+            several(self.config.regions if regions is None else regions),
+            several(self.config.style_regions if style_regions is None else style_regions),
+            self.config.keep if keep is None else keep,
+            **limit,
+        )
+        self.sources: dict[str, Any] = {
+            "style": told[0] if len(told) == 1 else told,
+            **masks_told,
+        }
         if self.content is not None:
             self.sources = {"content": describe(content, self.content), **self.sources}
         self.init = self._read_init(self.config.init)
@@ -197,12 +232,18 @@ class Stylization:
             self.sources["init"] = describe(self.config.init, self.init)
             self.init = filled(self.init)
         self.content = None if self.content is None else filled(self.content)
+        pictures = [filled(picture) for picture in pictures]
+        layout = self._lay_out(masks, pictures)
         reader = self.encoder
         if self.axes:
             self.encoder = reader.with_padding(PADDING[self.axes])
         self.targets = Targets(
-            *(self.content, self._recolored(filled(picture)), self.encoder, self.config),
+            self.content,
+            [recolored(picture, self.content, self.config) for picture in pictures],
+            self.encoder,
+            self.config,
             self.device,
+            layout,
             style_encoder=reader,
         )
         self.tile, self.demand = self._plan_memory()
@@ -229,7 +270,7 @@ class Stylization:
                 for step in self._run_level(number):
                     self.seconds = time.perf_counter() - began
                     self._remember(step, number)
-                    yield step
+                    yield replace(step, image=self.targets.keep(step.image))
                     if self.checkpoint and time.perf_counter() - saved_at > pause:
                         before = time.perf_counter()
                         self.save_checkpoint()
@@ -278,17 +319,15 @@ class Stylization:
 
     def picture(self) -> Tensor:
         """The picture so far ``(1, 3, H, W)`` at its final size and in its colours, on the CPU."""
-        config, size = self.config, (self.height, self.width)
+        config, size, content = self.config, (self.height, self.width), self.content
         photo: Tensor | None = None
-        if self.content is not None and (self.state is None or config.color == "keep"):
-            photo = resized(self.content.pixels, size, self.axes, resize)
-        if self.state is None and photo is not None:
-            return self._in_style_colors(photo)
+        if content is not None and (self.state is None or config.color == "keep"):
+            photo = resized(content.pixels, size, self.axes, resize)
+            if self.state is None:
+                return repainted(photo, content, self.targets.styles[0], config)
         image = self._first_image(self.levels[0]) if self.state is None else self.state.picture()
         image = resized(image.cpu(), size, self.axes, resize)
-        if config.color == "keep" and photo is not None:
-            return keep_colors(image, photo, config.color_strength)
-        return image
+        return self.targets.keep(finished(image, photo, config))
 
     def result(self) -> Result:
         """The result as it is now; after :class:`Finished`, the final one."""
@@ -358,7 +397,8 @@ class Stylization:
         return {
             "config": self.config.to_dict(),
             "content": self.sources.get("content", {}).get("sha256"),
-            "style": self.sources["style"]["sha256"],
+            "style": _hashes(self.sources["style"]),
+            "masks": {name: _hashes(self.sources[name]) for name in MASKS if name in self.sources},
             "init picture": self.sources.get("init", {}).get("sha256"),
             "encoder": [self.encoder.name, self.encoder.sha256],
             "size": [self.height, self.width],
@@ -370,6 +410,10 @@ class Stylization:
     # --- where it starts --------------------------------------------------------------------------
 
     def _first_image(self, level: Level) -> Tensor:
+        """Where ``init`` says; the content itself where that is kept."""
+        return self.targets.keep(self._init_image(level))
+
+    def _init_image(self, level: Level) -> Tensor:
         init = self.config.init
         if init == "content":
             return self.targets.content_at(level)
@@ -378,8 +422,9 @@ class Stylization:
         if init == "noise":
             return (0.5 + 0.15 * noise).clamp(0, 1).to(self.device)
         if init == "style":
-            style = self.targets.style_at(level)
-            mean, std = style.mean((2, 3), keepdim=True), style.std((2, 3), keepdim=True)
+            styles = [self.targets.style_at(level, k) for k in range(len(self.targets.styles))]
+            mean = torch.stack([x.mean((2, 3), keepdim=True) for x in styles]).mean(0)
+            std = torch.stack([x.std((2, 3), keepdim=True) for x in styles]).mean(0)
             return (mean + std * noise.to(self.device)).clamp(0, 1)
         assert self.init is not None
         return resized(self.init.pixels, shape[2:], self.axes, resize).to(self.device)
@@ -401,6 +446,21 @@ class Stylization:
         coarse = grow(self.targets.content_at(before), Level(height, width, 0), axes=self.axes)
         image.add_(content - coarse, alpha=share).clamp_(0, 1)
 
+    def _lay_out(self, masks: Masks, styles: list[Picture]) -> Layout:
+        """Which style goes where; with ``auto`` after a look at what the pictures show."""
+        config = self.config
+        found: Found = ()
+        if AUTO in masks.regions:
+            check_auto(config, masks)
+            if self.content is None:
+                raise ConfigError("regions is auto for a texture", "give masks, or leave it out")
+            pixels = [style.pixels for style in styles]
+            found = find_regions(
+                self.encoder, self.content.pixels, pixels, config.region_count, config.seed
+            )
+        size = (self.height, self.width) if self.content is None else self.content.size
+        return lay_out(config, masks, size, [x.size for x in styles], found)
+
     def _read_init(self, init: str) -> Picture | None:
         """The picture to start from, where ``init`` is none of the three words."""
         if init in ("content", "noise", "style"):
@@ -421,44 +481,6 @@ class Stylization:
         assert size is not None
         aspect = self.config.aspect
         return max(1, round(size / max(1, aspect))), max(1, round(size * min(1, aspect)))
-
-    # --- colours ---------------------------------------------------------------------------------
-
-    def _recolored(self, style: Picture) -> Picture:
-        """The style picture in the content's colours, where the result shall have those.
-
-        Before ``keep`` as well: lightness has the content's contrasts then, and edges that only
-        colour shows are still seen by the encoder, which a transfer between grey pictures (Gatys
-        et al.) loses.
-        """
-        config, content = self.config, self.content
-        if content is None or config.color not in ("keep", "match"):
-            return style
-        pixels = match_colors(
-            style.pixels,
-            content.pixels,
-            method=config.color_match,
-            strength=config.color_strength,
-            weight=style.alpha,
-            like_weight=content.alpha,
-        )
-        return replace(style, pixels=pixels)
-
-    def _in_style_colors(self, photo: Tensor) -> Tensor:
-        """The content as it is, or in the style's colours, where that is all that is wanted."""
-        config, style, content = self.config, self.targets.style, self.content
-        if config.color != "only" or content is None:
-            return photo
-        return match_colors(
-            photo,
-            style.pixels,
-            method=config.color_match,
-            strength=config.color_strength,
-            weight=None
-            if content.alpha is None
-            else resize(content.alpha, (self.height, self.width)),
-            like_weight=style.alpha,
-        )
 
     def _plan_memory(self) -> tuple[int | None, Demand]:
         """The size of tiles, if any, and the memory that the run will take."""
@@ -507,3 +529,15 @@ class Stylization:
                 "losses": {**step.losses, **step.parts},
             }
         )
+
+
+def _is_text(value: Any) -> bool:
+    """Whether masks are named by path or word, as settings are, or there are none."""
+    return value is None or all(isinstance(x, str) for x in several(value))
+
+
+def _hashes(told: Any) -> Any:
+    """The hash of a source, or of each of several; a word stands for itself."""
+    if isinstance(told, list):
+        return [_hashes(x) for x in told]
+    return told.get("sha256", told.get("word"))

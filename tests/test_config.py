@@ -116,6 +116,15 @@ def test_any_value_is_taken_or_refused_with_a_reason(name: str, value: Any) -> N
         ({"style_scale": 0.0}, "style_scale is 0.0; use a number from 0.05 to 10"),
         ({"content_weight": 0, "style_weight": 0}, "content_weight and style_weight are both 0"),
         ({"strength": 1, "style_weight": 0}, "style_weight is 0 at strength 1"),
+        ({"style_scale": [1, 20]}, "style_scale is 20.0; use a number from 0.05 to 10"),
+        ({"style_scale": []}, "style_scale is empty"),
+        ({"blend": [0, 0]}, "blend is (0.0, 0.0); use numbers >= 0, not all 0"),
+        ({"blend": [-1, 1]}, "blend is -1.0; use a number >= 0"),
+        ({"regions": []}, "regions is empty"),
+        ({"keep": 3}, "keep is 3; use a text"),
+        ({"layers_per_style": ["fin"]}, "layers_per_style holds 'fin'"),
+        ({"region_styles": ["0"]}, "region_styles holds '0'; use numbers from 1"),
+        ({"region_strengths": [1.5]}, "region_strengths is 1.5; use a number from 0 to 1"),
         ({"style_loss": "mean-std", "style_form": "gatys"}, "style_form is 'gatys' for mean-std"),
         (
             {"content_loss": ["features", "laplacian"], "content_form": "gatys"},
@@ -164,7 +173,7 @@ def test_which_settings_are_choices() -> None:
     assert [name for name in NAMES if choices(name)] == [
         *("color", "color_match", "wrap"),
         *("flavour", "pooling", "padding", "content_form", "style_form"),
-        *("optimizer", "quality", "precision"),
+        *("guidance", "optimizer", "quality", "precision"),
     ]
 
 

@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto import Encoder, Picture, Stylization, StylizeConfig, stylize
+from impasto import Encoder, GramLoss, Picture, Stylization, StylizeConfig, stylize
 from impasto.config import MIXTURES
 from impasto.errors import ConfigError
 from impasto.losses import CONTENT_LOSSES, STYLE_LOSSES, SampledLoss, StatisticLoss
+from impasto.losses.masks import inside_masks
 from impasto.objectives import FORCE, whole_only
+from impasto.tiles import differentiate
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
 
@@ -43,7 +45,7 @@ def test_the_scale_of_the_style(encoder: Encoder, photo: Tensor) -> None:
     style = torch.rand(1, 3, 100, 50)
     sizes = {}
     for scale in (0.05, 0.5, 1.0, 1.5, 10.0):
-        made = Stylization(photo, style, replace(SMALL, style_scale=scale), encoder=encoder)
+        made = Stylization(photo, style, replace(SMALL, style_scale=(scale,)), encoder=encoder)
         sizes[scale] = [tuple(made.targets.style_at(level).shape[-2:]) for level in made.levels]
     assert sizes[0.5] == [(32, 16)]
     assert sizes[1.0] == [(64, 32)]
@@ -75,9 +77,9 @@ def test_transparent_parts_do_not_count(encoder: Encoder, photo: Tensor, paintin
     alpha = torch.ones(1, 1, 96, 192)
     alpha[..., 96:] = 0
     cut = Picture(style, alpha)
-    config = replace(SMALL, size=96, style_layers=("image",), style_scale=2.0)
+    config = replace(SMALL, size=96, style_layers=("image",), style_scale=(2.0,))
     masked = Stylization(photo, cut, config, encoder=encoder).objective(-1).terms["style"][0]
-    half = replace(config, style_scale=1.0)
+    half = replace(config, style_scale=(1.0,))
     plain = Stylization(photo, painting, half, encoder=encoder).objective(-1).terms["style"][0]
     assert torch.allclose(masked.target["image"], plain.target["image"], atol=1e-4)  # type: ignore[attr-defined]
 
@@ -148,3 +150,149 @@ def test_tiles_are_refused(encoder: Encoder, photo: Tensor) -> None:
     config = SMALL.with_changes(style_loss="patches", tile=64, size=100)
     with pytest.raises(ConfigError, match="patches cannot be computed in tiles, and tile is 64"):
         Stylization(photo, "waves", config, encoder=encoder)
+
+
+# --- several styles ------------------------------------------------------------------------------
+
+
+def targets(run: Stylization, term: str = "style") -> dict[str, Tensor]:
+    loss = run.objective(0).terms[term][0]
+    assert isinstance(loss, StatisticLoss)
+    return loss.target
+
+
+def test_a_blend_ends_in_its_styles(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    styles = [painting, 1 - painting.flip(2)]
+    single = [targets(Stylization(photo, style, SMALL, encoder=encoder)) for style in styles]
+
+    def blended(*weights: float) -> dict[str, Tensor]:
+        return targets(Stylization(photo, styles, replace(SMALL, blend=weights), encoder=encoder))
+
+    for layer in SMALL.style_layers:
+        assert torch.equal(blended(1.0, 0.0)[layer], single[0][layer])
+        assert torch.equal(blended(0.0, 1.0)[layer], single[1][layer])
+        mean = (single[0][layer] + single[1][layer]) / 2
+        assert torch.allclose(blended(0.5, 0.5)[layer], mean, rtol=1e-5, atol=1e-7)
+
+
+def test_layers_and_scales_of_their_own(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    styles = [painting, 1 - painting]
+    config = replace(SMALL, layers_per_style=("fine", "coarse"), style_scale=(0.75, 1.5))
+    both = targets(Stylization(photo, styles, config, encoder=encoder))
+    fine = Stylization(photo, styles[0], replace(SMALL, style_scale=(0.75,)), encoder=encoder)
+    coarse = Stylization(photo, styles[1], replace(SMALL, style_scale=(1.5,)), encoder=encoder)
+    for layer in ("relu1_1", "relu2_1"):
+        assert torch.equal(both[layer], targets(fine)[layer])
+    for layer in ("relu3_1", "relu4_1", "relu5_1"):
+        assert torch.equal(both[layer], targets(coarse)[layer])
+
+
+def test_a_region_whose_style_gives_only_some_layers(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    config = replace(SMALL, layers_per_style=("fine", "coarse"))
+    made = Stylization(photo, [painting, "waves"], config, encoder=encoder, regions=[*halves()])
+    first, second = (made.objective(0).terms[f"style_{k}"][0] for k in (1, 2))
+    assert first.weights == {"relu1_1": 0.2, "relu2_1": 0.2}  # type: ignore[attr-defined]
+    assert second.layers == ("relu3_1", "relu4_1", "relu5_1")
+
+
+# --- regions -------------------------------------------------------------------------------------
+
+
+def halves(height: int = 96, width: int = 128) -> tuple[Tensor, Tensor]:
+    left = torch.zeros(1, 1, height, width)
+    left[..., : width // 2] = 1
+    return left, 1 - left
+
+
+@pytest.mark.parametrize("tile", [None, 64])
+def test_a_full_mask_is_no_mask(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tile: int | None
+) -> None:
+    config = replace(SMALL, size=128, steps=(1,))
+    plain = Stylization(photo, painting, config, encoder=encoder)
+    full = torch.ones(1, 1, 50, 67)
+    masked = Stylization(photo, painting, config, encoder=encoder, regions=[full],
+                         style_regions=[torch.ones(1, 1, 30, 30)])  # fmt: skip
+    found = []
+    for run in (plain, masked):
+        image = photo.clone().requires_grad_(True)
+        evaluation = differentiate(image, encoder, run.objective(0), tile)
+        assert image.grad is not None
+        found.append((evaluation.total.detach(), image.grad))
+    assert list(masked.objective(0).terms) == ["content", "style", "tv"]
+    assert torch.allclose(found[0][0], found[1][0], rtol=1e-5)
+    assert float((found[0][1] - found[1][1]).norm() / found[0][1].norm()) < 1e-5
+
+
+def test_regions_weigh_as_much_as_they_are_large(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    left = torch.zeros(1, 1, 96, 128)
+    left[..., :32] = 1
+    made = Stylization(photo, [painting, "waves"], SMALL, encoder=encoder, regions=[left, "rest"])
+    terms = made.objective(0).terms
+    assert list(terms) == ["content", "style_1", "style_2", "tv"]
+    assert terms["style_1"][1] == pytest.approx(0.25, abs=0.01)
+    assert terms["style_2"][1] == pytest.approx(0.75, abs=0.01)
+
+
+def test_regions_in_tiles(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    config = replace(SMALL, size=128, steps=(1,))
+    made = Stylization(photo, [painting, "waves"], config, encoder=encoder, regions=[*halves()])
+    gradients = []
+    for tile in (None, 64):
+        image = photo.clone().requires_grad_(True)
+        differentiate(image, encoder, made.objective(0), tile)
+        assert image.grad is not None
+        gradients.append(image.grad)
+    assert float((gradients[0] - gradients[1]).norm() / gradients[0].norm()) < 1e-4
+
+
+def test_strengths_of_regions(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    """The content weighs 16 times as much at strength 0.2 as at 0.5, position by position."""
+    config = replace(SMALL, content_layers=("image",), feather=0.0, content_form="mean")
+    config = replace(config, region_strengths=(0.2, 0.5))
+    made = Stylization(photo, painting, config, encoder=encoder, regions=[*halves()])
+    loss, weight = made.objective(0).terms["content"]
+    assert weight == pytest.approx(config.content_weight * 8.5, rel=0.01)
+    where = loss.position_weight["image"] * weight / config.content_weight  # type: ignore[attr-defined]
+    assert float(where[0, 0, 20, 10]) == pytest.approx(16, rel=0.01)
+    assert float(where[0, 0, 20, 60]) == pytest.approx(1, rel=0.01)
+
+
+def test_a_part_of_a_style(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    """Only what lies inside the style's mask is taken: its other half may be anything."""
+    left, _ = halves(96, 96)
+    config = replace(SMALL, style_layers=("relu1_1", "relu2_1", "relu3_1"), style_scale=(2.0,))
+    found = []
+    for other in (torch.zeros(1, 3, 96, 48), torch.rand(1, 3, 96, 48)):
+        style = torch.cat([painting[..., :48], other], 3)
+        run = Stylization(photo, style, config, encoder=encoder, style_regions=[left])
+        found.append(targets(run))
+    for layer in config.style_layers:
+        assert torch.allclose(found[0][layer], found[1][layer], rtol=1e-3, atol=1e-6)
+
+
+def test_styles_stay_in_their_regions(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    """Each half is like its own style, and as unlike the other's as if that had never been."""
+    styles = {"painting": painting, "dark": 0.3 * painting.flip(2).transpose(2, 3)}
+    config = replace(
+        SMALL, size=128, steps=(40,), strength=0.8, style_layers=("relu1_1", "relu2_1")
+    )
+    made = stylize(photo, [*styles.values()], config, encoder=encoder, regions=[*halves()]).image
+    alone = [stylize(photo, x, config, encoder=encoder).image for x in styles.values()]
+    windows = {x: (encoder.stride(x), encoder.reach(x)) for x in config.style_layers}
+
+    def distance(image: Tensor, style: Tensor, mask: Tensor) -> float:
+        with torch.no_grad():
+            target = encoder(style, config.style_layers)
+            loss = GramLoss(target, form="relative", position_weight=inside_masks(mask, windows))
+            return float(sum(loss(encoder(image, config.style_layers)).values()))
+
+    for number, mask in enumerate(halves()):
+        own, other = [*styles.values()][number], [*styles.values()][1 - number]
+        assert distance(made, own, mask) < 0.2 * distance(made, other, mask)
+        assert distance(made, other, mask) > 0.7 * distance(alone[number], other, mask)
+        assert distance(made, own, mask) < 0.2 * distance(photo, own, mask)

@@ -17,10 +17,10 @@ SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
 
 def test_a_swatch_is_painted_at_the_size_that_is_needed(encoder: Encoder, photo: Tensor) -> None:
     made = Stylization(photo, "mosaic", replace(SMALL, seed=5), encoder=encoder)
-    assert torch.equal(made.targets.style.pixels, swatch("mosaic", size=64, seed=5))
+    assert torch.equal(made.targets.styles[0].pixels, swatch("mosaic", size=64, seed=5))
     assert made.metadata()["style"]["swatch"] == "mosaic"
-    doubled = Stylization(photo, "mosaic", replace(SMALL, style_scale=2.0), encoder=encoder)
-    assert doubled.targets.style.size == (128, 128)
+    doubled = Stylization(photo, "mosaic", replace(SMALL, style_scale=(2.0,)), encoder=encoder)
+    assert doubled.targets.styles[0].size == (128, 128)
 
 
 def test_a_file_comes_before_a_swatch_of_its_name(
@@ -31,7 +31,7 @@ def test_a_file_comes_before_a_swatch_of_its_name(
     save_image("waves.png", painting)
     Path("waves.png").rename("waves")
     made = Stylization(photo, "waves", SMALL, encoder=encoder)
-    assert made.targets.style.size == (96, 96)
+    assert made.targets.styles[0].size == (96, 96)
     assert made.metadata()["style"]["path"] == str(tmp_path / "waves")
 
 

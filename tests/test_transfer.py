@@ -446,6 +446,45 @@ def test_a_checkpoint_of_another_run(
         Stylization(content, style, config, encoder=encoder, checkpoint=stopped, resume=True)
 
 
+def test_other_styles_and_masks_are_another_run(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path
+) -> None:
+    half = torch.zeros(1, 1, 96, 128)
+    half[..., :64] = 1
+    styles, path = [painting, "waves"], tmp_path / "c"
+    made = Stylization(
+        photo, styles, SMALL, encoder=encoder, regions=[half, "rest"], checkpoint=path
+    )
+    for event in made:
+        if isinstance(event, Step):
+            break
+    made.save_checkpoint()
+
+    def resumed(styles: list[Any], **masks: Any) -> Stylization:
+        return Stylization(
+            photo, styles, SMALL, encoder=encoder, checkpoint=path, resume=True, **masks
+        )
+
+    assert resumed(styles, regions=[half, "rest"]).state is not None
+    with pytest.raises(ConfigError, match="was made by a run with another masks"):
+        resumed(styles, regions=[half.flip(3), "rest"])
+    with pytest.raises(ConfigError, match="was made by a run with another style"):
+        resumed(styles[::-1], regions=[half, "rest"])
+    with pytest.raises(ConfigError, match="was made by a run with another masks"):
+        resumed(styles, keep=half)
+
+
+def test_one_style_in_a_list_is_that_style(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    config = replace(SMALL, steps=(2,))
+    lone, listed = (stylize(photo, x, config, encoder=encoder) for x in (painting, [painting]))
+    assert torch.equal(lone.image, listed.image)
+    assert lone.metadata["style"] == listed.metadata["style"]
+    both = stylize(photo, [painting, "waves"], config, encoder=encoder).metadata["style"]
+    assert [set(told) for told in both] == [{"sha256"}, {"swatch", "sha256"}]
+
+
 def test_other_transparency_is_another_picture(
     encoder: Encoder, photo: Tensor, painting: Tensor, stopped: Path
 ) -> None:

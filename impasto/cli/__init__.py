@@ -20,7 +20,7 @@ from impasto.cli.failures import report
 __all__ = ["COMMANDS", "build", "main"]
 
 COMMANDS = {
-    "stylize": "Paint one picture in the style of another.",
+    "stylize": "Paint one picture in the style of another, or of several.",
     "texture": "Make more of a style, without seams if wanted.",
     "info": "Tell what made a picture.",
     "replay": "Make a picture again from what is written in it.",

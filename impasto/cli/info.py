@@ -85,10 +85,12 @@ def command_line(metadata: dict[str, Any], path: Path) -> str:
     "impasto stylize 'my cat.jpg' waves -o out.png --size 256"
     """
     texture = is_texture(metadata)
-    words = ["impasto", "texture" if texture else "stylize"]
-    words += [_source(metadata, role, path) for role in (_ROLES[1:] if texture else _ROLES)]
-    words += ["-o", str(path)]
+    roles = _ROLES[1:] if texture else _ROLES
+    pictures = [_source(told, role, path) for role in roles for told in parts(metadata, role)]
+    words = ["impasto", "texture" if texture else "stylize", *pictures, "-o", str(path)]
     for name, value in config_of(metadata).changes().items():
+        if masks := parts(metadata, name) if name in MASKS else []:
+            value = [_source(told, name, path) for told in masks]
         words += [flag_of(name), render(value)]
     if isinstance(threads := _part(metadata, "machine").get("threads"), int):
         words += ["--threads", str(threads)]
@@ -111,10 +113,8 @@ def table(metadata: dict[str, Any], path: Path) -> str:
     rows = [("picture", str(path))]
     config = _part(metadata, "config")
     for key, value in metadata.items():
-        if key in _ROLES:
-            told = _part(metadata, key)
-            named = f"swatch {told['swatch']}" if "swatch" in told else told.get("path", "unknown")
-            rows.append((key, str(named)))
+        if key in (*_ROLES, *MASKS):
+            rows += [(key, _name_of(told)) for told in parts(metadata, key)]
         elif key == "size" and isinstance(value, list):
             rows.append(("height x width", "x".join(map(str, value))))
         elif key in ("encoder", "machine"):
@@ -131,7 +131,38 @@ def table(metadata: dict[str, Any], path: Path) -> str:
     return "\n".join(f"{name:16} {_printable(text)}".rstrip() for name, text in rows)
 
 
+def parts(metadata: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    """What a picture tells of an input, or of each of several; without a word of it one empty
+    dict for content and style, none for masks.
+
+    >>> parts({"style": [{"swatch": "waves"}, {"swatch": "mosaic"}]}, "style")
+    [{'swatch': 'waves'}, {'swatch': 'mosaic'}]
+    """
+    told = metadata.get(role, {} if role in _ROLES else [])
+    listed = told if isinstance(told, list) else [told]
+    return [part if isinstance(part, dict) else {} for part in listed]
+
+
+def masks_of(config: StylizeConfig) -> list[str]:
+    """The files of masks that settings name.
+
+    >>> masks_of(StylizeConfig(regions=("sky.png", "rest"), keep="face.png"))
+    ['sky.png', 'face.png']
+    """
+    named = [*(config.regions or ()), *(config.style_regions or ()), config.keep]
+    return [x for x in named if x is not None and x not in ("auto", "rest", "all")]
+
+
 _ROLES = ("content", "style")
+
+MASKS = ("regions", "style_regions", "keep")
+"""The settings that name files."""
+
+
+def _name_of(told: dict[str, Any]) -> str:
+    if "swatch" in told:
+        return f"swatch {told['swatch']}"
+    return str(told.get("path", told.get("word", "unknown")))
 
 
 def _part(metadata: dict[str, Any], key: str) -> dict[str, Any]:
@@ -139,10 +170,10 @@ def _part(metadata: dict[str, Any], key: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _source(metadata: dict[str, Any], role: str, picture: Path) -> str:
-    told = _part(metadata, role)
-    if "swatch" in told:
-        return str(told["swatch"])
+def _source(told: dict[str, Any], role: str, picture: Path) -> str:
+    for word in ("swatch", "word"):
+        if word in told:
+            return str(told[word])
     return str(picture.parent / str(told["path"])) if "path" in told else role.upper()
 
 

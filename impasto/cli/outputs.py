@@ -193,8 +193,6 @@ def _check_apart(outputs: list[Path], inputs: Iterable[str | os.PathLike[str]]) 
 
 def _without_paths(metadata: dict[str, Any]) -> dict[str, Any]:
     """Metadata for a picture that has no place of its own: only the names of its inputs."""
-    plain = dict(metadata)
-    for role in ("content", "style"):
-        if place := plain.get(role, {}).get("path"):
-            plain[role] = {**plain[role], "path": Path(place).name}
-    return plain
+    from impasto.result import with_places
+
+    return with_places(metadata, lambda place: Path(place).name)

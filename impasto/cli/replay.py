@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import config_of, is_texture
+from impasto.cli.info import MASKS, config_of, is_texture, masks_of, parts
 from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Recipe:
     picture: Path
     metadata: dict[str, Any]
     content: str | None  # None: a texture
-    style: str
+    styles: list[str]
     config: StylizeConfig
     threads: int | None
     steps: int | None
@@ -53,7 +53,10 @@ def replay(
         str | None, typer.Option(metavar="FILE", help="The content picture, if it has moved.")
     ] = None,
     style: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The style picture, if it has moved.")
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="The style picture, if it has moved; once for each of several."
+        ),
     ] = None,
     threads: Annotated[
         int | None,
@@ -75,8 +78,8 @@ def replay(
 ) -> None:
     """Make a picture again from what is written in it.
 
-    Content and style are looked for where they lay, seen from the picture, then by their names
-    beside the picture and in the current folder; they must be the same files, byte for byte,
+    Content, styles and masks are looked for where they lay, seen from the picture, then by their
+    names beside the picture and in the current folder; they must be the same files, byte for byte,
     unless --content or --style names others. Says whether the pixels are the same again.
     """
     from impasto.cli.outputs import Outputs
@@ -89,13 +92,13 @@ def replay(
     outputs = Outputs(output.expanduser(), depth=depth, overwrite=overwrite)
     if resume and is_resumable(outputs):
         outputs = replace(outputs, overwrite=True)
-    inputs = [x for x in (recipe.content, recipe.style) if x is not None]
-    outputs.check([*inputs, picture], steps=0)
+    pictures = [x for x in (recipe.content, *recipe.styles) if x is not None]
+    outputs.check([*pictures, *masks_of(recipe.config), picture], steps=0)
     warnings = list(recipe.warnings)
 
     def make(**where: Any) -> Stylization:
         run = Stylization(
-            recipe.content, recipe.style, recipe.config, max_pixels=max_pixels, **where
+            recipe.content, recipe.styles, recipe.config, max_pixels=max_pixels, **where
         )
         warnings.extend(differences(recipe.metadata, run.metadata()))
         for warning in warnings:
@@ -112,7 +115,9 @@ def replay(
         print(f"impasto: {_verdict(same, picture)}", file=sys.stderr)
 
 
-def read_recipe(picture: Path, *, content: str | None = None, style: str | None = None) -> Recipe:
+def read_recipe(
+    picture: Path, *, content: str | None = None, style: Sequence[str] | None = None
+) -> Recipe:
     """How ``picture`` was made, with its inputs found and checked.
 
     Inputs that are given are taken even if they are others. Raises InputError where one is not
@@ -124,24 +129,48 @@ def read_recipe(picture: Path, *, content: str | None = None, style: str | None 
     warnings: list[str] = []
     if is_texture(metadata) and content is not None:
         raise UsageError(f"{picture} is a texture and has no content", "leave out --content")
-
-    def find(role: str, given: str | None) -> str:
-        return _input(role, metadata.get(role), picture, given, warnings)
-
+    told_styles = parts(metadata, "style")
+    if style and len(style) != len(told_styles):
+        raise UsageError(
+            f"{picture} was made from {len(told_styles)} styles, and {len(style)} were given",
+            "give --style once for each",
+        )
+    [told_content] = parts(metadata, "content")[:1] or [{}]
+    given: Sequence[str | None] = style or [None] * len(told_styles)
+    styles = [
+        _input("style", told, picture, name, warnings)
+        for told, name in zip(told_styles, given, strict=True)
+    ]
     machine = metadata.get("machine")
     threads = machine.get("threads") if isinstance(machine, dict) else None
     steps = metadata.get("steps") if metadata.get("finished") is False else None
     return Recipe(
         picture=picture,
         metadata=metadata,
-        config=config_of(metadata),
+        content=(
+            None
+            if is_texture(metadata)
+            else _input("content", told_content, picture, content, warnings)
+        ),
+        styles=styles,
+        config=_with_masks(config_of(metadata), metadata, picture),
         threads=threads if isinstance(threads, int) and threads > 0 else None,
         steps=steps if isinstance(steps, int) else None,
         depth=read_image(picture).depth,
         warnings=warnings,
-        content=None if is_texture(metadata) else find("content", content),
-        style=find("style", style),
     )
+
+
+def _with_masks(config: StylizeConfig, metadata: dict[str, Any], picture: Path) -> StylizeConfig:
+    """The settings with masks where they lie now."""
+    for role in MASKS:
+        if told := parts(metadata, role):
+            places = [
+                str(part["word"]) if "word" in part else _input(role, part, picture, None, [])
+                for part in told
+            ]
+            config = config.with_changes(**{role: places[0] if role == "keep" else places})
+    return config
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
@@ -154,10 +183,11 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
         yield from _difference(path, then, now)
     for name in ("torch", "device", "dtype", "cpu", "threads"):
         yield from _difference(f"machine.{name}", then, now)
-    name = _at(then, "style.swatch")
-    repainted = _at(then, "style.sha256") != _at(now, "style.sha256")
-    if name is not None and name == _at(now, "style.swatch") and repainted:
-        yield f"the swatch {name} is painted in another way than it was"
+    for before, after in zip(parts(then, "style"), parts(now, "style"), strict=False):
+        swatch = before.get("swatch")
+        repainted = before.get("sha256") != after.get("sha256")
+        if swatch is not None and swatch == after.get("swatch") and repainted:
+            yield f"the swatch {swatch} is painted in another way than it was"
 
 
 def is_same(result: Result, recipe: Recipe) -> bool | None:
@@ -177,9 +207,10 @@ def is_same(result: Result, recipe: Recipe) -> bool | None:
     )
 
 
-def _input(role: str, told: Any, picture: Path, given: str | None, warnings: list[str]) -> str:
+def _input(
+    role: str, told: dict[str, Any], picture: Path, given: str | None, warnings: list[str]
+) -> str:
     """The file or swatch to take for ``role``."""
-    told = told if isinstance(told, dict) else {}
     wanted = told.get("sha256")
     if given is not None:
         if given != told.get("swatch") and not _is_file_of(given, wanted):
@@ -188,7 +219,8 @@ def _input(role: str, told: Any, picture: Path, given: str | None, warnings: lis
     if "swatch" in told:
         return str(told["swatch"])
     if "path" not in told:
-        raise UsageError(f"the picture does not tell where its {role} lies", f"give --{role}")
+        hint = "it cannot be repeated" if role in MASKS else f"give --{role}"
+        raise UsageError(f"the picture does not tell where its {role} lies", hint)
     place = Path(str(told["path"]))
     candidates = [picture.parent / place, picture.parent / place.name, Path(place.name)]
     there = [path for path in candidates if path.is_file()]
@@ -198,12 +230,16 @@ def _input(role: str, told: Any, picture: Path, given: str | None, warnings: lis
     if there:
         raise InputError(
             f"{there[0]} is not the {role} that {picture} was made from: it has changed since",
-            f"give the right one, or this one, with --{role}",
+            _put_back(role, "give the right one, or this one, with --{role}"),
         )
     raise InputError(
         f"the {role} of {picture} is not at {candidates[0]}, nor beside it, nor here",
-        f"say where it is with --{role}",
+        _put_back(role, "say where it is with --{role}"),
     )
+
+
+def _put_back(role: str, hint: str) -> str:
+    return "put it back" if role in MASKS else hint.format(role=role)
 
 
 def _is_file_of(path: str | Path, sha256: Any) -> bool:

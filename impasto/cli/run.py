@@ -103,7 +103,7 @@ def _explanation(run: Stylization) -> Iterator[str]:
         yield "what drives the picture is not told in tiles"
         return
     yield from text(found)
-    for hint in hints(found, run.targets.style.pixels):
+    for hint in hints(found, run.targets.styles[0].pixels):
         yield f"hint: {hint}"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from impasto.cli.info import masks_of, parts
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import PANEL, resolve, with_settings
 from impasto.config import StylizeConfig
@@ -48,8 +50,9 @@ def stylize(
     content: Annotated[
         str | None, typer.Argument(metavar="CONTENT", help="The picture to repaint.")
     ],
-    style: Annotated[
-        str, typer.Argument(metavar="STYLE", help="The picture, or swatch, to paint it like.")
+    styles: Annotated[
+        list[str],
+        typer.Argument(metavar="STYLE...", help="The pictures, or swatches, to paint it like."),
     ],
     output: Annotated[
         Path | None,
@@ -128,26 +131,27 @@ def stylize(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
     **settings: str | None,
 ) -> None:
-    """Paint one picture in the style of another.
+    """Paint one picture in the style of another, or of several.
 
     CONTENT and STYLE are picture files; STYLE may be the name of a swatch (see impasto swatches).
+    Several are blended (--blend), or painted each in its region (--regions).
     Lists are written with commas: --steps 150,100 --style-layers relu1_1,relu2_1. Settings come
     from flags, else --config, else --preset, else their defaults. Ctrl-C writes the picture as it
     is and ends; --resume goes on from there.
     """
     chosen = resolve(preset, config, settings)
-    inputs = [style] if content is None else [content, style]
     if content is None:  # impasto texture
         from impasto.transfer import for_texture
 
         chosen = for_texture(chosen)
     if depth not in (8, 16):
         raise ConfigError(f"--depth is {depth}", "give 8 or 16")
+    check_styles_exist(styles)
     to_stdout = output is not None and str(output) == "-"
     if to_stdout and as_json:
         raise UsageError("-o - and --json would both use standard output", "leave one of them out")
     if output is None:
-        output = default_output(content, style)
+        output = default_output(content, styles)
 
     from impasto.cli.run import is_resumable, paint, print_json, tell_result
 
@@ -163,7 +167,10 @@ def stylize(
     )
     if resume and is_resumable(outputs):  # what that run has written is there to be replaced
         outputs = replace(outputs, overwrite=True)
-    outputs.check(inputs, steps=chosen.most_steps)
+    outputs.check(
+        [x for x in (content, *styles, *masks_of(chosen)) if x is not None],
+        steps=chosen.most_steps,
+    )
     if save_config is not None:
         _save_config(save_config, chosen, overwrite=outputs.overwrite)
 
@@ -171,7 +178,7 @@ def stylize(
     from impasto.transfer import Stylization
 
     def make(**where: Any) -> Stylization:
-        return Stylization(content, style, chosen, max_pixels=max_pixels, **where)
+        return Stylization(content, styles, chosen, max_pixels=max_pixels, **where)
 
     with use_threads(threads):
         if dry_run:
@@ -187,14 +194,24 @@ def stylize(
     tell_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
 
 
-def default_output(content: str | None, style: str) -> Path:
+def default_output(content: str | None, styles: Sequence[str]) -> Path:
     """Where the picture goes when nobody says: into the current folder.
 
-    >>> str(default_output("photos/cat.jpg", "waves"))
-    'cat-waves.png'
+    >>> str(default_output("photos/cat.jpg", ["waves", "art/mosaic.png"]))
+    'cat-waves-mosaic.png'
     """
-    names = [Path(style).stem, "texture"] if content is None else [content, style]
-    return Path(f"{'-'.join(Path(name).stem for name in names)}.png")
+    names = [*styles, "texture"] if content is None else [content, *styles]
+    return Path("-".join(Path(name).stem for name in names) + ".png")
+
+
+def check_styles_exist(styles: Sequence[str]) -> None:
+    """UsageError where the last of several styles looks like a name for the output."""
+    last = Path(styles[-1]).expanduser()
+    if len(styles) > 1 and last.suffix and not last.exists():
+        raise UsageError(
+            f"{styles[-1]}, taken for a style, is not there",
+            f"if the picture is to go there: -o {styles[-1]}",
+        )
 
 
 def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:
@@ -217,7 +234,11 @@ def plan_text(plan: dict[str, Any]) -> str:
     machine = told["machine"]
     lines = [
         f"output   {plan['output']}, {plan['size'][0]}x{plan['size'][1]}",
-        *(f"{role:8} {_source_text(told[role])}" for role in ("content", "style") if role in told),
+        *(
+            f"{role:8} {_source_text(source)}"
+            for role in ("content", "style", "regions", "keep")
+            for source in parts(told, role)
+        ),
         f"encoder  {told['encoder']['name']}",
         f"machine  {machine['device']}, {machine['dtype']}, {machine['threads']} threads",
     ]
@@ -232,7 +253,8 @@ def plan_text(plan: dict[str, Any]) -> str:
 
 
 def _source_text(source: dict[str, Any]) -> str:
-    return f"swatch {source['swatch']}" if "swatch" in source else str(source.get("path", "-"))
+    named = source.get("path", source.get("word", "-"))
+    return f"swatch {source['swatch']}" if "swatch" in source else str(named)
 
 
 def _save_config(path: Path, config: StylizeConfig, *, overwrite: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -64,6 +64,26 @@ class StatisticLoss(AdditiveLoss):
             sums[name] = cls.add_up(f, masks.get(name))
             sums[_count(name)] = count(f, masks.get(name))
         return sums
+
+    @staticmethod
+    def blend(measured: Sequence[tuple[float, Sums]]) -> Sums:
+        """The sums of a mixture of styles, each with its weight; all weights of a layer sum to one.
+
+        The moments of a mixture are the weighted mean of its parts' moments, whatever their sizes:
+        as if the styles hung side by side on areas in the proportion of the weights. A layer that
+        only some of them hold is a mixture of those.
+        """
+        mixture: Sums = {}
+        for name in dict.fromkeys(x for _, sums in measured for x in sums if _count(x) in sums):
+            parts = [(weight, sums) for weight, sums in measured if weight and name in sums]
+            total = sum(weight for weight, _ in parts)
+            if len(parts) == 1:
+                mixture |= {key: parts[0][1][key] for key in (name, _count(name))}
+            elif parts:
+                means = [(w / total, s[name] / (s[_count(name)] + EPSILON)) for w, s in parts]
+                mixture[name] = torch.stack([w * mean for w, mean in means]).sum(0)
+                mixture[_count(name)] = torch.ones_like(parts[0][1][_count(name)])
+        return mixture
 
     @staticmethod
     @abstractmethod

@@ -7,10 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
 from impasto.cli import main
 from impasto.cli.replay import read_recipe
+from impasto.config import StylizeConfig
 from impasto.errors import InputError
 from impasto.images import load_image, read_metadata, save_image
 from tests.cli.conftest import Stylize
@@ -89,3 +91,44 @@ def test_an_output_that_is_there_stays(stylize: Stylize) -> None:
     assert main(["replay", "out.png", "-o", "out.png", "--overwrite"]) == 2
     assert main(["replay", "out.png", "-o", "art.png"]) == 2
     assert main(["replay", "cat.png", "-o", "again.png"]) == 3
+
+
+def test_several_styles_and_masks(
+    folder: Path, small: list[str], photo: Tensor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["stylize", "cat.png", "art.png", "waves", "-o", "out.png", "-q", *small]
+    save_image("left.png", (photo > 2).float() + (torch.arange(128) < 64))
+    assert main([*words, "--regions", "left.png,rest", "--keep", "left.png"]) == 2  # nothing left
+    assert main([*words, "--regions", "left.png,rest", "--region-strengths", "0.8,0.4"]) == 0
+    assert main(["info", "--command", "out.png"]) == 0
+    assert "cat.png art.png waves" in (text := capsys.readouterr().out)
+    assert "--regions left.png,rest" in text
+    (folder / "made").mkdir()
+    for name in ("out.png", "left.png", "art.png"):
+        (folder / name).rename(folder / "made" / name)
+    assert main(["replay", "made/out.png", "-o", "again.png", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["identical"], told["warnings"]) == (True, [])
+    assert main(["replay", "made/out.png", "-o", "b.png", "--style", "cat.png"]) == 2
+    assert "was made from 2 styles, and 1 were given" in capsys.readouterr().err
+    styles = ["--style", "cat.png", "--style", "waves"]
+    assert main(["replay", "made/out.png", "-o", "b.png", *styles]) == 0
+    assert "cat.png is not the picture that was used" in capsys.readouterr().err
+    save_image("made/left.png", photo)
+    assert main(["replay", "made/out.png", "-o", "c.png"]) == 3
+    assert "put it back" in capsys.readouterr().err
+
+
+def test_a_picture_from_before_there_were_several_styles(
+    stylize: Stylize, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stylize("-q") == 0
+    old = read_metadata("out.png")
+    now = StylizeConfig().to_dict()
+    new = ("blend", "layers_per_style", "guidance", "keep", "feather", "style_regions")
+    old["config"] = {k: v for k, v in old["config"].items() if k not in new and "region" not in k}
+    old["config"]["style_scale"] = 1.0
+    assert len(now) > len(old["config"])
+    save_image("old.png", load_image("out.png"), metadata=old)
+    assert main(["replay", "old.png", "-o", "again.png"]) == 0
+    assert "the pixels are the same as in old.png" in capsys.readouterr().err

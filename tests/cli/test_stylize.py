@@ -175,3 +175,71 @@ def test_a_transparent_picture_stays_transparent(
 def test_no_such_weights(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stylize", "cat.png", "waves", "--encoder", "vgg16"]) == 4
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def halves(folder: Path) -> list[str]:
+    """Two masks of cat.png, in files."""
+    left = torch.zeros(1, 3, 96, 128)
+    left[..., :64] = 1
+    save_image(folder / "left.png", left)
+    save_image(folder / "right.png", 1 - left)
+    return ["--regions", "left.png,right.png"]
+
+
+def test_several_styles_by_region(
+    folder: Path, small: list[str], encoder_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["stylize", "cat.png", "art.png", "waves", *small, *halves(folder)]
+    assert main([*words, "-q"]) == 0
+    told = read_metadata("cat-art-waves.png")
+    assert [Path(x.get("path", "")).name for x in told["style"]] == ["art.png", ""]
+    assert [Path(x["path"]).name for x in told["regions"]] == ["left.png", "right.png"]
+    config = StylizeConfig(encoder=str(encoder_file), size=64, steps=(4, 3), precision="float32")
+    masks = [load_image("left.png")[:, :1], load_image("right.png")[:, :1]]
+    with impasto.devices.threads(1):
+        result = impasto.stylize("cat.png", ["art.png", "waves"], config, regions=masks)
+    assert torch.allclose(result.image, load_image("cat-art-waves.png"), atol=2 / 255)
+    assert main([*words, "--dry-run", "-o", "x.png"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines].count("regions") == 2
+    assert "style    swatch waves" in lines
+    assert main([*words, "-o", "left.png", "--overwrite"]) == 2
+    assert "left.png is an input already" in capsys.readouterr().err
+    assert main([*words, "-o", "x.png", "--regions", "left.png,none.png"]) == 3
+    assert "regions: " in capsys.readouterr().err
+
+
+def test_masks_have_no_places_on_standard_output(
+    folder: Path, small: list[str], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    words = ["stylize", "cat.png", "art.png", "waves", "-o", "-", "-q", *small, *halves(folder)]
+    assert main(words) == 0
+    (folder / "piped.png").write_bytes(capsysbinary.readouterr().out)
+    told = read_metadata("piped.png")
+    assert [x["path"] for x in told["regions"]] == ["left.png", "right.png"]
+    assert told["style"][0]["path"] == "art.png"
+
+
+def test_a_blend(folder: Path, small: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [
+        "--blend",
+        "0.7,0.3",
+        "--layers-per-style",
+        "fine,relu4_1+relu5_1",
+        "--style-scale",
+        "2",
+    ]
+    assert main(["stylize", "cat.png", "art.png", "waves", "-q", *small, *flags]) == 2
+    assert "no style gives relu3_1" in capsys.readouterr().err
+    flags[3] = "fine,coarse"
+    assert main(["stylize", "cat.png", "art.png", "waves", "-q", *small, *flags]) == 0
+    config = read_metadata("cat-art-waves.png")["config"]
+    assert config["blend"] == [0.7, 0.3]
+    assert config["style_scale"] == [2.0]
+
+
+def test_an_output_without_its_flag(
+    folder: Path, small: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stylize", "cat.png", "waves", "result.png", *small]) == 2
+    assert "if the picture is to go there: -o result.png" in capsys.readouterr().err

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ConfigError
-from impasto.losses import GramLoss, MeanStdLoss, WassersteinLoss
+from impasto.losses import (
+    STYLE_LOSSES,
+    GramLoss,
+    MeanStdLoss,
+    StatisticLoss,
+    WassersteinLoss,
+    functional,
+)
+from impasto.losses.base import Sums
 from impasto.losses.style import STYLE_FORMS
 
 STATISTICS = [GramLoss, MeanStdLoss, WassersteinLoss]
@@ -128,3 +136,43 @@ def test_a_loss_keeps_nothing_of_a_graph(cls: type[GramLoss]) -> None:
     torch.autograd.backward(loss({"a": ours})["a"])
     assert style.grad is None
     assert np.isfinite(float(ours.grad.sum() if ours.grad is not None else np.nan))
+
+
+# --- mixtures of styles --------------------------------------------------------------------------
+
+
+def measured(kind: type[StatisticLoss], *seeds: int) -> list[Sums]:
+    return [kind.measure({"relu1_1": features(6, 8, seed)}, {}) for seed in seeds]
+
+
+@pytest.mark.parametrize("kind", STYLE_LOSSES.values())
+def test_the_ends_of_a_blend_are_the_styles_themselves(kind: type[StatisticLoss]) -> None:
+    one, two = measured(kind, 1, 2)
+    for weights, end in (((1.0, 0.0), one), ((0.0, 1.0), two)):
+        blended = kind.from_sums(kind.blend(list(zip(weights, (one, two), strict=True))))
+        assert torch.equal(blended.target["relu1_1"], kind.from_sums(end).target["relu1_1"])
+
+
+def test_half_and_half_is_the_mean_of_gram_matrices() -> None:
+    one, two = measured(GramLoss, 1, 2)
+    half = GramLoss.from_sums(GramLoss.blend([(0.5, one), (0.5, two)])).target["relu1_1"]
+    mean = (functional.gram(features(6, 8, 1)) + functional.gram(features(6, 8, 2))) / 2
+    assert torch.allclose(half, mean, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", STYLE_LOSSES.values())
+def test_a_blend_is_the_styles_side_by_side(kind: type[StatisticLoss]) -> None:
+    """Weights 1 and 3: as one picture of which the second style fills three quarters."""
+    one, two = features(6, 8, 1), features(6, 8, 2)
+    sums = [kind.measure({"relu1_1": x}, {}) for x in (one, two)]
+    blended = kind.from_sums(kind.blend([(0.25, sums[0]), (0.75, sums[1])]))
+    beside = kind({"relu1_1": torch.cat([one, two, two, two], 3)})
+    assert torch.allclose(blended.target["relu1_1"], beside.target["relu1_1"], atol=1e-6)
+
+
+def test_a_layer_that_only_one_style_has() -> None:
+    one = GramLoss.measure({"relu1_1": features(6, 8, 1), "relu2_1": features(3, 4, 3)}, {})
+    two = GramLoss.measure({"relu1_1": features(6, 8, 2)}, {})
+    blended = GramLoss.blend([(0.5, one), (0.5, two)])
+    assert torch.equal(blended["relu2_1"], one["relu2_1"])
+    assert set(blended) == set(one)

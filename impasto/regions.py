@@ -1,0 +1,455 @@
+"""Which style goes where: the parts of a picture, what each takes from which style, what is kept.
+
+Masks are ``(1, 1, H, W)`` in [0, 1]: white is inside, grey half. They come from files (one mask for
+each region, or one map in which each region has a colour), from arrays, or from the encoder's own
+features (:mod:`impasto.segments`). Where regions overlap they share; what none of them covers stays
+as it is in the content.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.config import LAYER_GROUPS, StylizeConfig
+from impasto.encoders.base import IMAGE, stage_of
+from impasto.errors import ConfigError
+from impasto.images import Picture, resize, size_to_fit
+
+AUTO, REST, ALL = "auto", "rest", "all"
+
+# Masks of larger pictures are kept smaller: their edges are soft anyway.
+LARGEST = 2048
+EMPTY = 0.02  # a mask that is nowhere brighter than this is a mistake
+# Colours of a map are at least so far apart (of 255 in each channel) and so common; all others, as
+# smoothed edges and JPEG leave them, are taken for the nearest of those.
+APART, COMMON, COVERED = 48.0, 0.003, 0.9
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a style gives to a region: which style (from 0), its weight against the region's other
+    styles, and the part of it that is taken (None: all)."""
+
+    style: int
+    weight: float
+    mask: Tensor | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the picture (``mask`` None: all of it), the styles that paint it, how strongly
+    (None: as the rest of the run) and how large they are, times ``style_scale``."""
+
+    mask: Tensor | None = field(repr=False)
+    shares: tuple[Share, ...]
+    strength: float | None = None
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All regions of a run, and what stays as it is (``kept`` None: nothing)."""
+
+    regions: tuple[Region, ...]
+    kept: Tensor | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """What was given for masks, read: pictures, or one of the words auto, rest, all."""
+
+    regions: tuple[Picture | str, ...] = ()
+    style_regions: tuple[Picture | str, ...] = ()
+    keep: Picture | None = None
+
+
+T = TypeVar("T")
+
+Found = Sequence[tuple[Tensor, Share]]
+"""Regions that were found rather than given: each one's mask, and what it takes."""
+
+
+def lay_out(
+    config: StylizeConfig,
+    masks: Masks,
+    content: tuple[int, int],
+    styles: Sequence[tuple[int, int]],
+    found: Found = (),
+) -> Layout:
+    """The regions that ``config`` and ``masks`` mean, for pictures of these sizes (height, width).
+
+    ``found`` takes the place of ``masks.regions`` where those are ``auto``. Raises ConfigError for
+    numbers of styles, masks and weights that do not go together, for masks that are empty or have
+    another aspect ratio than their picture, and for colours that a map has not.
+    """
+    _check_numbers(config, len(styles))
+    size = size_to_fit(*content, min(max(content), LARGEST))
+    if found:
+        parts, shares = [mask for mask, _ in found], [[share] for _, share in found]
+    else:
+        parts, shares = _given(config, masks, content, styles)
+    for name in ("region_strengths", "region_scales"):
+        values = getattr(config, name)
+        if values is not None and len(values) != len(parts):
+            raise ConfigError(
+                f"{name} has {len(values)} numbers for {len(parts)} regions",
+                "give one for each region" if parts else "give regions, too",
+            )
+    keep = None
+    if masks.keep is not None:
+        _check_shape("keep", masks.keep.size, content, "content")
+        keep = _soften(_fitted(_mask_of(masks.keep, "keep"), size), config.feather)
+    if not parts and keep is None:
+        return Layout((Region(None, tuple(shares[0])),))
+    soft = [_soften(_fitted(part, size), config.feather) for part in parts]
+    soft = soft or [torch.ones(1, 1, *size)]
+    crowd = torch.stack(soft).sum(0).clamp_min(1)
+    free = 1 - keep if keep is not None else torch.ones(1, 1, *size)
+    regions = []
+    for number, part in enumerate(soft):
+        mask = part / crowd * free
+        if float((part * free).max()) < float(part.max()) / 2:  # what soft edges leave is nothing
+            raise ConfigError(
+                f"nothing is left of region {number + 1} beside what is kept",
+                "use a smaller mask for keep",
+            )
+        strength = config.region_strengths[number] if config.region_strengths else None
+        scale = config.region_scales[number] if config.region_scales else 1.0
+        if strength != 0:
+            regions.append(Region(mask, tuple(shares[number]), strength, scale))
+    if not regions:
+        raise ConfigError("every region has strength 0", "raise one of region_strengths")
+    kept = 1 - torch.stack([region.mask for region in regions if region.mask is not None]).sum(0)
+    return Layout(tuple(regions), kept.clamp(0, 1) if float(kept.max()) > EMPTY else None)
+
+
+def style_scale(config: StylizeConfig, style: int) -> float:
+    """``style_scale`` of a style, counted from 0."""
+    return config.style_scale[style if len(config.style_scale) > 1 else 0]
+
+
+def largest_scale(config: StylizeConfig, style: int) -> float:
+    """The largest size at which a run may use a style, against the content's."""
+    return style_scale(config, style) * max(config.region_scales or (1.0,))
+
+
+def layers_of(config: StylizeConfig, style: int) -> tuple[str, ...]:
+    """The layers of the style loss whose target a style gives.
+
+    >>> layers_of(StylizeConfig(layers_per_style=("fine", "relu3_1+relu4_1")), 0)
+    ('relu1_1', 'relu2_1')
+    """
+    if config.layers_per_style is None:
+        return config.style_layers
+    choice = config.layers_per_style[style]
+    if choice in LAYER_GROUPS:
+        stages = LAYER_GROUPS[choice]
+        return tuple(x for x in config.style_layers if (1 if x == IMAGE else stage_of(x)) in stages)
+    return tuple(x for x in config.style_layers if x in choice.split("+"))
+
+
+def check_styles(config: StylizeConfig, styles: Sequence[T]) -> Sequence[T]:
+    """``styles`` themselves, if they are as many as ``config`` has numbers for; else ConfigError.
+
+    Before they are read, that is: which may take a while.
+    """
+    if not styles:
+        raise ConfigError("there is no style", "give one or more")
+    _check_numbers(config, len(styles))
+    return styles
+
+
+def check_auto(config: StylizeConfig, masks: Masks) -> None:
+    """ConfigError for what does not go with regions that are yet to be found."""
+    if len(masks.regions) > 1:
+        raise ConfigError("regions holds 'auto' and more", "give auto alone, or masks")
+    for name, given in (
+        ("style_regions", bool(masks.style_regions)),
+        ("region_styles", config.region_styles is not None),
+        ("layers_per_style", config.layers_per_style is not None),
+        ("blend", config.blend is not None),
+    ):
+        if given:
+            raise ConfigError(
+                f"{name} is given with regions auto, which chooses itself",
+                f"leave out {name}, or give masks",
+            )
+
+
+def _check_numbers(config: StylizeConfig, styles: int) -> None:
+    for name in ("blend", "layers_per_style", "style_scale"):
+        values = getattr(config, name)
+        if values is None or len(values) == styles or (name == "style_scale" and len(values) == 1):
+            continue
+        raise ConfigError(
+            f"{name} has {len(values)} entries for {styles} style{'s' if styles > 1 else ''}",
+            "give one for each style",
+        )
+    for style, choice in enumerate(config.layers_per_style or ()):
+        if unknown := [
+            x for x in choice.split("+") if x not in (*LAYER_GROUPS, *config.style_layers)
+        ]:
+            raise ConfigError(
+                f"layers_per_style holds {unknown[0]}, which is none of the style loss's layers",
+                f"those are: {', '.join(config.style_layers)}",
+            )
+        if not layers_of(config, style):
+            raise ConfigError(
+                f"no layer is {choice}, and style {style + 1} gives nothing",
+                f"the style loss reads: {', '.join(config.style_layers)}",
+            )
+    given = {layer for style in range(styles) for layer in layers_of(config, style)}
+    if missing := [layer for layer in config.style_layers if layer not in given]:
+        raise ConfigError(
+            f"no style gives {missing[0]}",
+            "let layers_per_style name a style for it, or leave it out of style_layers",
+        )
+
+
+# --- what was given ------------------------------------------------------------------------------
+
+
+def _given(
+    config: StylizeConfig,
+    masks: Masks,
+    content: tuple[int, int],
+    styles: Sequence[tuple[int, int]],
+) -> tuple[list[Tensor], list[list[Share]]]:
+    """The mask and the shares of each region; no masks, and one list of shares, without regions."""
+    if not masks.regions:
+        if config.region_styles is not None:
+            raise ConfigError("region_styles is given without regions", "give regions, too")
+        taken = _style_masks(masks, len(styles), "style", styles, range(len(styles)))
+        return [], [_shares(config, range(len(styles)), taken)]
+    first = masks.regions[0]
+    if len(masks.regions) == 1 and isinstance(first, Picture) and _is_coloured(first):
+        return _from_map(config, masks, first, content, styles)
+    regions: list[Tensor | None] = []
+    for number, given in enumerate(masks.regions, start=1):
+        if isinstance(given, Picture):
+            _check_shape(f"the mask of region {number}", given.size, content, "content")
+            regions.append(_mask_of(given, f"the mask of region {number}"))
+        elif given == REST:
+            regions.append(None)
+        else:
+            raise ConfigError(f"regions holds '{given}'", "use masks, or auto alone")
+    if regions.count(None) > 1:
+        raise ConfigError("regions holds 'rest' twice", "use it once")
+    size = size_to_fit(*content, min(max(content), LARGEST))
+    fitted = [None if part is None else _fitted(part, size) for part in regions]
+    covered = sum((part for part in fitted if part is not None), torch.zeros(1, 1, *size))
+    parts = [(1 - covered).clamp_min(0) if part is None else part for part in fitted]
+    chosen = _chosen(config, len(parts), len(styles))
+    names = [members[0] for members in chosen]
+    taken = _style_masks(masks, len(parts), "region", styles, names)
+    shares = [
+        _shares(config, members, [mask] * len(members))
+        for members, mask in zip(chosen, taken, strict=True)
+    ]
+    return parts, shares
+
+
+def _from_map(
+    config: StylizeConfig,
+    masks: Masks,
+    picture: Picture,
+    content: tuple[int, int],
+    styles: Sequence[tuple[int, int]],
+) -> tuple[list[Tensor], list[list[Share]]]:
+    """Regions by colour, in the order in which one meets them reading from the top left."""
+    _check_shape("the map of regions", picture.size, content, "content")
+    colours, parts = read_map(picture, "the map of regions")
+    chosen = _chosen(config, len(parts), len(styles))
+    if masks.style_regions and len(masks.style_regions) != len(styles):
+        raise ConfigError(
+            f"style_regions has {len(masks.style_regions)} entries for {len(styles)} styles",
+            "with a map of colours, give one map for each style (or all)",
+        )
+    maps: list[tuple[Tensor, list[Tensor]] | None] = []
+    for style, given in enumerate(masks.style_regions or [ALL] * len(styles)):
+        if isinstance(given, Picture):
+            _check_shape(f"the map of style {style + 1}", given.size, styles[style], "style")
+            maps.append(read_map(given, f"the map of style {style + 1}"))
+        else:
+            _check_word(given)
+            maps.append(None)
+    shares = []
+    for colour, members in zip(colours, chosen, strict=True):
+        taken: list[Tensor | None] = []
+        for style in members:
+            there = maps[style]
+            taken.append(None if there is None else _part_of(colour, *there, style))
+        shares.append(_shares(config, members, taken))
+    return parts, shares
+
+
+def _part_of(colour: Tensor, colours: Tensor, parts: list[Tensor], style: int) -> Tensor:
+    distances = (colours - colour).norm(dim=1)
+    if float(distances.min()) > APART:
+        wanted = "#" + "".join(f"{int(x):02x}" for x in colour)
+        there = ", ".join("#" + "".join(f"{int(x):02x}" for x in row) for row in colours)
+        raise ConfigError(
+            f"the map of style {style + 1} has no {wanted}, which the content's has",
+            f"its colours are {there}; or let region_styles name another style for that region",
+        )
+    return parts[int(distances.argmin())]
+
+
+def _chosen(config: StylizeConfig, regions: int, styles: int) -> list[list[int]]:
+    """The styles (from 0) that paint each region."""
+    if config.region_styles is None:
+        if styles == 1:
+            return [[0]] * regions
+        if styles == regions:
+            return [[number] for number in range(regions)]
+        raise ConfigError(
+            f"there are {regions} regions and {styles} styles",
+            "give one style for each region, or say with region_styles which one paints which",
+        )
+    if len(config.region_styles) != regions:
+        raise ConfigError(
+            f"region_styles has {len(config.region_styles)} entries for {regions} regions",
+            "give one for each region",
+        )
+    chosen = [[int(x) - 1 for x in text.split("+")] for text in config.region_styles]
+    for members in chosen:
+        if max(members) >= styles:
+            raise ConfigError(
+                f"region_styles names style {max(members) + 1}, and there are {styles}",
+                "count the styles from 1",
+            )
+    return chosen
+
+
+def _shares(
+    config: StylizeConfig, members: Sequence[int], masks: Sequence[Tensor | None]
+) -> list[Share]:
+    weights = [1.0 if config.blend is None else config.blend[style] for style in members]
+    if len(members) == 1:
+        weights = [1.0]
+    if not any(weights):
+        raise ConfigError("the styles of a region all weigh 0 in blend", "raise one of them")
+    total = sum(weights)
+    return [
+        Share(style, weight / total, mask)
+        for style, weight, mask in zip(members, weights, masks, strict=True)
+    ]
+
+
+def _style_masks(
+    masks: Masks,
+    count: int,
+    what: str,
+    styles: Sequence[tuple[int, int]],
+    of: Sequence[int],
+) -> list[Tensor | None]:
+    """One mask in a style, or None, for each of ``count`` regions (or styles)."""
+    if not masks.style_regions:
+        return [None] * count
+    if len(masks.style_regions) != count:
+        raise ConfigError(
+            f"style_regions has {len(masks.style_regions)} entries for {count} {what}s",
+            f"give one for each {what} (or all)",
+        )
+    found: list[Tensor | None] = []
+    for number, given in enumerate(masks.style_regions):
+        if isinstance(given, Picture):
+            name = f"style_regions' mask {number + 1}"
+            _check_shape(name, given.size, styles[of[number]], f"style {of[number] + 1}")
+            found.append(_mask_of(given, name))
+        else:
+            _check_word(given)
+            found.append(None)
+    return found
+
+
+def _check_word(word: str) -> None:
+    if word != ALL:
+        raise ConfigError(f"style_regions holds '{word}'", "use masks or all")
+
+
+# --- masks from pictures -------------------------------------------------------------------------
+
+
+def _is_coloured(picture: Picture) -> bool:
+    return float((picture.pixels.amax(1) - picture.pixels.amin(1)).max()) > 0.1
+
+
+def _mask_of(picture: Picture, name: str) -> Tensor:
+    """Bright is inside, transparent is not; ConfigError where nothing is."""
+    mask = picture.pixels.mean(1, keepdim=True)
+    if picture.alpha is not None:
+        mask = mask * picture.alpha
+    if float(mask.max()) < EMPTY:
+        raise ConfigError(f"{name} is empty: black everywhere", "paint white what is inside")
+    return mask
+
+
+def read_map(picture: Picture, name: str) -> tuple[Tensor, list[Tensor]]:
+    """The colours ``(n, 3)``, 0 to 255, of a map of colours, and the mask of each.
+
+    In the order in which one meets them, row by row from the top left. Raises ConfigError for a
+    picture of too many colours.
+    """
+    samples = (picture.pixels[0] * 255).round().long()
+    codes = (samples[0] * 256 + samples[1]) * 256 + samples[2]
+    # Smoothed edges are no colours of their own: only pixels like all their neighbours count.
+    around = F.pad(picture.pixels * 255, (1, 1, 1, 1), mode="replicate")
+    spread = F.max_pool2d(around, 3, 1) + F.max_pool2d(-around, 3, 1)
+    flat = (spread.amax(1)[0] <= APART / 2).double().flatten()
+    values, inverse = codes.unique(return_inverse=True)  # type: ignore[no-untyped-call]  # torch's
+    counts = torch.zeros(len(values), dtype=torch.double).index_add_(0, inverse.flatten(), flat)
+    pixels = torch.bincount(inverse.flatten())
+    rgb = torch.stack([values // 65536, values // 256 % 256, values % 256], 1).float()
+    main: list[int] = []
+    for index in counts.argsort(descending=True, stable=True).tolist():
+        if counts[index] < COMMON * codes.numel():
+            break
+        if all(float((rgb[index] - rgb[other]).norm()) > APART for other in main):
+            main.append(index)
+    distance = torch.cdist(rgb, rgb[main]) if main else torch.full((len(rgb), 1), math.inf)
+    covered = pixels[distance.amin(1) <= APART].sum() / codes.numel()
+    if covered < COVERED:
+        raise ConfigError(
+            f"{name} is no map of colours: {len(values)} of them, most of them rare",
+            "paint each region in one colour, without shades; or give one grey mask for each",
+        )
+    labels = distance.argmin(1)[inverse]
+    firsts = [int((labels == k).flatten().int().argmax()) for k in range(len(main))]
+    order = sorted(range(len(main)), key=lambda k: firsts[k])
+    return rgb[main][order], [(labels == k)[None, None].float() for k in order]
+
+
+def _check_shape(name: str, size: tuple[int, int], wanted: tuple[int, int], of: str) -> None:
+    """Another size is resized; another aspect ratio (by more than a pixel) is a mistake."""
+    height, width = size
+    if abs(width * wanted[0] - height * wanted[1]) > max(*size, *wanted):
+        raise ConfigError(
+            f"{name} is {height}x{width} (height x width), the {of} {wanted[0]}x{wanted[1]}",
+            "give it the shape of its picture; any size will do",
+        )
+
+
+def _fitted(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    return resize(mask, size).clamp(0, 1)
+
+
+def _soften(mask: Tensor, feather: float) -> Tensor:
+    """A Gaussian blur whose deviation is half of ``feather`` long sides; borders replicated."""
+    sigma = feather * max(mask.shape[-2:]) / 2
+    radius = math.ceil(3 * sigma)
+    if radius < 1:
+        return mask
+    offsets = torch.arange(-radius, radius + 1, dtype=mask.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).view(1, 1, -1, 1)
+    rows = F.conv2d(F.pad(mask, (0, 0, radius, radius), mode="replicate"), kernel)
+    columns = F.pad(rows, (radius, radius, 0, 0), mode="replicate")
+    return F.conv2d(columns, kernel.transpose(2, 3)).clamp(0, 1)
