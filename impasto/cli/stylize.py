@@ -237,6 +237,7 @@ def plan_text(plan: dict[str, Any]) -> str:
         *(
             f"{role:8} {_source_text(source)}"
             for role in ("content", "style", "regions", "keep")
+            if role in told
             for source in parts(told, role)
         ),
         f"encoder  {told['encoder']['name']}",
