@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto import Encoder, GramLoss, Picture, Stylization, StylizeConfig, stylize
+from impasto import Encoder, GramLoss, Picture, Stylization, StylizeConfig, resize, stylize
 from impasto.config import MIXTURES
 from impasto.errors import ConfigError
 from impasto.losses import CONTENT_LOSSES, STYLE_LOSSES, SampledLoss, StatisticLoss
@@ -185,6 +185,31 @@ def test_layers_and_scales_of_their_own(encoder: Encoder, photo: Tensor, paintin
         assert torch.equal(both[layer], targets(fine)[layer])
     for layer in ("relu3_1", "relu4_1", "relu5_1"):
         assert torch.equal(both[layer], targets(coarse)[layer])
+
+
+def test_losses_that_are_no_sums_share_their_weight(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    config = SMALL.with_changes(style_loss="emd", style_layers=["relu2_1", "relu3_1"])
+    styles = [painting, 1 - painting.flip(2)]
+
+    def parts(style: object, **settings: object) -> dict[str, Tensor]:
+        made = Stylization(photo, style, config.with_changes(**settings), encoder=encoder)
+        objective = made.objective(0)
+        return objective(encoder(resize(photo, (48, 64)), objective.layers)).parts
+
+    single = [parts(style) for style in styles]
+    for key in ("style.relu2_1", "style.relu3_1"):
+        assert torch.equal(parts(styles, blend=[1, 0])[key], single[0][key])
+        own = key.replace("style", "style-of-{}")
+        both = parts(styles, blend=[0.25, 0.75])
+        for number, share in ((1, 0.25), (2, 0.75)):
+            expected = share * single[number - 1][key]
+            assert torch.allclose(both[own.format(number)], expected, rtol=1e-5)
+    mixed = parts(styles, layers_per_style=["fine", "coarse"])
+    assert torch.allclose(mixed["style-of-1.relu2_1"], single[0]["style.relu2_1"], rtol=1e-5)
+    assert torch.allclose(mixed["style-of-2.relu3_1"], single[1]["style.relu3_1"], rtol=1e-5)
+    assert "style-of-1.relu3_1" not in mixed
 
 
 def test_a_region_whose_style_gives_only_some_layers(

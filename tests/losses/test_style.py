@@ -9,7 +9,6 @@ from torch import Tensor
 
 from impasto.errors import ConfigError
 from impasto.losses import (
-    STYLE_LOSSES,
     GramLoss,
     MeanStdLoss,
     StatisticLoss,
@@ -145,7 +144,7 @@ def measured(kind: type[StatisticLoss], *seeds: int) -> list[Sums]:
     return [kind.measure({"relu1_1": features(6, 8, seed)}, {}) for seed in seeds]
 
 
-@pytest.mark.parametrize("kind", STYLE_LOSSES.values())
+@pytest.mark.parametrize("kind", STATISTICS)
 def test_the_ends_of_a_blend_are_the_styles_themselves(kind: type[StatisticLoss]) -> None:
     one, two = measured(kind, 1, 2)
     for weights, end in (((1.0, 0.0), one), ((0.0, 1.0), two)):
@@ -160,7 +159,7 @@ def test_half_and_half_is_the_mean_of_gram_matrices() -> None:
     assert torch.allclose(half, mean, atol=1e-7)
 
 
-@pytest.mark.parametrize("kind", STYLE_LOSSES.values())
+@pytest.mark.parametrize("kind", STATISTICS)
 def test_a_blend_is_the_styles_side_by_side(kind: type[StatisticLoss]) -> None:
     """Weights 1 and 3: as one picture of which the second style fills three quarters."""
     one, two = features(6, 8, 1), features(6, 8, 2)
