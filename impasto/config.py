@@ -175,9 +175,10 @@ class StylizeConfig:
         "Where regions take their style from: one mask for each region, or one map of colours for "
         "each style (all: from everywhere)",
     )
-    # Gatys et al. (2017) use 'inside', which leaves a strip between regions without coarse strokes.
+    # Gatys et al. (2017) use 'inside', which leaves a strip between regions without coarse strokes;
+    # 'simple' leaves none, and was measured to leak no more (the style is taken strictly inside).
     guidance: Guidance = setting(
-        "effective",
+        "simple",
         "How much of what a feature sees must lie inside a region: all, what it heeds, or only its "
         "own pixels",
     )
