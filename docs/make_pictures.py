@@ -209,6 +209,40 @@ def ellipse(photo: str, *, middle: tuple[float, float], radii: tuple[float, floa
     return (x.square() + y.square() < 1).float()[None, None]
 
 
+def dreams(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """One photo in five dreams."""
+    quick: dict[str, Any] = {} if studio.steps is None else {"steps": studio.steps[0], "octaves": 1}
+    settings: dict[str, dict[str, Any]] = {
+        "relu3_3": {"layers": "relu3_3"},
+        "default": {},
+        "original colours": {"colors": "original"},
+        "guided": {"guide": load("coffee"), "layers": ["relu3_3", "relu4_1"]},
+    }
+    row = [("photo", load("chelsea"))]
+    for label, own in settings.items():
+        print("   ", label, flush=True)
+        dream = impasto.deepdream(
+            load("chelsea"), encoder=studio.encoder, size=studio.size, **quick, **own
+        )
+        row.append((label, dream.image))
+    return [row]
+
+
+def channels(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """What excites six channels of each of three layers."""
+    steps = 200 if studio.steps is None else studio.steps[0]
+    rows = []
+    for layer in ("relu2_1", "relu3_1", "relu4_1"):
+        config = impasto.LookConfig(
+            show="channels", channels=(f"{layer}:0-5",), cell=128, steps=steps
+        )
+        run = impasto.Look(config=config)
+        for _ in run:
+            pass
+        rows.append([(c.label, c.image) for row in run.rows for c in row if c.image is not None])
+    return rows
+
+
 PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], int]] = {
     "hero.webp": (hero, 260),
     "gallery.webp": (gallery, 180),
@@ -223,6 +257,8 @@ PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], in
     "blends.webp": (blends, 150),
     "mixtures.webp": (mixtures, 150),
     "regions.webp": (regions, 190),
+    "dreams.webp": (dreams, 300),
+    "channels.webp": (channels, 128),
 }
 """File -> how it is made, and the width of each cell in pixels."""
 

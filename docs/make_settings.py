@@ -18,6 +18,7 @@ import typer
 from impasto.cli import COMMANDS, build
 from impasto.cli.settings import PANEL, flag_of, kind_of, render
 from impasto.config import StylizeConfig, choices
+from impasto.dream.config import CONFIGS
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/make_settings.py; change the code, not this page. -->"
@@ -77,7 +78,8 @@ def _command(name: str, command: Any, level: int) -> Iterator[str]:
         for part, inner in parts.items():
             yield from _command(f"{name} {part}", inner, level + 1)
         return
-    own = [p for p in command.params if getattr(p, "rich_help_panel", None) != PANEL]
+    is_own = name.split()[-1] in CONFIGS  # their settings stand on no page of their own
+    own = [p for p in command.params if is_own or getattr(p, "rich_help_panel", None) != PANEL]
     rows = [_row(f"`{_words(p)}`", _help(p)) for p in own if p.name != "help"]
     yield from ("", "| | |", "| --- | --- |", *rows)
     if len(own) < len(command.params):

@@ -15,6 +15,7 @@ The map, in the order in which a picture passes through:
 - ``pyramid``    coarse to fine: the list of sizes
 - ``engine``     numbers -> better tensor: Adam and L-BFGS over the pixels
 - ``transfer``   the recipe: ``stylize``, ``texture`` and ``Stylization``
+- ``dream``      pictures from a network alone: ``deepdream`` and ``look``
 - ``config``     every setting, once; ``presets`` names sets of them
 
 Names are loaded when they are first used, so that ``impasto --help`` need not wait for torch.
@@ -27,6 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from impasto.config import StylizeConfig
+    from impasto.dream.config import DreamConfig, LookConfig
+    from impasto.dream.deepdream import Dream, deepdream
+    from impasto.dream.visualize import Look, look
     from impasto.encoders import ENCODERS, VGG, Encoder, Mini, get_encoder
     from impasto.engine import State, optimize
     from impasto.errors import ImpastoError
@@ -58,6 +62,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "config": ["StylizeConfig"],
+    "dream.config": ["DreamConfig", "LookConfig"],
+    "dream.deepdream": ["Dream", "deepdream"],
+    "dream.visualize": ["Look", "look"],
     "encoders": ["ENCODERS", "VGG", "Encoder", "Mini", "get_encoder"],
     "engine": ["State", "optimize"],
     "errors": ["ImpastoError"],
@@ -93,6 +100,8 @@ __all__ = [
     "STYLE_LOSSES",
     "SWATCHES",
     "VGG",
+    "Dream",
+    "DreamConfig",
     "EarthMoverLoss",
     "Encoder",
     "Event",
@@ -104,6 +113,8 @@ __all__ = [
     "LaplacianLoss",
     "LevelDone",
     "LevelStarted",
+    "Look",
+    "LookConfig",
     "Loss",
     "MeanStdLoss",
     "Mini",
@@ -119,9 +130,11 @@ __all__ = [
     "StylizeConfig",
     "TotalVariation",
     "WassersteinLoss",
+    "deepdream",
     "get_encoder",
     "get_preset",
     "load_image",
+    "look",
     "optimize",
     "read_image",
     "read_metadata",

@@ -11,9 +11,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from impasto.errors import ConfigError, UnknownNameError
+from impasto.selection import parse_selections
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11 on
 
 Pooling = Literal["max", "average", "l2"]
 Padding = Literal["zero", "reflect", "replicate"]
@@ -65,8 +69,62 @@ def setting(default: Any, help: str, **limits: float) -> Any:
     return field(default=default, metadata={"help": help, **limits})
 
 
+class Settings:
+    """What dataclasses of settings have in common: types and ranges are checked when one is made.
+
+    A subclass is a frozen dataclass of fields made by :func:`setting`, each with a default.
+    """
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for item in fields(self):  # type: ignore[arg-type]  # each subclass is a dataclass
+            value = getattr(self, item.name)
+            _check_type(item.name, value, hints[item.name])
+            _check_range(item.name, value, item.metadata)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain JSON types; tuples become lists."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The opposite of :meth:`to_dict`; what is not named keeps its default."""
+        return cls().with_changes(**values)
+
+    def with_changes(self, **changes: Any) -> Self:
+        """A copy with some settings changed; lists become tuples, a lone value a tuple of one.
+
+        Raises UnknownNameError for a setting that does not exist.
+
+        >>> StylizeConfig().with_changes(steps=50).steps
+        (50,)
+        """
+        hints = get_type_hints(type(self))
+        ready = {}
+        for name, value in changes.items():
+            if name not in hints:
+                raise UnknownNameError("setting", name, hints)
+            if isinstance(value, list):
+                value = tuple(value)
+            elif "tuple" in str(hints[name]) and isinstance(value, int | float | str):
+                value = (value,)
+            if "float" in str(hints[name]) and isinstance(value, tuple):
+                value = tuple(_as_float(x) for x in value)
+            elif _without_none(hints[name]) is float:
+                value = _as_float(value)
+            ready[name] = value
+        changed: Self = replace(self, **ready)  # type: ignore[type-var]
+        return changed
+
+    def changes(self) -> dict[str, Any]:
+        """Only the settings that differ from their defaults."""
+        standard = type(self)().to_dict()
+        return {name: v for name, v in self.to_dict().items() if v != standard[name]}
+
+
 @dataclass(frozen=True)
-class StylizeConfig:
+class StylizeConfig(Settings):
     """All settings of :func:`impasto.stylize`.
 
     Raises ConfigError (or UnknownNameError for a choice) as soon as one is out of range.
@@ -140,6 +198,9 @@ class StylizeConfig:
     content_weight: float = setting(0.02, "alpha, at strength 0.5", least=0)
     style_weight: float = setting(1.0, "beta", least=0)
     tv_weight: float = setting(0.3, "Weight of total variation (smoothness)", least=0)
+    dream: tuple[str, ...] | None = setting(
+        None, "Layers to excite as well: relu4_3=0.2 or relu4_3:7+12=0.2 (default: none)"
+    )
     style_scale: tuple[float, ...] = setting(
         (1.0,),
         "Size of the style picture against the content's: one number, or one for each style",
@@ -217,11 +278,7 @@ class StylizeConfig:
     )
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for item in fields(self):
-            value = getattr(self, item.name)
-            _check_type(item.name, value, hints[item.name])
-            _check_range(item.name, value, item.metadata)
+        super().__post_init__()
         for kind in ("content", "style"):
             layers, weights = getattr(self, f"{kind}_layers"), getattr(self, f"{kind}_weights")
             _check_layers(f"{kind}_layers", layers)
@@ -247,6 +304,8 @@ class StylizeConfig:
                 raise ConfigError(
                     f"region_styles holds '{choice}'", "use numbers from 1, such as 2 or 1+2"
                 )
+        if self.dream is not None:
+            parse_selections(self.dream, "dream")
         if self.steps is not None and (not self.steps or min(self.steps) < 1):
             raise ConfigError(f"steps is {self.steps}", "use one whole number >= 1 for each level")
         for name, form, plain in (
@@ -279,51 +338,17 @@ class StylizeConfig:
         return tuple(table[min(max(0, round(x)), len(table) - 1)] for x in distances)
 
     @property
+    def dreamt_layers(self) -> tuple[str, ...]:
+        """The layers that ``dream`` names."""
+        return tuple(selection.layer for selection in parse_selections(self.dream or ()))
+
+    @property
     def most_steps(self) -> int:
         """No picture, whatever its size, takes more steps than this."""
         if self.steps is not None:
             return sum(self.steps)
         table, below = QUALITIES[self.quality], round(math.log2(COARSEST / COARSEST_TEXTURE))
         return (sum(table) + below * table[0]) * (math.ceil(1 / math.log2(self.ratio)) + 1)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as plain JSON types; tuples become lists."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> StylizeConfig:
-        """The opposite of :meth:`to_dict`; what is not named keeps its default."""
-        return cls().with_changes(**values)
-
-    def with_changes(self, **changes: Any) -> StylizeConfig:
-        """A copy with some settings changed; lists become tuples, a lone value a tuple of one.
-
-        Raises UnknownNameError for a setting that does not exist.
-
-        >>> StylizeConfig().with_changes(steps=50).steps
-        (50,)
-        """
-        hints = get_type_hints(type(self))
-        ready = {}
-        for name, value in changes.items():
-            if name not in hints:
-                raise UnknownNameError("setting", name, hints)
-            if isinstance(value, list):
-                value = tuple(value)
-            elif "tuple" in str(hints[name]) and isinstance(value, int | float | str):
-                value = (value,)
-            if "float" in str(hints[name]) and isinstance(value, tuple):
-                value = tuple(_as_float(x) for x in value)
-            elif _without_none(hints[name]) is float:
-                value = _as_float(value)
-            ready[name] = value
-        return replace(self, **ready)
-
-    def changes(self) -> dict[str, Any]:
-        """Only the settings that differ from their defaults."""
-        standard = StylizeConfig().to_dict()
-        return {name: v for name, v in self.to_dict().items() if v != standard[name]}
 
 
 def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
@@ -355,13 +380,13 @@ def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
     return found
 
 
-def choices(name: str) -> tuple[str, ...]:
+def choices(name: str, config: type[Settings] = StylizeConfig) -> tuple[str, ...]:
     """The allowed values of a setting that is a choice; empty for other settings.
 
     >>> choices("optimizer")
     ('adam', 'lbfgs')
     """
-    return _literals(get_type_hints(StylizeConfig)[name])
+    return _literals(get_type_hints(config)[name])
 
 
 def _literals(hint: Any) -> tuple[str, ...]:

@@ -1,8 +1,14 @@
 """The optimiser over pixels: image <- image - step, until the numbers are small.
 
 The engine knows nothing of style. It asks an encoder for the features that an objective reads, and
-moves the image against the gradient of the total, with Adam (Kingma & Ba 2015) or L-BFGS (Liu &
-Nocedal 1989, with a strong Wolfe line search; what Gatys et al. 2016 used).
+moves the image against the gradient of the total, with Adam (Kingma & Ba 2015), L-BFGS (Liu &
+Nocedal 1989, with a strong Wolfe line search; what Gatys et al. 2016 used) or steepest descent in
+steps of one size (what dreams are made with; Mordvintsev et al. 2015).
+
+Three functions of yours may stand between the picture and the numbers: what the optimiser moves
+need not be pixels (a :class:`Parametrization`), what the encoder sees need not be the picture as it
+is (``transform``), and the gradient need not be followed as it is (``gradient_filter``). Dreams and
+feature visualisation (:mod:`impasto.dream`) use all three.
 """
 
 from __future__ import annotations
@@ -11,7 +17,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -26,25 +32,53 @@ from impasto.periodic import Axes
 from impasto.pyramid import Level, grow
 
 Differentiate = Callable[[Tensor], Evaluation]
-"""Evaluates the objective at an image and leaves the gradient in ``image.grad``."""
+"""Evaluates the objective at a state's values and leaves the gradient in their ``grad``."""
 
-OPTIMIZERS = ("adam", "lbfgs")
+Transform = Callable[[Tensor, int], Tensor]
+"""A picture ``(N, 3, H, W)`` and the number of the step -> what the encoder sees at that step. It
+is differentiated; what is random in it depends on the number, so that a run can be repeated."""
+
+GradientFilter = Callable[[Tensor], Tensor]
+"""A gradient ``(N, C, H, W)`` -> the one to follow."""
+
+OPTIMIZERS = ("adam", "lbfgs", "steepest")
+TINY = 1e-20  # no gradient at all
 BETAS = (0.9, 0.99)  # Crowson's; Adam's usual 0.999 remembers a level longer than it lasts
+
+
+class Parametrization(Protocol):
+    """A way to write down pictures: what the optimiser moves in the place of pixels."""
+
+    def values(self, image: Tensor) -> Tensor:
+        """The numbers that stand for ``image`` ``(N, 3, H, W)``, as many and in the same shape."""
+
+    def image(self, values: Tensor) -> Tensor:
+        """The picture in [0, 1] that the numbers stand for; differentiable."""
 
 
 class State:
     """Everything that a run's next step depends on: the image, its average, the optimiser.
 
-    Make one to look inside a run, to save it (:meth:`state_dict`, :meth:`load_state_dict`) or to
+    Make one to look inside a run, to save it (:meth:`state_dict`, :meth:`from_state_dict`) or to
     carry it to a larger size (:meth:`grow`); :func:`optimize` makes its own where none is given.
+
+    ``values`` is what the optimiser moves: the pixels, or the numbers of a ``parametrization``.
     """
 
-    def __init__(self, image: Tensor, optimizer: str = "adam", learning_rate: float = 0.03) -> None:
+    def __init__(
+        self,
+        image: Tensor,
+        optimizer: str = "adam",
+        learning_rate: float = 0.03,
+        parametrization: Parametrization | None = None,
+    ) -> None:
         if optimizer not in OPTIMIZERS:
             raise ConfigError(f"optimizer is '{optimizer}'", f"use {' or '.join(OPTIMIZERS)}")
-        self.image = image.detach().clone(memory_format=torch.contiguous_format).float()
-        self.image.requires_grad_(True)
-        self.average = torch.zeros_like(self.image, requires_grad=False)
+        self.parametrization = parametrization
+        values = image.detach() if parametrization is None else parametrization.values(image)
+        self.values = values.detach().clone(memory_format=torch.contiguous_format).float()
+        self.values.requires_grad_(True)
+        self.average = torch.zeros_like(self.values, requires_grad=False)
         self.average_weight = 0.0
         self.index = 0
         self.name = optimizer
@@ -53,34 +87,46 @@ class State:
         self.known: _Point | None = None  # where L-BFGS stands
         self.optimizer = self._make_optimizer()
 
-    def use_adam(self, image: Tensor) -> None:
-        """Go on from ``image`` with a fresh Adam."""
+    @property
+    def image(self) -> Tensor:
+        """The picture that :attr:`values` stand for: themselves, where they are pixels."""
+        return self._image_of(self.values)
+
+    def use_adam(self, values: Tensor) -> None:
+        """Go on from ``values`` with a fresh Adam."""
         with torch.no_grad():
-            self.image.copy_(image.clamp(0, 1))
+            self.values.copy_(values)
+            self.clamp()
         self.known = None
         self.name = "adam"
         self.optimizer = self._make_optimizer()
 
     def picture(self) -> Tensor:
         """The iterate average (the image itself where none is kept), clamped to [0, 1]."""
-        if self.average_weight == 0:
-            return self.image.detach().clamp(0, 1)
-        return (self.average / self.average_weight).clamp(0, 1)
+        with torch.no_grad():
+            if self.average_weight == 0:
+                return self.image.detach().clamp(0, 1)
+            return self._image_of(self.average / self.average_weight).clamp(0, 1)
+
+    def clamp(self) -> None:
+        """Bring pixels back to [0, 1]; a parametrization stays there by itself."""
+        if self.parametrization is None:
+            with torch.no_grad():
+                self.values.clamp_(0, 1)
 
     def grow(self, level: Level, axes: Axes = ()) -> State:
         """The state for the next level: the picture and Adam's moments at its size.
 
         The gradient with respect to one pixel shrinks with the number of pixels when losses are
-        means over the picture; Adam's moments are rescaled accordingly. Borders along ``axes``
-        meet.
+        means over the picture; Adam's moments are rescaled accordingly. Those of other numbers than
+        pixels have no larger size, and begin anew. Borders along ``axes`` meet.
         """
-        larger = State(
-            grow(self.picture(), level, axes=axes).clamp(0, 1), self.name, self.learning_rate
-        )
-        moments = self.optimizer.state.get(self.image, {})
-        if self.name == "adam" and moments:
-            share = self.image[0, 0].numel() / larger.image[0, 0].numel()
-            larger.optimizer.state[larger.image] = {
+        picture = grow(self.picture(), level, axes=axes).clamp(0, 1)
+        larger = State(picture, self.name, self.learning_rate, self.parametrization)
+        moments = self.optimizer.state.get(self.values, {})
+        if self.name == "adam" and self.parametrization is None and moments:
+            share = self.values[0, 0].numel() / larger.values[0, 0].numel()
+            larger.optimizer.state[larger.values] = {
                 "step": moments["step"].clone(),
                 "exp_avg": grow(moments["exp_avg"], level, axes=axes) * share,
                 "exp_avg_sq": share**2
@@ -91,7 +137,7 @@ class State:
     def state_dict(self) -> dict[str, Any]:
         """All of it as tensors, numbers and texts."""
         return {
-            "image": self.image.detach(),
+            "values": self.values.detach(),
             "average": self.average,
             "average_weight": self.average_weight,
             "index": self.index,
@@ -102,10 +148,16 @@ class State:
         }
 
     @classmethod
-    def from_state_dict(cls, saved: dict[str, Any], device: torch.device) -> State:
+    def from_state_dict(
+        cls,
+        saved: dict[str, Any],
+        device: torch.device,
+        parametrization: Parametrization | None = None,
+    ) -> State:
         """The opposite of :meth:`state_dict`; shares no memory with what was saved."""
         saved = copy.deepcopy(saved)
-        state = cls(saved["image"].to(device), saved["name"], saved["learning_rate"])
+        state = cls(saved["values"].to(device), saved["name"], saved["learning_rate"])
+        state.parametrization = parametrization
         state.average = saved["average"].to(device)
         state.average_weight = saved["average_weight"]
         state.index = saved["index"]
@@ -113,13 +165,18 @@ class State:
         state.optimizer.load_state_dict(saved["optimizer"])
         return state
 
+    def _image_of(self, values: Tensor) -> Tensor:
+        return values if self.parametrization is None else self.parametrization.image(values)
+
     def _make_optimizer(self) -> Any:
         if self.name == "adam":
-            return Adam(self.image, self.learning_rate, BETAS)
+            return Adam(self.values, self.learning_rate, BETAS)
+        if self.name == "steepest":
+            return Steepest(self.values, self.learning_rate)
         # One iteration a call. The tolerances are off: with losses as small as means over a
         # picture, torch's defaults stop at once ("changing less than tolX").
         return torch.optim.LBFGS(
-            [self.image],
+            [self.values],
             lr=1.0,
             max_iter=1,
             max_eval=25,
@@ -128,6 +185,37 @@ class State:
             tolerance_change=0.0,
             line_search_fn="strong_wolfe",
         )
+
+
+class Steepest:
+    """Moves ``tensor`` ``(N, C, H, W)`` against ``tensor.grad``, by ``learning_rate`` in the mean.
+
+    The gradient of each picture of the batch is divided by its mean magnitude (Mordvintsev et al.
+    2015), so the step is as large where the network is hardly excited as where it is very much.
+    """
+
+    def __init__(self, tensor: Tensor, learning_rate: float) -> None:
+        self.tensor, self.learning_rate = tensor, learning_rate
+        self.state: dict[Tensor, dict[str, Tensor]] = {}  # it remembers nothing
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.tensor.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """One step."""
+        gradient = self.tensor.grad
+        assert gradient is not None
+        size = gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(TINY)
+        self.tensor.addcdiv_(gradient, size, value=-self.learning_rate)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Nothing."""
 
 
 def optimize(
@@ -142,6 +230,8 @@ def optimize(
     state: State | None = None,
     level: int = 0,
     tile: int | None = None,
+    transform: Transform | None = None,
+    gradient_filter: GradientFilter | None = None,
 ) -> Iterator[Step]:
     """Change ``image`` until ``objective`` is small; yields a :class:`Step` after each step.
 
@@ -152,6 +242,11 @@ def optimize(
     to ``steps`` steps in all, and takes the place of ``image``, ``optimizer`` and
     ``learning_rate``. ``tile`` computes in tiles of that many pixels a side: the same result in
     less memory and more time (see :mod:`impasto.tiles`).
+
+    ``optimizer`` "steepest" divides the gradient of each picture by its mean magnitude, so that
+    ``learning_rate`` is by how much the mean pixel changes at each step. ``transform`` and
+    ``gradient_filter`` are described above; L-BFGS, which compares gradients of different steps,
+    takes neither (ConfigError).
 
     An L-BFGS that stalls or meets a NaN gives way to Adam, and ``step.note`` says so. Stop at any
     time: just leave the loop.
@@ -164,9 +259,25 @@ def optimize(
     """
     if state is None:
         state = State(image, optimizer, learning_rate)
+    if state.name == "lbfgs" and (transform or gradient_filter):
+        raise ConfigError(
+            "L-BFGS cannot follow an objective that changes from step to step",
+            "use adam or steepest with a transform or a gradient filter",
+        )
 
-    def differentiate(x: Tensor) -> Evaluation:
-        return tiles.differentiate(x, encoder, objective, tile)
+    def differentiate(values: Tensor) -> Evaluation:
+        picture = state.image
+        seen = picture if transform is None else transform(picture, state.index)
+        if seen is values:
+            evaluation = tiles.differentiate(values, encoder, objective, tile)
+        else:  # the chain rule, so that tiles need not know how the picture came about
+            leaf = seen.detach().requires_grad_(True)
+            evaluation = tiles.differentiate(leaf, encoder, objective, tile)
+            torch.autograd.backward(seen, leaf.grad)
+        if gradient_filter is not None:
+            assert values.grad is not None
+            values.grad.copy_(gradient_filter(values.grad))
+        return evaluation
 
     while state.index < steps:
         began = time.perf_counter()
@@ -176,7 +287,7 @@ def optimize(
         else:
             # L-BFGS, which learns curvature from one step to the next, keeps to the first draw.
             objective.begin(state.index)
-            evaluation = _adam_step(state, differentiate, average)
+            evaluation = _gradient_step(state, differentiate, average)
         state.index += 1
         yield Step(
             index=state.index,
@@ -191,38 +302,39 @@ def optimize(
         )
 
 
-def _adam_step(state: State, differentiate: Differentiate, average: float) -> Evaluation:
+def _gradient_step(state: State, differentiate: Differentiate, average: float) -> Evaluation:
+    """One step of Adam, or of steepest descent."""
     state.optimizer.zero_grad()
-    evaluation = differentiate(state.image)
+    evaluation = differentiate(state.values)
     state.optimizer.step()
-    with torch.no_grad():
-        state.image.clamp_(0, 1)
-        if average:
-            state.average.mul_(average).add_(state.image, alpha=1 - average)
+    state.clamp()
+    if average:
+        with torch.no_grad():
+            state.average.mul_(average).add_(state.values, alpha=1 - average)
             state.average_weight = average * state.average_weight + (1 - average)
     return _detached(evaluation)
 
 
 def _lbfgs_step(state: State, differentiate: Differentiate) -> tuple[Evaluation, str]:
     """One iteration with its line search; on a stall or a NaN, one step of Adam instead."""
-    before = state.image.detach().clone()
+    before = state.values.detach().clone()
     closure = _Closure(state, differentiate)
     state.optimizer.step(closure)
     best = closure.best
     assert best is not None
-    finite = math.isfinite(best.evaluation.total.item()) and bool(state.image.isfinite().all())
-    if finite and not torch.equal(before, state.image):
+    finite = math.isfinite(best.evaluation.total.item()) and bool(state.values.isfinite().all())
+    if finite and not torch.equal(before, state.values):
         state.known = best
         return best.evaluation, ""
     reason = "stalled" if finite else "met a NaN"
     state.use_adam(before.nan_to_num(0.5))
-    return _adam_step(state, differentiate, 0.0), f"L-BFGS {reason}; going on with Adam"
+    return _gradient_step(state, differentiate, 0.0), f"L-BFGS {reason}; going on with Adam"
 
 
 class _Point(NamedTuple):
     """What is known of the objective at one image."""
 
-    image: Tensor
+    values: Tensor
     evaluation: Evaluation
     gradient: Tensor
 
@@ -240,18 +352,18 @@ class _Closure:
         self.best = state.known
 
     def __call__(self) -> Tensor:
-        image = self.state.image
-        if self.best is not None and torch.equal(self.best.image, image):
-            image.grad = self.best.gradient.clone()
+        values = self.state.values
+        if self.best is not None and torch.equal(self.best.values, values):
+            values.grad = self.best.gradient.clone()
             return self.best.evaluation.total * self.state.scale
-        image.grad = None
-        evaluation = self.differentiate(image)
-        assert image.grad is not None
+        values.grad = None
+        evaluation = self.differentiate(values)
+        assert values.grad is not None
         if self.state.scale == 0:
-            size = float(image.grad.abs().max())
+            size = float(values.grad.abs().max())
             self.state.scale = 1 / size if size > 0 and math.isfinite(size) else 1.0
-        image.grad.mul_(self.state.scale)
-        point = _Point(image.detach().clone(), _detached(evaluation), image.grad.clone())
+        values.grad.mul_(self.state.scale)
+        point = _Point(values.detach().clone(), _detached(evaluation), values.grad.clone())
         if self.best is None or not point.evaluation.total >= self.best.evaluation.total:
             self.best = point
         return point.evaluation.total * self.state.scale

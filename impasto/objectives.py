@@ -25,11 +25,13 @@ from impasto.losses import (
     StatisticLoss,
     TotalVariation,
 )
+from impasto.losses.activation import ActivationLoss
 from impasto.losses.base import Sums
 from impasto.losses.masks import GUIDANCES, inside_masks, layer_masks
 from impasto.periodic import AXES, Axes, resized
 from impasto.pyramid import Level
 from impasto.regions import Layout, Masks, Region, Share, lay_out, layers_of, style_scale
+from impasto.selection import parse_selections
 from impasto.tiles import encode, measure
 
 # The odds (1 - s) / s are 1 at strength 0.5; their power spreads 0.2 to 0.8 over a range of the
@@ -93,12 +95,22 @@ class Targets:
         kinds of loss are mixed, each has a term: ``style-gram``, ``style_2-histogram``.
         """
         config = self.config
-        config = self.config
         return Objective(
             **self._content_terms(level, tile),
             **self._style_terms(level, tile),
             tv=(TotalVariation(self.axes), config.tv_weight),
+            **self._dream_term(level, tile),
         )
+
+    def _dream_term(self, level: Level, tile: int | None) -> dict[str, tuple[Loss, float]]:
+        """The term that lets activations grow, as a keyword; none unless asked for."""
+        if not self.config.dream:
+            return {}
+        chosen = parse_selections(self.config.dream)
+        layers = [selection.layer for selection in chosen]
+        start = self.style_at(level) if self.content is None else self.content_at(level)
+        seen = encode(self.encoder, start, layers, tile)
+        return {"dream": (ActivationLoss.of(chosen, seen), 1.0)}
 
     def content_loss(
         self, name: str, level: Level, where: Tensor | None = None, tile: int | None = None

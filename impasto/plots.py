@@ -60,12 +60,16 @@ def plot_losses(
          "losses": {"content": 0.8, "style": 2.2, "tv": 0.1, "style.relu1_1": 0.4, ...}}
 
     where ``step`` counts through all levels and a name with a dot is a layer's part of a term.
+    A history that ends below zero, a dream's, is drawn upside down on a linear scale: what grows.
     The extension of ``path`` chooses PNG, SVG or PDF. Raises what ``check_plot_path`` raises,
     ``UsageError`` for an empty history, ``ResourceError`` when the disk is full.
     """
     check_plot_path(path, overwrite=overwrite)
     if not history:
         raise UsageError("there are no losses to plot", "run at least one step")
+    climbs = all(entry["total"] < 0 for entry in history[-1:])  # a dream: shown as what grows
+    if climbs:
+        history = [_negated(entry) for entry in history]
     names = list(dict.fromkeys(name for entry in history for name in entry["losses"]))
     terms = [name for name in names if "." not in name and _is_ever_positive(history, name)]
     layers = [name for name in names if name.startswith("style") and "." in name]
@@ -81,7 +85,7 @@ def plot_losses(
     colors = itertools.cycle(matplotlib.color_sequences["tab10"])
     for name, color in zip(terms, colors, strict=False):
         _draw(left, history, name, label=name, color=color)
-    _finish(left, "losses, weighted")
+    _finish(left, "excitement" if climbs else "losses, weighted", "linear" if climbs else "log")
     for axes in right:
         _draw_levels(axes, history)
         shades = matplotlib.colormaps["viridis"]  # shallow layers dark, deep ones bright
@@ -148,11 +152,18 @@ def _draw_levels(axes: Any, history: Sequence[Mapping[str, Any]]) -> None:
         previous = entry["level"]
 
 
-def _finish(axes: Any, title: str) -> None:
-    axes.set_yscale("log")
+def _negated(entry: Mapping[str, Any]) -> dict[str, Any]:
+    losses = {name: -value for name, value in entry["losses"].items()}
+    return {**entry, "total": -entry["total"], "losses": losses}
+
+
+def _finish(axes: Any, title: str, scale: str = "log") -> None:
+    axes.set_yscale(scale)
     axes.margins(x=0.01)
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high * (high / low) ** 0.25)  # room for the sizes above the curves
+    # Room for the sizes above the curves.
+    top = high * (high / low) ** 0.25 if scale == "log" else high + 0.25 * (high - low)
+    axes.set_ylim(low, top)
     axes.set_title(title, loc="left", fontsize=10, color=_INK)
     axes.set_xlabel("step", color=_INK)
     axes.tick_params(colors=_INK, labelsize=8)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
+from impasto.events import Event
 from impasto.images import save_image, to_pil
+from impasto.pyramid import Level
 
-INPUTS = ("content", "style", "init", "regions", "style_regions", "keep")
+INPUTS = ("content", "style", "init", "guide", "regions", "style_regions", "keep")
 """What stands in the metadata for files that went into a run; lists where there are several."""
 
 
@@ -53,6 +55,32 @@ class Result:
         buffer = io.BytesIO()
         to_pil(self.image, self.alpha).save(buffer, "PNG")
         return buffer.getvalue()
+
+
+class Run(Protocol):
+    """What user interfaces know of a run, whatever it makes: it is iterated over, and at any moment
+    it has a picture, a result and a history; ``attachments`` are theirs, and are part of what
+    ``save_checkpoint`` writes to ``checkpoint`` (None: nowhere)."""
+
+    height: int
+    width: int
+    checkpoint: Path | None
+    history: list[dict[str, Any]]
+    attachments: dict[str, Any]
+    done: bool
+
+    @property
+    def levels(self) -> Sequence[Level]: ...
+
+    def __iter__(self) -> Iterator[Event]: ...
+
+    def picture(self) -> Tensor: ...
+
+    def result(self) -> Result: ...
+
+    def metadata(self) -> dict[str, Any]: ...
+
+    def save_checkpoint(self) -> None: ...
 
 
 def with_places(metadata: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:

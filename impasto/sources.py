@@ -21,15 +21,21 @@ Source = Any
 
 
 def read_style(style: Source, size: float, seed: int, **limit: int) -> Picture:
-    """A style picture: a file, or a swatch of that name painted at the ``size`` that is needed.
+    """A style picture, or the swatch of that name; see :func:`read_picture`."""
+    return read_picture(style, round(size), seed, **limit)
+
+
+def read_picture(source: Source, size: int, seed: int = 0, **limit: int) -> Picture:
+    """A picture, as it is; or the swatch of that name, with about ``size`` pixels on its long side.
 
     A file wins over a swatch of the same name.
     """
-    if _is_swatch(style):
-        return read_image(swatch(style, size=min(max(32, round(size)), 4096), seed=seed))
-    if isinstance(style, str) and not Path(style).expanduser().exists() and not Path(style).suffix:
-        raise UnknownNameError("style picture or swatch", style, SWATCHES)
-    return read_image(style, **limit)
+    if _is_swatch(source):
+        return read_image(swatch(source, size=min(max(32, size), 4096), seed=seed))
+    is_word = isinstance(source, str) and not Path(source).suffix
+    if is_word and not Path(source).expanduser().exists():
+        raise UnknownNameError("style picture or swatch", source, SWATCHES)
+    return read_image(source, **limit)
 
 
 def several(sources: Source | Sequence[Source] | None) -> list[Source]:

@@ -494,7 +494,7 @@ class Stylization:
             limit = resident() + int(FREE_SHARE * available(self.device))
         return choose_tile(
             self.encoder,
-            config.content_layers,
+            (*config.content_layers, *self.config.dreamt_layers),
             config.style_layers,
             size,
             config.optimizer,
@@ -507,7 +507,8 @@ class Stylization:
 
     def _check_layers(self) -> None:
         known = (IMAGE, *self.encoder.layers)
-        for layer in (*self.config.content_layers, *self.config.style_layers):
+        read = (*self.config.content_layers, *self.config.style_layers, *self.config.dreamt_layers)
+        for layer in read:
             if layer not in known:
                 raise UnknownNameError(f"layer of {self.encoder.name}", layer, known)
 

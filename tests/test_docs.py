@@ -19,6 +19,7 @@ from impasto import engine, images, pyramid, transfer
 from impasto.cli import COMMANDS, build
 from impasto.cli.settings import resolve
 from impasto.config import StylizeConfig
+from impasto.dream import deepdream
 from impasto.encoders import ENCODERS, Encoder
 from impasto.encoders.mini import load_mini
 from impasto.encoders.weights import WEIGHTS
@@ -94,6 +95,8 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(images, "load_image", small_load)
     monkeypatch.setattr(transfer, "size_to_fit", lambda h, w, size: fit(h, w, min(size, 64)))
     monkeypatch.setattr(transfer, "plan", small_plan)
+    monkeypatch.setattr(deepdream, "size_to_fit", lambda h, w, size: fit(h, w, min(size, 64)))
+    monkeypatch.setattr(deepdream, "plan", small_plan)
     monkeypatch.setattr(engine, "optimize", few_steps)
     namespace: dict[str, Any] = {}
     for block in blocks(page, "python"):

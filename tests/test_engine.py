@@ -416,3 +416,51 @@ def test_growing_with_lbfgs_begins_anew() -> None:
 def test_the_picture_of_a_fresh_state_is_the_image() -> None:
     image = picture(0) * 3 - 1
     assert torch.equal(State(image).picture(), image.clamp(0, 1))
+
+
+# --- what stands between the picture and the numbers ---------------------------------------------
+
+
+def test_steepest_descent_by_hand() -> None:
+    """Each picture of a batch moves by the learning rate in the mean, whatever its gradient."""
+    encoder = Blur()
+    target = {"relu1_1": encoder.encode(picture(9, batch=2), [])["relu1_1"]}
+    objective = Objective(content=(FeatureLoss(target), 1.0))
+    start = picture(0, batch=2) * 0.5 + 0.25
+    state = State(start, "steepest", 0.01)
+    [step] = optimize(start, encoder, objective, steps=1, state=state)
+    leaf = start.clone().requires_grad_(True)
+    (g,) = torch.autograd.grad(objective(encoder(leaf, objective.layers)).total, leaf)
+    expected = start - 0.01 * g / g.abs().mean((1, 2, 3), keepdim=True)
+    assert torch.allclose(step.image, expected, atol=1e-6)
+    assert (step.image - start).abs().mean((1, 2, 3)).tolist() == pytest.approx([0.01, 0.01])
+
+
+def test_a_transform_is_seen_through_and_a_filter_followed() -> None:
+    encoder, objective = toy()
+    steps: list[int] = []
+
+    def shift(image: Tensor, step: int) -> Tensor:
+        steps.append(step)
+        return image.roll(step + 1, 3)
+
+    def blur(gradient: Tensor) -> Tensor:
+        return F.avg_pool2d(gradient, 3, 1, 1)
+
+    start = picture(0) * 0.5 + 0.25
+    state = State(start, "steepest", 0.01)
+    options = {"state": state, "transform": shift, "gradient_filter": blur}
+    first, _ = optimize(start, encoder, objective, steps=2, **options)  # type: ignore[arg-type]
+    assert steps == [0, 1]
+    leaf = start.roll(1, 3).requires_grad_(True)
+    (g,) = torch.autograd.grad(objective(encoder(leaf, objective.layers)).total, leaf)
+    g = blur(g.roll(-1, 3))
+    assert torch.allclose(first.image, start - 0.01 * g / g.abs().mean(), atol=1e-6)
+
+
+def test_lbfgs_takes_neither() -> None:
+    encoder, objective = toy()
+    with pytest.raises(ConfigError, match="L-BFGS cannot follow an objective that changes"):
+        next(
+            optimize(picture(0), encoder, objective, optimizer="lbfgs", gradient_filter=lambda x: x)
+        )

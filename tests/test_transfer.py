@@ -28,7 +28,7 @@ from impasto import (
     texture,
 )
 from impasto.color import srgb_to_oklab
-from impasto.errors import ConfigError
+from impasto.errors import ConfigError, UnknownNameError
 from impasto.losses import GramLoss
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
@@ -675,3 +675,31 @@ def test_what_a_texture_cannot_have(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         texture("waves", encoder=encoder, **settings)
+
+
+# --- a dream in the same objective ---------------------------------------------------------------
+
+
+def test_a_dream_in_the_same_objective() -> None:
+    """The layer is more excited than without, and the style is still there."""
+    photo = impasto.swatch("nouveau", size=96)
+    settings: dict[str, Any] = {"size": 96, "steps": (40,), "precision": "float32"}
+    encoder = impasto.get_encoder("mini")
+    plain = impasto.stylize(photo, "waves", encoder=encoder, **settings)
+    dreamt = impasto.stylize(photo, "waves", encoder=encoder, dream=["relu4_3=0.3"], **settings)
+    last = dreamt.history[-1]["losses"]
+    assert last["dream"] < 0
+    assert last["dream"] == pytest.approx(last["dream.relu4_3"])
+    strength = [
+        float(encoder(r.image, ["relu4_3"])["relu4_3"].square().mean()) for r in (plain, dreamt)
+    ]
+    assert strength[1] > 1.1 * strength[0]
+    assert last["style"] < 0.5 * dreamt.history[0]["losses"]["style"]
+
+
+def test_dreams_of_layers_that_are_not_there() -> None:
+    photo = impasto.swatch("nouveau", size=64)
+    with pytest.raises(ConfigError, match="no layer with channels and a weight"):
+        impasto.stylize(photo, "waves", dream="4_3")
+    with pytest.raises(UnknownNameError, match="relu9_1"):
+        impasto.stylize(photo, "waves", size=64, dream="relu9_1=0.5")

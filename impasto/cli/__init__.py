@@ -22,6 +22,8 @@ __all__ = ["COMMANDS", "build", "main"]
 COMMANDS = {
     "stylize": "Paint one picture in the style of another, or of several.",
     "texture": "Make more of a style, without seams if wanted.",
+    "dream": "Dream on a photo: let grow what the encoder sees in it.",
+    "look": "Show what the encoder sees: in a picture, or in single channels.",
     "info": "Tell what made a picture.",
     "replay": "Make a picture again from what is written in it.",
     "swatches": "List the built-in styles, or write them as pictures.",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from impasto.cli.settings import flag_of, render
-from impasto.config import StylizeConfig
+from impasto.config import Settings, StylizeConfig
+from impasto.dream.config import CONFIGS
 from impasto.errors import ImpastoError, UsageError
 
 app = typer.Typer()
+
+AnyConfig = TypeVar("AnyConfig", bound=Settings)
 
 
 @app.command()
@@ -61,10 +64,19 @@ def config_of(metadata: dict[str, Any]) -> StylizeConfig:
     Settings that this version of impasto has not are left out. Raises UsageError where there are
     none, or they make no sense.
     """
+    if (command := metadata.get("command", "stylize")) != "stylize":
+        raise UsageError(
+            f"the picture was made by impasto {command}, not by impasto stylize",
+            "see what made it with impasto info, or the command with impasto info --command",
+        )
+    return _settings(metadata, StylizeConfig)
+
+
+def _settings(metadata: dict[str, Any], kind: type[AnyConfig]) -> AnyConfig:
     try:
-        known = StylizeConfig().to_dict()
+        known = kind().to_dict()
         values = {name: value for name, value in metadata["config"].items() if name in known}
-        return StylizeConfig.from_dict(values)
+        return kind.from_dict(values)
     except (KeyError, AttributeError, TypeError):
         raise UsageError(
             "the picture does not tell the settings it was made with", "it cannot be repeated"
@@ -86,9 +98,19 @@ def command_line(metadata: dict[str, Any], path: Path) -> str:
     """
     texture = is_texture(metadata)
     roles = _ROLES[1:] if texture else _ROLES
-    pictures = [_source(told, role, path) for role in roles for told in parts(metadata, role)]
-    words = ["impasto", "texture" if texture else "stylize", *pictures, "-o", str(path)]
-    for name, value in config_of(metadata).changes().items():
+    command = str(metadata.get("command", "texture" if texture else "stylize"))
+    words = ["impasto", command]
+    if command in CONFIGS:
+        words += [_source(metadata["content"], "content", path)] if "content" in metadata else []
+        for role in ("guide", "style"):
+            for told in parts(metadata, role) if role in metadata else []:
+                words += [f"--{role}", _source(told, role, path)]
+        changes = _settings(metadata, CONFIGS[command]).changes()
+    else:
+        words += [_source(told, role, path) for role in roles for told in parts(metadata, role)]
+        changes = config_of(metadata).changes()
+    words += ["-o", str(path)]
+    for name, value in changes.items():
         if masks := parts(metadata, name) if name in MASKS else []:
             value = [_source(told, name, path) for told in masks]
         words += [flag_of(name), render(value)]
@@ -113,16 +135,19 @@ def table(metadata: dict[str, Any], path: Path) -> str:
     rows = [("picture", str(path))]
     config = _part(metadata, "config")
     for key, value in metadata.items():
-        if key in (*_ROLES, *MASKS):
+        if key in (*_ROLES, *MASKS, "guide"):
             rows += [(key, _name_of(told)) for told in parts(metadata, key)]
         elif key == "size" and isinstance(value, list):
             rows.append(("height x width", "x".join(map(str, value))))
         elif key in ("encoder", "machine"):
             shown = {k: v[:12] if k == "sha256" else v for k, v in _part(metadata, key).items()}
             rows.append((key, ", ".join(f"{k} {v}" for k, v in shown.items() if v != "")))
+        elif key == "layers" and isinstance(value, list):
+            continue  # they stand among the settings, or are the default
         elif key != "config":
             rows.append((key, "yes" if value is True else "no" if value is False else str(value)))
-    standard = StylizeConfig().to_dict()
+    kind = CONFIGS.get(str(metadata.get("command")), StylizeConfig)
+    standard = kind().to_dict()
     for name, value in config.items():
         mark = "" if value == standard.get(name) else "  *"
         rows.append((name, render(value) + mark))

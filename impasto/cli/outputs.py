@@ -15,8 +15,7 @@ from impasto.events import Step
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from impasto.result import Result
-    from impasto.transfer import Stylization
+    from impasto.result import Result, Run
 
 FRAMES = 60
 DENSITY = 1.7  # frames lie at the powers of this: close together at first, where much happens
@@ -57,7 +56,7 @@ class Outputs:
         if self.plot is not None:
             check_plot_path(self.plot, overwrite=self.overwrite)
 
-    def check_result(self, run: Stylization) -> None:
+    def check_result(self, run: Run) -> None:
         """The same for what is only known when the pictures have been read."""
         from impasto.images import check_writable
 
@@ -108,7 +107,7 @@ class Recorder:
     The frames lie in ``run.attachments``, so that they are part of the checkpoint.
     """
 
-    def __init__(self, run: Stylization, outputs: Outputs) -> None:
+    def __init__(self, run: Run, outputs: Outputs) -> None:
         from impasto.images import size_to_fit
 
         self.run, self.outputs = run, outputs

@@ -126,6 +126,7 @@ def read_recipe(
     from impasto.images import read_image, read_metadata
 
     metadata = read_metadata(picture)
+    config = config_of(metadata)
     warnings: list[str] = []
     if is_texture(metadata) and content is not None:
         raise UsageError(f"{picture} is a texture and has no content", "leave out --content")
@@ -153,7 +154,7 @@ def read_recipe(
             else _input("content", told_content, picture, content, warnings)
         ),
         styles=styles,
-        config=_with_masks(config_of(metadata), metadata, picture),
+        config=_with_masks(config, metadata, picture),
         threads=threads if isinstance(threads, int) and threads > 0 else None,
         steps=steps if isinstance(steps, int) else None,
         depth=read_image(picture).depth,

@@ -22,10 +22,9 @@ from impasto.errors import Interrupted, UsageError
 from impasto.events import LevelDone, Step
 
 if TYPE_CHECKING:
-    from impasto.result import Result
-    from impasto.transfer import Stylization
+    from impasto.result import Result, Run
 
-Make = Callable[..., "Stylization"]
+Make = Callable[..., "Run"]
 """Makes the run; takes ``checkpoint`` and ``resume``."""
 
 
@@ -41,8 +40,8 @@ def paint(
     """Make the run and carry it through; returns its result and what else was written.
 
     ``stop_after`` ends it, as it is, after so many steps; ``explained`` tells at each level's end
-    who drives the picture. Raises Interrupted after Ctrl-C, with
-    the picture so far and a checkpoint written, and Terminated after SIGTERM, with a checkpoint.
+    who drives a stylisation. Raises Interrupted after Ctrl-C, with the picture so far and a
+    checkpoint written, and Terminated after SIGTERM, with a checkpoint.
     """
     checkpoint = checkpoint_of(outputs)
     if checkpoint is None:
@@ -94,10 +93,13 @@ def _paint(
     return result, written
 
 
-def _explanation(run: Stylization) -> Iterator[str]:
+def _explanation(run: Run) -> Iterator[str]:
     """Who drives the picture at the end of a level, and what one might do about it."""
     from impasto.explain import hints, text
+    from impasto.transfer import Stylization
 
+    if not isinstance(run, Stylization):
+        return
     found = run.explain()
     if found is None:
         yield "what drives the picture is not told in tiles"
@@ -185,10 +187,10 @@ def _tell_of_checkpoint(checkpoint: Path, resume: bool) -> None:
         print(f"impasto: {text}", file=sys.stderr)
 
 
-def _raise_stopped(run: Stylization, outputs: Outputs, *, terminated: bool) -> None:
+def _raise_stopped(run: Run, outputs: Outputs, *, terminated: bool) -> None:
     steps = sum(level.steps for level in run.levels)
     where = f"at step {len(run.history)} of {steps}"
-    again = "the same command with --resume goes on" if outputs.picture else ""
+    again = "the same command with --resume goes on" if run.checkpoint else ""
     if terminated:
         raise Terminated(f"ended by SIGTERM {where}", again)
     outputs.save(run.result())

@@ -1,4 +1,4 @@
-"""The settings of a run as flags: what ``StylizeConfig`` has, the command line has.
+"""The settings of a run as flags: what its dataclass has, the command line has.
 
 Flags are made from the fields of the dataclass, so a new field needs no change here. A flag that
 is not given is None, whatever its default: only what the user said overrides ``--config`` and
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 
 import typer
 
-from impasto.config import StylizeConfig, choices
+from impasto.config import Settings, StylizeConfig, choices
 from impasto.errors import ConfigError
 
 SHORT = {"size": "-s"}
@@ -32,8 +32,8 @@ class Kind(NamedTuple):
     optional: bool
 
 
-def with_settings(command: Command) -> Command:
-    """Give a command with ``**settings`` one flag for each field of StylizeConfig."""
+def with_settings(command: Command, config: type[Settings] = StylizeConfig) -> Command:
+    """Give a command with ``**settings`` one flag for each field of ``config``."""
     own = [
         parameter
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
@@ -41,7 +41,7 @@ def with_settings(command: Command) -> Command:
     ]
     flags = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=str)
-        for name, option in _options()
+        for name, option in _options(config)
     ]
     command.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
     return command
@@ -59,9 +59,12 @@ def resolve(
     config = get_preset(preset) if preset else StylizeConfig()
     if file is not None:
         config = read_toml(file, config)
-    return config.with_changes(
-        **{name: parse(name, text) for name, text in given.items() if text is not None}
-    )
+    return config.with_changes(**parse_all(given, StylizeConfig))
+
+
+def parse_all(given: Mapping[str, str | None], config: type[Settings]) -> dict[str, Any]:
+    """The values of the flags that were given."""
+    return {name: parse(name, text, config) for name, text in given.items() if text is not None}
 
 
 def flag_of(name: str) -> str:
@@ -73,13 +76,13 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def parse(name: str, text: str) -> Any:
+def parse(name: str, text: str, config: type[Settings] = StylizeConfig) -> Any:
     """The value of a setting from what stands behind its flag; ConfigError where it is none.
 
     >>> parse("steps", "150,100"), parse("size", "none"), parse("strength", "0.7")
     ((150, 100), None, 0.7)
     """
-    kind = kind_of(name)
+    kind = kind_of(name, config)
     if kind.optional and text.strip().lower() == "none":
         return None
     try:
@@ -104,13 +107,13 @@ def render(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
-def kind_of(name: str) -> Kind:
+def kind_of(name: str, config: type[Settings] = StylizeConfig) -> Kind:
     """What the setting ``name`` holds.
 
     >>> kind_of("content_weights")
     Kind(element=<class 'float'>, is_list=True, optional=True)
     """
-    hint = get_type_hints(StylizeConfig)[name]
+    hint = get_type_hints(config)[name]
     options = [option for option in get_args(hint) if option is not type(None)]
     optional = type(None) in get_args(hint)
     if optional:
@@ -120,11 +123,11 @@ def kind_of(name: str) -> Kind:
     return Kind(hint if hint in (int, float) else str, False, optional)
 
 
-def _options() -> Iterator[tuple[str, Any]]:
-    for item in fields(StylizeConfig):
+def _options(config: type[Settings]) -> Iterator[tuple[str, Any]]:
+    for item in fields(config):  # type: ignore[arg-type]  # each is a dataclass
         if item.default is MISSING:
             raise TypeError(f"the setting {item.name} has no default")
-        allowed = choices(item.name)
+        allowed = choices(item.name, config)
         flags = [flag_of(item.name), *([SHORT[item.name]] if item.name in SHORT else [])]
         default = "" if item.default is None else f"  [default: {render(item.default)}]"
         yield (
@@ -133,7 +136,7 @@ def _options() -> Iterator[tuple[str, Any]]:
                 None,
                 *flags,
                 help=item.metadata["help"] + default,
-                metavar=_metavar(item.name, allowed),
+                metavar=_metavar(kind_of(item.name, config), allowed),
                 show_default=False,
                 autocompletion=_complete(allowed) if allowed else None,
                 rich_help_panel=PANEL,
@@ -141,10 +144,9 @@ def _options() -> Iterator[tuple[str, Any]]:
         )
 
 
-def _metavar(name: str, allowed: tuple[str, ...]) -> str:
+def _metavar(kind: Kind, allowed: tuple[str, ...]) -> str:
     if allowed:
         return "|".join(allowed)
-    kind = kind_of(name)
     word = {int: "N", float: "X", str: "TEXT"}[kind.element]
     return f"{word},..." if kind.is_list else word
 

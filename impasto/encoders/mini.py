@@ -215,7 +215,9 @@ def _pointwise(matrix: Tensor) -> nn.Conv2d:
     return layer
 
 
-def load_mini(path: str | Path | None = None, *, padding: str = "zero") -> Mini:
+def load_mini(
+    path: str | Path | None = None, *, padding: str = "zero", predict: bool = False
+) -> Mini:
     """Mini with the weights that ship with impasto, or with those of ``path``.
 
     Raises IntegrityError for a file that is damaged or not mini's.
@@ -231,7 +233,7 @@ def load_mini(path: str | Path | None = None, *, padding: str = "zero") -> Mini:
         tensors = load(data)
         stages = json.loads(_metadata(data)["stages"])
         digest = hashlib.sha256(data).hexdigest()
-        return Mini(tensors, stages=stages, padding=padding, sha256=digest)
+        return Mini(tensors, stages=stages, padding=padding, predict=predict, sha256=digest)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise IntegrityError(
             f"{source} does not hold mini's weights ({error})", "reinstall impasto"

@@ -27,7 +27,7 @@ from torch import Tensor
 from impasto.errors import ConfigError, MissingDependencyError, ResourceError, UsageError
 from impasto.files import check_folder, shown, write_bytes
 
-__all__ = ["check_animation_path", "write_animation"]
+__all__ = ["check_animation_path", "check_rate", "write_animation"]
 
 Pixels = NDArray[np.uint8]
 """One frame ``(H, W, 3)``, sRGB, 0 to 255."""
@@ -74,6 +74,16 @@ end it in .gif, .webp, .png, .mp4
     check_folder(path, overwrite=overwrite)
 
 
+def check_rate(path: str | os.PathLike[str], fps: float) -> None:
+    """``ConfigError`` for a number of frames a second that the kind of file does not allow."""
+    extension = _extension(path)
+    if not 0.1 <= fps <= KINDS[extension].max_fps:
+        raise ConfigError(
+            f"fps is {fps}; {extension} allows 0.1 to {KINDS[extension].max_fps:g}",
+            "choose a rate in between",
+        )
+
+
 def write_animation(
     path: str | os.PathLike[str],
     frames: Iterable[Tensor],
@@ -95,12 +105,9 @@ def write_animation(
     size that the kind does not allow, ``ResourceError`` when the disk is full.
     """
     check_animation_path(path, overwrite=overwrite)
+    check_rate(path, fps)
     extension = _extension(path)
     kind = KINDS[extension]
-    if not 0.1 <= fps <= kind.max_fps:
-        raise ConfigError(
-            f"fps is {fps}; {extension} allows 0.1 to {kind.max_fps:g}", "choose a rate in between"
-        )
     if not 0 <= hold_last <= 60:
         raise ConfigError(f"hold_last is {hold_last}; 0 to 60 seconds are allowed", "change it")
     pixels = _checked(frames, kind, extension)

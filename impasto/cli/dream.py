@@ -1,0 +1,142 @@
+"""``impasto dream``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from impasto.cli.outputs import Outputs
+from impasto.cli.settings import parse_all, with_settings
+from impasto.cli.stylize import SectionedCommand
+from impasto.dream.config import DreamConfig
+from impasto.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from impasto.dream.deepdream import Dream
+    from impasto.result import Result, Run
+
+app = typer.Typer()
+
+
+@app.command(cls=SectionedCommand)
+@partial(with_settings, config=DreamConfig)
+def dream(
+    photo: Annotated[str, typer.Argument(metavar="PHOTO", help="The picture to dream on.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            *("-o", "--output"),
+            help="Where the picture goes, or, of a sequence, the .gif, .webp, .mp4 or .png.  "
+            "[default: PHOTO-dream.png]",
+            metavar="FILE",
+        ),
+    ] = None,
+    guide: Annotated[
+        str | None, typer.Option(help="A picture of what to dream of.", metavar="FILE")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
+    ] = False,
+    fps: Annotated[
+        float, typer.Option(help="Frames a second, of a sequence.", metavar="X", min=0.1)
+    ] = 15.0,
+    depth: Annotated[
+        int, typer.Option(help="Bits per channel: 8, or 16 for PNG and TIFF.", metavar="8|16")
+    ] = 8,
+    evolution: Annotated[
+        Path | None,
+        typer.Option(help="How the picture forms, as .gif, .webp, .png or .mp4.", metavar="FILE"),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="The objective over the steps, as .png, .svg or .pdf.", metavar="FILE"),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads to use.", metavar="N", min=1)
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(help="Refuse input pictures with more.  [default: 100 million]", metavar="N"),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    **settings: str | None,
+) -> None:
+    """Dream on a photo: let grow what the encoder sees in it.
+
+    Layers, channels and weights are written relu4_3:7+12=0.5, several with commas between them.
+    With --frames N and --zoom 1.03 a sequence is made, each frame a little closer and dreamt on
+    again. Ctrl-C writes the picture as it is and ends; --resume goes on from there.
+    """
+    chosen = DreamConfig().with_changes(**parse_all(settings, DreamConfig))
+    if depth not in (8, 16):
+        raise ConfigError(f"--depth is {depth}", "give 8 or 16")
+    to_stdout = output is not None and str(output) == "-"
+    if to_stdout and (as_json or chosen.frames > 1):
+        raise UsageError("-o - holds one picture and nothing else", "give -o a file")
+    if output is None:
+        output = Path(f"{Path(photo).stem}-dream.{'gif' if chosen.frames > 1 else 'png'}")
+
+    from impasto.cli.run import is_resumable, paint, tell_result
+    from impasto.devices import threads as use_threads
+    from impasto.dream.deepdream import Dream
+
+    kind = partial(Sequences, fps=fps) if chosen.frames > 1 else Outputs
+    outputs = kind(
+        None if to_stdout else output.expanduser(),
+        evolution=evolution,
+        plot=plot,
+        depth=depth,
+        overwrite=overwrite,
+    )
+    if resume and is_resumable(outputs):
+        outputs = replace(outputs, overwrite=True)
+    inputs = [photo] if guide is None else [photo, guide]
+    outputs.check(inputs, steps=chosen.most_steps)
+
+    def make(**where: Any) -> Dream:
+        return Dream(photo, chosen, guide=guide, max_pixels=max_pixels, **where)
+
+    with use_threads(threads):
+        result, written = paint(make, outputs, resume=resume, quiet=quiet)
+    tell_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
+
+
+@dataclass(frozen=True)
+class Sequences(Outputs):
+    """What a run of many frames writes: an animation where others write a picture."""
+
+    fps: float = 15.0
+
+    def check(self, inputs: Iterable[str | PathLike[str]], *, steps: int) -> None:
+        """Raise now what would fail after a long run."""
+        from impasto.video.frames import check_animation_path, check_rate
+
+        assert self.picture is not None
+        check_animation_path(self.picture, overwrite=self.overwrite)
+        check_rate(self.picture, self.fps)
+        Outputs.check(replace(self, picture=None), [self.picture, *inputs], steps=steps)
+
+    def check_result(self, run: Run) -> None:
+        """Nothing more is known once the pictures have been read."""
+
+    def save(self, result: Result) -> None:
+        """Write the frames; of a run that was stopped, those that there are."""
+        from impasto.dream.deepdream import Sequence
+        from impasto.video.frames import write_animation
+
+        assert self.picture is not None
+        assert isinstance(result, Sequence)
+        frames = (frame.float() / 255 for frame in result.frames or (result.image * 255,))
+        write_animation(self.picture, frames, fps=self.fps, hold_last=0)

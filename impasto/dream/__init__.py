@@ -1,0 +1,1 @@
+"""Pictures from a network alone: dreams, and what an encoder sees."""

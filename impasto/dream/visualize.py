@@ -1,0 +1,407 @@
+"""What an encoder sees: of a picture, in its layers, in single channels.
+
+Five looks, one after the other in this file: the maps of features, the Gram matrices that a style
+is made of, what can be made of a picture again from each layer (Gatys et al. 2016, figure 1), where
+in a picture its style is not the one asked for, and what excites a channel most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto import __version__
+from impasto.devices import choose_device, choose_dtype, describe_machine, generator
+from impasto.dream.config import LookConfig
+from impasto.dream.eyes import check_layers, open_eyes
+from impasto.dream.parametrize import Fourier
+from impasto.dream.sheets import Cell, contact_sheet, heat, stretched
+from impasto.dream.transform import Robust
+from impasto.encoders import Encoder
+from impasto.engine import State, optimize
+from impasto.errors import ConfigError, UsageError
+from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.images import resize, size_to_fit
+from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
+from impasto.losses.activation import ChannelLoss
+from impasto.losses.functional import gram
+from impasto.pyramid import Level
+from impasto.result import Result
+from impasto.selection import Selection, parse_selections
+from impasto.sources import Source, describe, filled, read_picture
+from impasto.tiles import encode
+
+COLUMNS = 8
+BATCH = 8  # channels that are looked for at a time
+SMOOTH = 0.3  # weight of total variation in reconstructions; stylize's own
+GRID, WINDOW = 24, 8  # windows along a side; parts of the long side that one of them is
+
+
+def look(
+    picture: Source | None = None,
+    config: LookConfig | None = None,
+    *,
+    style: Source | None = None,
+    encoder: str | Encoder | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    **settings: Any,
+) -> Result:
+    """A sheet of what ``encoder`` sees in ``picture``, or in the channels that are named.
+
+    ``show`` chooses what; ``style`` is needed for ``show="where"``; no picture is needed where
+    ``channels`` are given, as in ``look(channels="relu3_1:0-7")``. ``settings`` are fields of
+    :class:`LookConfig`; pictures, ``encoder`` and ``on_event`` as for :func:`impasto.stylize`.
+
+    Raises ConfigError and UnknownNameError for bad settings, UsageError for a picture that is
+    missing, InputError for bad pictures, WeightsError where the encoder has no weights.
+
+    >>> import impasto
+    >>> impasto.look(impasto.swatch("waves", size=64), layers="relu1_1", count=8).image.shape
+    torch.Size([1, 3, 158, 1078])
+    """
+    if encoder is not None and not isinstance(encoder, Encoder):
+        settings["encoder"], encoder = str(encoder), None
+    if settings.get("channels") is not None:
+        settings.setdefault("show", "channels")
+    config = (config or LookConfig()).with_changes(**settings)
+    run = Look(picture, config, style=style, encoder=encoder)
+    for event in run:
+        if on_event is not None:
+            on_event(event)
+    return run.result()
+
+
+class Look:
+    """One run of :func:`look`, to iterate over: the same events, with a level for each picture (or
+    batch of channels) that is optimised. :meth:`picture` is the sheet so far.
+
+    Raises what :func:`look` raises.
+    """
+
+    checkpoint: Path | None = None  # a look is short, and begins anew
+
+    def __init__(
+        self,
+        picture: Source | None = None,
+        config: LookConfig | None = None,
+        *,
+        style: Source | None = None,
+        encoder: Encoder | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        self.config = config = config or LookConfig()
+        limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+        self.device = choose_device(config.device)
+        self.dtype = choose_dtype(config.precision, self.device)
+        if picture is None and config.show != "channels":
+            raise UsageError(f"there is no picture to show the {config.show} of", "give one")
+        by_channel = config.show in ("features", "gram", "channels")
+        self.encoder = open_eyes(
+            encoder or config.encoder, config, self.device, self.dtype, by_channel=by_channel
+        )
+        self.sources: dict[str, dict[str, Any]] = {}
+        self.pixels: Tensor | None = None
+        self.style: Tensor | None = None
+        if picture is not None:
+            self.pixels = self._read("content", picture, limit)
+        if config.show == "where":
+            if style is None:
+                raise UsageError("there is no style to compare the picture with", "give one")
+            self.style = self._read("style", style, limit)
+        self.wanted: tuple[Selection, ...] = ()
+        if config.show == "channels":
+            self.wanted = tuple(self._batches())
+        check_layers(self.encoder, config.layers if not self.wanted else self._channel_layers())
+        self.rows, self.levels = self._layout()
+        self.height, self.width = self.picture().shape[-2:]
+        self.history: list[dict[str, Any]] = []
+        self.attachments: dict[str, Any] = {}
+        self.seconds = 0.0
+        self.done = False
+
+    def __iter__(self) -> Iterator[Event]:
+        began = time.perf_counter()
+        shows: dict[str, Callable[[], Iterator[Event]]] = {
+            "features": self._features,
+            "gram": self._gram,
+            "reconstructions": self._reconstructions,
+            "where": self._where,
+            "channels": self._channels,
+        }
+        for event in shows[self.config.show]():
+            self.seconds = time.perf_counter() - began
+            yield event
+        self.seconds = time.perf_counter() - began
+        self.done = True
+        yield Finished(self.seconds, len(self.history), self.picture())
+
+    def picture(self) -> Tensor:
+        """The sheet so far ``(1, 3, H, W)``."""
+        return contact_sheet(self.rows, self.config.cell)
+
+    def result(self) -> Result:
+        """The sheet with what made it."""
+        return Result(self.picture(), metadata=self.metadata(), history=list(self.history))
+
+    def metadata(self) -> dict[str, Any]:
+        """What made the sheet."""
+        return {
+            "impasto": __version__,
+            "command": "look",
+            "config": self.config.to_dict(),
+            **self.sources,
+            "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
+            "size": [self.height, self.width],
+            "machine": describe_machine(self.device, self.dtype),
+            "steps": len(self.history),
+            "finished": self.done,
+            "seconds": round(self.seconds, 2),
+        }
+
+    def save_checkpoint(self) -> None:
+        """Nothing: a look begins anew."""
+
+    # --- the looks -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _features(self) -> Iterator[Event]:
+        """The strongest channels of each layer, each over its own largest values."""
+        assert self.pixels is not None
+        features = self._encode(self.config.layers)
+        cells = (cell for row in self.rows for cell in row)
+        for layer in self.config.layers:
+            maps = features[layer][0].float()
+            order = maps.square().mean((1, 2)).argsort(descending=True)
+            for channel in order[: self.config.count].tolist():
+                cell = next(cells)
+                cell.label = f"{layer}:{channel}"
+                cell.image = heat(_enlarged(stretched(maps[channel]), self.pixels)).cpu()
+        return iter(())
+
+    @torch.no_grad()
+    def _gram(self) -> Iterator[Event]:
+        """Gram matrices, the strongest channels first; the root makes small entries visible."""
+        features = self._encode(self.config.layers)
+        for cell, layer in zip(self.rows[0], self.config.layers, strict=True):
+            matrix = gram(features[layer])[0]
+            order = matrix.diagonal().argsort(descending=True)
+            matrix = matrix[order][:, order].clamp_min(0).sqrt()
+            side = min(len(matrix), self.config.cell)  # means of entries where they are too many
+            shrunk = F.adaptive_avg_pool2d(matrix[None, None], (side, side))[0, 0]
+            cell.image = heat(stretched(shrunk, 0.999)).cpu()
+        return iter(())
+
+    def _reconstructions(self) -> Iterator[Event]:
+        """Above, from the features of each layer; below, from the Gram matrices up to each."""
+        assert self.pixels is not None
+        layers = self.config.layers
+        smooth = (TotalVariation(), SMOOTH)
+        for number, layer in enumerate(layers):
+            loss = FeatureLoss(self._encode([layer]), form="relative")
+            objective = Objective(content=(loss, 1.0), tv=smooth)
+            yield from self._from_noise(number, objective, self.rows[0][number + 1])
+        for number in range(len(layers)):
+            statistics = GramLoss(self._encode(layers[: number + 1]), form="relative")
+            objective = Objective(style=(statistics, 1.0), tv=smooth)
+            cell = self.rows[1][number + 1]
+            yield from self._from_noise(len(layers) + number, objective, cell)
+
+    def _where(self) -> Iterator[Event]:
+        """Where the style is not that of the picture given for it, over all layers and for each."""
+        assert self.pixels is not None
+        assert self.style is not None
+        target = encode(self.encoder, self.style, self.config.layers)
+        shares = attribute(self.pixels, self.encoder, target)
+        both = torch.stack(list(shares.values())).sum(0)
+        for cell, share in zip(self.rows[0][2:], [both, *shares.values()], strict=True):
+            cell.image = over(self.pixels, share).cpu()
+        return iter(())
+
+    def _channels(self) -> Iterator[Event]:
+        """From faint clouds, in Fourier's numbers, seen a little differently at each step."""
+        config, cells = self.config, iter([cell for row in self.rows for cell in row])
+        for number, batch in enumerate(self.wanted):
+            assert batch.channels is not None
+            fourier, source = Fourier(), generator(config.seed + number)
+            side = config.cell
+            start = fourier.noise((len(batch.channels), 3, side, side), source).to(self.device)
+            state = State(start, "adam", config.learning_rate, fourier)
+            layer = before_relu(self.encoder, batch.layer)
+            objective = Objective(channel=(ChannelLoss(layer, batch.channels), 1.0))
+            robust = Robust(seed=config.seed + number)
+            yield from self._optimise(number, state, objective, transform=robust)
+            for channel, image in zip(batch.channels, state.picture().cpu(), strict=True):
+                while (cell := next(cells)).label != f"{batch.layer}:{channel}":
+                    pass
+                cell.image = image[None]
+
+    # --- small things ----------------------------------------------------------------------------
+
+    def _from_noise(self, number: int, objective: Objective, cell: Cell) -> Iterator[Event]:
+        assert self.pixels is not None
+        height, width = self.pixels.shape[-2:]
+        fourier = Fourier()
+        noise = fourier.noise((1, 3, height, width), generator(self.config.seed))
+        state = State(noise.to(self.device), "adam", self.config.learning_rate, fourier)
+        yield from self._optimise(number, state, objective, average=0.9)
+        cell.image = state.picture().cpu()
+
+    def _optimise(
+        self, number: int, state: State, objective: Objective, **options: Any
+    ) -> Iterator[Event]:
+        level = self.levels[number]
+        yield LevelStarted(number, len(self.levels), level.height, level.width, level.steps)
+        began = time.perf_counter()
+        for step in optimize(
+            state.image,
+            self.encoder,
+            objective,
+            steps=level.steps,
+            state=state,
+            level=number,
+            **options,
+        ):
+            self._remember(step, level)
+            yield step
+        yield LevelDone(number, len(self.levels), time.perf_counter() - began, state.picture())
+
+    def _remember(self, step: Step, level: Level) -> None:
+        self.history.append(
+            {
+                "step": len(self.history) + 1,
+                "level": step.level,
+                "size": [level.height, level.width],
+                "total": step.total,
+                "losses": {**step.losses, **step.parts},
+            }
+        )
+
+    def _read(self, role: str, source: Source, limit: dict[str, int]) -> Tensor:
+        picture = read_picture(source, self.config.size, self.config.seed, **limit)
+        self.sources[role] = describe(source, picture)
+        size = size_to_fit(*picture.size, self.config.size)
+        return resize(filled(picture).pixels, size).to(self.device)
+
+    def _encode(self, layers: Any) -> dict[str, Tensor]:
+        assert self.pixels is not None
+        return encode(self.encoder, self.pixels, layers)
+
+    def _channel_layers(self) -> tuple[str, ...]:
+        return tuple(selection.layer for selection in self.wanted)
+
+    def _batches(self) -> Iterator[Selection]:
+        """The channels to look at, a few at a time."""
+        for selection in parse_selections(self.config.channels or ()):
+            check_layers(self.encoder, (selection.layer,))
+            there = channels_of(self.encoder, selection.layer)
+            channels = selection.channels or tuple(range(min(self.config.count, there)))
+            if max(channels) >= there:
+                raise ConfigError(
+                    f"{selection.layer} of {self.encoder.name} has no channel {max(channels)}",
+                    f"its channels are 0 to {there - 1}",
+                )
+            for first in range(0, len(channels), BATCH):
+                yield Selection(selection.layer, channels[first : first + BATCH])
+
+    def _layout(self) -> tuple[list[list[Cell]], list[Level]]:
+        """The cells of the sheet, still empty, and the levels of the run."""
+        config, layers = self.config, self.config.layers
+        if config.show == "channels":
+            rows = []
+            for layer in dict.fromkeys(self._channel_layers()):
+                channels = [c for s in self.wanted if s.layer == layer for c in s.channels or ()]
+                rows += _rows([Cell(f"{layer}:{channel}") for channel in channels])
+            return rows, [Level(config.cell, config.cell, config.steps)] * len(self.wanted)
+        assert self.pixels is not None
+        height, width = self.pixels.shape[-2:]
+        pixels, empty = self.pixels.cpu(), partial(Cell, aspect=height / width)
+        shown = Cell("picture", pixels)
+        if config.show == "features":
+            counts = [min(config.count, channels_of(self.encoder, layer)) for layer in layers]
+            return [row for n in counts for row in _rows([empty() for _ in range(n)])], []
+        if config.show == "gram":
+            return [[Cell(layer) for layer in layers]], []
+        if config.show == "where":
+            assert self.style is not None
+            style = Cell("style", self.style.cpu())
+            return [[shown, style, empty("all layers"), *map(empty, layers)]], []
+        above = [shown, *(empty(f"content {layer}") for layer in layers)]
+        names = [layers[0], *(f"to {layer}" for layer in layers[1:])]
+        below = [Cell(""), *(empty(f"style {name}") for name in names)]
+        below[0].image = torch.ones_like(pixels)
+        return [above, below], [Level(height, width, config.steps)] * (2 * len(layers))
+
+
+@torch.no_grad()
+def attribute(image: Tensor, encoder: Encoder, style: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Where in ``image`` each layer's style is not that of ``style``, which holds its features.
+
+    For each layer a map ``(H, W)`` in [0, 1]: ``1 - <G_w, A> / (|G_w| |A|)``, with G_w the Gram
+    matrix of a window around the pixel, an eighth of the long side wide, and A the style's. It does
+    not ask how strong the features are, only which ones go together.
+
+    (The style loss compares means over the whole picture and belongs to no pixel. Its gradient,
+    which is often drawn in this place, is largest where the network is most sensitive, not where
+    the style is wrong: it passes over a patch of another style.)
+    """
+    height, width = image.shape[-2:]
+    features = encoder(image, list(style))
+    maps = {}
+    for layer, target in style.items():
+        f, wanted = features[layer], gram(target)[0]
+        size = tuple(min(GRID, side) for side in f.shape[-2:])
+        radius = max(1, max(f.shape[-2:]) // (2 * WINDOW))
+        grid = wanted.new_zeros(size)
+        for y in range(size[0]):
+            for x in range(size[1]):
+                rows, columns = (
+                    slice(max(0, middle - radius), middle + radius)
+                    for middle in (
+                        round((y + 0.5) * f.shape[-2] / size[0]),
+                        round((x + 0.5) * f.shape[-1] / size[1]),
+                    )
+                )
+                own = gram(f[..., rows, columns])[0]
+                grid[y, x] = 1 - (own * wanted).sum() / (own.norm() * wanted.norm() + 1e-12)
+        smooth = F.interpolate(grid[None, None], (height, width), mode="bilinear")
+        maps[layer] = smooth[0, 0].clamp(0, 1)
+    return maps
+
+
+def over(image: Tensor, values: Tensor) -> Tensor:
+    """Numbers ``(H, W)`` as heat over a pale grey version of ``image`` ``(1, 3, H, W)``."""
+    grey = image.mean(1, keepdim=True).expand_as(image)
+    return torch.lerp(grey, heat(stretched(values)), 0.75)
+
+
+def before_relu(encoder: Encoder, layer: str) -> str:
+    """The convolution in front of ``layer``, if the encoder has it by name.
+
+    Where a ReLU puts out 0 it has no gradient, and from noise many channels would never wake up.
+    """
+    before = layer.replace("relu", "conv")
+    return before if before in encoder.layers else layer
+
+
+@torch.no_grad()
+def channels_of(encoder: Encoder, layer: str) -> int:
+    """How many channels a layer has."""
+    device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
+    side = max(32, encoder.stride(layer))
+    return int(encoder(torch.zeros(1, 3, side, side, device=device), [layer])[layer].shape[1])
+
+
+def _enlarged(values: Tensor, picture: Tensor) -> Tensor:
+    """A map ``(h, w)`` at the size of the picture, without smoothing."""
+    return F.interpolate(values[None, None], picture.shape[-2:], mode="nearest")[0, 0]
+
+
+def _rows(cells: list[Cell]) -> list[list[Cell]]:
+    return [cells[k : k + COLUMNS] for k in range(0, len(cells), COLUMNS)]
