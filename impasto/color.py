@@ -57,7 +57,7 @@ def keep_colors(image: Tensor, colors: Tensor, strength: float = 1.0) -> Tensor:
 
     >>> grey, red = torch.full((1, 3, 1, 1), 0.5), torch.tensor([0.6, 0.4, 0.4]).view(1, 3, 1, 1)
     >>> keep_colors(grey, red).flatten().round(decimals=2)
-    tensor([0.6100, 0.4500, 0.4500])
+    tensor([0.6400, 0.4400, 0.4400])
     """
 
     def mix(image: Tensor, colors: Tensor) -> Tensor:
@@ -155,8 +155,8 @@ def least_map(source: Tensor, target: Tensor) -> Tensor:
     ``T = S^-1/2 (S^1/2 C S^1/2)^1/2 S^-1/2``: of all such matrices the one that moves colours least
     (Pitie & Kokaram 2007, eq. 20). No axis is stretched more than ``MOST_STRETCH`` times.
 
-    >>> least_map(torch.eye(3), 4 * torch.eye(3)).diagonal()
-    tensor([2., 2., 2.], dtype=torch.float64)
+    >>> torch.allclose(least_map(torch.eye(3), 4 * torch.eye(3)), 2 * torch.eye(3).double())
+    True
     """
     small = FLOOR * torch.eye(3, dtype=torch.float64)
     root = _power(source.double() + small, 0.5)
