@@ -32,9 +32,11 @@ COPIES = {"adam": 9, "lbfgs": 52}
 # What a step needs on top of what it keeps: gradients on their way back, statistics in float32.
 # In units of the widest layer's features; measured, as are the next two (benchmarks/memory.py).
 PASSING = 0.85
-# What the libraries take for themselves when they are first used, and what the allocator does not
-# give back: more where tiles of ever other sizes come and go.
-OVERHEAD, OVERHEAD_OF_TILES = 150 * 2**20, 250 * 2**20
+# What the libraries take when they are first used; torch's L-BFGS loads its compiler.
+OVERHEAD = {"adam": 40 * 2**20, "lbfgs": 150 * 2**20}
+# Gaps between pieces of memory (see devices.keep_freed_memory), in units of a step; and what they
+# come to where tiles of ever other sizes come and go.
+GAPS, OVERHEAD_OF_TILES = 1.12, 250 * 2**20
 TILES = (2048, 1536, 1024, 768, 512, 384, 256)
 
 
@@ -96,10 +98,10 @@ def foresee(found: Footprint, pixels: int, in_network: int, optimizer: str, base
     ``base`` is what the process holds before.
     """
     return Demand(
-        base=base + OVERHEAD + (OVERHEAD_OF_TILES if in_network < pixels else 0),
+        base=base + OVERHEAD[optimizer] + (OVERHEAD_OF_TILES if in_network < pixels else 0),
         pictures=COPIES[optimizer] * 3 * FLOAT * pixels,
         targets=round(found.targets * pixels),
-        step=round((found.kept + found.passing) * in_network),
+        step=round(GAPS * (found.kept + found.passing) * in_network),
     )
 
 
