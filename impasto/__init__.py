@@ -14,6 +14,7 @@ The map, in the order in which a picture passes through:
 - ``losses``     features -> numbers: content, style, smoothness; ``Objective`` adds them up
 - ``pyramid``    coarse to fine: the list of sizes
 - ``engine``     numbers -> better tensor: Adam and L-BFGS over the pixels
+- ``networks``   features -> picture in one pass; ``one_pass`` is the recipe with them: ``quick``
 - ``transfer``   the recipe: ``stylize``, ``texture`` and ``Stylization``
 - ``dream``      pictures from a network alone: ``deepdream`` and ``look``
 - ``config``     every setting, once; ``presets`` names sets of them
@@ -27,7 +28,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.config import StylizeConfig
+    from impasto.config import QuickConfig, StylizeConfig
     from impasto.dream.config import DreamConfig, LookConfig
     from impasto.dream.deepdream import Dream, deepdream
     from impasto.dream.visualize import Look, look
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         TotalVariation,
         WassersteinLoss,
     )
+    from impasto.one_pass import quick
     from impasto.presets import PRESETS, get_preset
     from impasto.result import Result
     from impasto.swatches import SWATCHES, swatch
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "config": ["StylizeConfig"],
+    "config": ["QuickConfig", "StylizeConfig"],
     "dream.config": ["DreamConfig", "LookConfig"],
     "dream.deepdream": ["Dream", "deepdream"],
     "dream.visualize": ["Look", "look"],
@@ -87,6 +89,7 @@ _HOMES = {
         "TotalVariation",
         "WassersteinLoss",
     ],
+    "one_pass": ["quick"],
     "presets": ["PRESETS", "get_preset"],
     "swatches": ["SWATCHES", "swatch"],
     "transfer": ["Result", "Stylization", "stylize", "texture"],
@@ -121,6 +124,7 @@ __all__ = [
     "Objective",
     "PatchLoss",
     "Picture",
+    "QuickConfig",
     "Result",
     "SelfSimilarityLoss",
     "SlicedLoss",
@@ -136,6 +140,7 @@ __all__ = [
     "load_image",
     "look",
     "optimize",
+    "quick",
     "read_image",
     "read_metadata",
     "resize",

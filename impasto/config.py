@@ -61,6 +61,9 @@ LAYER_GROUPS: dict[str, tuple[int, ...]] = {
 """What ``layers_per_style`` calls the layers of some of VGG's stages. Gatys et al. (2017, section
 6) take fine texture from the layers up to conv2_1."""
 
+STARTS = ("content", "noise", "style", "quick")
+"""What ``init`` may be besides a picture's path."""
+
 LAYER_NAME = re.compile(r"(relu|conv)[1-5]_[1-4]")
 
 
@@ -262,7 +265,10 @@ class StylizeConfig(Settings):
     detail: float = setting(
         1.0, "How much of the content's fine detail each finer level begins with", least=0, most=1
     )
-    init: str = setting("content", "Where to start: content, noise, style, or a picture's path")
+    init: str = setting(
+        "content",
+        "Where to start: content, noise, style, quick (a draft in one pass), or a picture's path",
+    )
 
     # --- machine ---------------------------------------------------------------------------------
     device: str = setting("auto", "auto, cpu, cuda, mps")
@@ -378,6 +384,29 @@ def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
             f"{name} is {','.join(entries) or 'empty'}", f"name one of: {', '.join(MIXTURES[name])}"
         )
     return found
+
+
+@dataclass(frozen=True)
+class QuickConfig(Settings):
+    """All settings of :func:`impasto.quick`; those of the same name mean what they do there."""
+
+    size: int | None = setting(
+        512,
+        "Long side of the picture in pixels; 'none' keeps the content's own size",
+        least=16,
+        most=16384,
+    )
+    strength: float = setting(1.0, "How much style, from 0 (the content) to 1", least=0, most=1)
+    blend: tuple[float, ...] | None = setting(
+        None, "One weight for each style (default: equal)", least=0
+    )
+    style_scale: float = setting(
+        1.0, "Size of the style picture against the content's", least=0.05, most=10
+    )
+    seed: int = setting(0, "Seed of swatches", least=0, most=2**63 - 1)
+    device: str = setting("auto", "auto, cpu, cuda, mps")
+    precision: Precision = setting("auto", "Arithmetic of the network; statistics are float32")
+    tile: int = setting(1024, "Pixels a side that are painted at once", least=64, most=16384)
 
 
 def choices(name: str, config: type[Settings] = StylizeConfig) -> tuple[str, ...]:

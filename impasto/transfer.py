@@ -18,7 +18,7 @@ from torch import Tensor
 
 from impasto import __version__
 from impasto import checkpoint as checkpoints
-from impasto.config import StylizeConfig
+from impasto.config import STARTS, StylizeConfig
 from impasto.devices import choose_device, choose_dtype, describe_machine, generator
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.base import CIRCULAR, IMAGE
@@ -30,6 +30,7 @@ from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.memory import GIB, Demand, available, choose_tile, resident
 from impasto.objectives import Targets, whole_only
+from impasto.one_pass import first_draft
 from impasto.palettes import finished, recolored, repainted
 from impasto.periodic import AXES, resized
 from impasto.pyramid import Level, grow, plan
@@ -144,10 +145,10 @@ def for_texture(config: StylizeConfig) -> StylizeConfig:
     and deviation. Raises ConfigError for settings that ask for a content's colours or size."""
     if config.init == "content":
         config = config.with_changes(init="style")
-    if config.color != "style":
-        raise ConfigError(
-            f"color is '{config.color}', and a texture has no content", "leave it out"
-        )
+    asked = {"color": config.color != "style", "init": config.init == "quick"}
+    if name := next((name for name, wrong in asked.items() if wrong), None):
+        told = f"{name} is '{getattr(config, name)}', and a texture has no content"
+        raise ConfigError(told, "leave it out")
     if config.size is None:
         raise ConfigError("size is none, and a texture has no content to take it from", "give it")
     return config
@@ -421,6 +422,12 @@ class Stylization:
         noise = torch.randn(shape, generator=generator(self.config.seed))
         if init == "noise":
             return (0.5 + 0.15 * noise).clamp(0, 1).to(self.device)
+        if init == "quick":
+            last, count = self.levels[-1], len(self.targets.styles)
+            styles = [self.targets.style_at(last, k) for k in range(count)]
+            content = self.targets.content_at(last)
+            image = first_draft(content, styles, self.config.blend, self.dtype)
+            return resized(image, shape[2:], self.axes, resize)
         if init == "style":
             styles = [self.targets.style_at(level, k) for k in range(len(self.targets.styles))]
             mean = torch.stack([x.mean((2, 3), keepdim=True) for x in styles]).mean(0)
@@ -463,13 +470,13 @@ class Stylization:
 
     def _read_init(self, init: str) -> Picture | None:
         """The picture to start from, where ``init`` is none of the three words."""
-        if init in ("content", "noise", "style"):
+        if init in STARTS:
             return None
         try:
             return read_image(init)
         except InputError as error:
             raise ConfigError(
-                f"init is '{init}' ({error.message})", "use content, noise, style or a picture"
+                f"init is '{init}' ({error.message})", f"use {', '.join(STARTS)} or a picture"
             ) from error
 
     def _size(self) -> tuple[int, int]:

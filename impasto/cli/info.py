@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from impasto.cli.settings import flag_of, render
-from impasto.config import Settings, StylizeConfig
+from impasto.config import QuickConfig, Settings, StylizeConfig
 from impasto.dream.config import CONFIGS
 from impasto.errors import ImpastoError, UsageError
 
@@ -108,7 +108,9 @@ def command_line(metadata: dict[str, Any], path: Path) -> str:
         changes = _settings(metadata, CONFIGS[command]).changes()
     else:
         words += [_source(told, role, path) for role in roles for told in parts(metadata, role)]
-        changes = config_of(metadata).changes()
+        quick = command == "quick"
+        config = _settings(metadata, QuickConfig) if quick else config_of(metadata)
+        changes = config.changes()
     words += ["-o", str(path)]
     for name, value in changes.items():
         if masks := parts(metadata, name) if name in MASKS else []:
@@ -146,7 +148,8 @@ def table(metadata: dict[str, Any], path: Path) -> str:
             continue  # they stand among the settings, or are the default
         elif key != "config":
             rows.append((key, "yes" if value is True else "no" if value is False else str(value)))
-    kind = CONFIGS.get(str(metadata.get("command")), StylizeConfig)
+    kinds = {**CONFIGS, "quick": QuickConfig}
+    kind = kinds.get(str(metadata.get("command")), StylizeConfig)
     standard = kind().to_dict()
     for name, value in config.items():
         mark = "" if value == standard.get(name) else "  *"

@@ -1,0 +1,79 @@
+"""``impasto quick``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impasto.cli.outputs import Outputs
+from impasto.cli.settings import parse_all, with_settings
+from impasto.cli.stylize import SectionedCommand, default_output
+from impasto.config import QuickConfig
+from impasto.errors import ConfigError, UsageError
+
+app = typer.Typer()
+
+
+@app.command(cls=SectionedCommand)
+@partial(with_settings, config=QuickConfig)
+def quick(
+    content: Annotated[str, typer.Argument(metavar="CONTENT", help="The picture to repaint.")],
+    styles: Annotated[
+        list[str],
+        typer.Argument(metavar="STYLE...", help="Pictures, or swatches, to paint it like."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            *("-o", "--output"),
+            help="Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png]",
+            metavar="FILE",
+        ),
+    ] = None,
+    depth: Annotated[
+        int, typer.Option(help="Bits per channel: 8, or 16 for PNG and TIFF.", metavar="8|16")
+    ] = 8,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads to use.", metavar="N", min=1)
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(help="Refuse input pictures with more.  [default: 100 million]", metavar="N"),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    **settings: str | None,
+) -> None:
+    """Paint one picture in the style of others, in one pass.
+
+    A draft in a fraction of the time that stylize takes; impasto stylize --init quick goes on from
+    one. Several styles are mixed.
+    """
+    if depth not in (8, 16):
+        raise ConfigError(f"--depth is {depth}", "give 8 or 16")
+    to_stdout = output is not None and str(output) == "-"
+    if to_stdout and as_json:
+        raise UsageError("-o - and --json would both use standard output", "leave one of them out")
+    if output is None:
+        output = default_output(content, "-".join(Path(style).stem for style in styles))
+    config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
+    outputs = Outputs(None if to_stdout else output.expanduser(), depth=depth, overwrite=overwrite)
+    outputs.check([content, *styles], steps=0)
+
+    from impasto.cli.run import tell_result
+    from impasto.devices import threads as use_threads
+    from impasto.one_pass import quick as paint
+
+    with use_threads(threads):
+        result = paint(content, styles, config, max_pixels=max_pixels)
+        outputs.save(result)
+    tell_result(result, outputs, {}, as_json=as_json, quiet=quiet)
+

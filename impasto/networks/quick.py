@@ -1,0 +1,235 @@
+"""A picture in the style of another in one forward pass.
+
+::
+
+    content --mini--> features --transport--> the style's statistics --decoder--> picture
+    style   --mini--> moments  ----^-----------------------------------^
+
+The features are those of the small encoder that ships with impasto: at four layers, in VGG's own
+units. :mod:`impasto.networks.transport` moves them the shortest way to where their mean and
+covariance (so their Gram matrix) are the style's. What no formula gives, the picture that has such
+features, a decoder has learned: it grows the picture from relu4_1 upwards, takes in the moved
+features of each size on its way, and adds what it finds to the picture whose colours were moved
+likewise. The style's moments also tell each convolution how to weigh its channels (a scale and a
+shift each: FiLM, Perez et al. 2018).
+
+Nothing in the decoder looks at all of a picture at once. All that does is a handful of moments, so
+that tiles of a picture and the whole agree where both are painted with the moments of the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.encoders import Encoder
+from impasto.encoders.base import IMAGE, Features, pad_and_convolve
+from impasto.encoders.mini import load_mini
+from impasto.errors import IntegrityError
+from impasto.networks.transport import Affine, Moments, moments, optimal_map
+
+LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")  # as the decoder takes them in
+CHANNELS = {"relu4_1": 161, "relu3_1": 97, "relu2_1": 49, "relu1_1": 25}  # mini's
+WIDTHS = (96, 64, 40, 16)
+BLOCKS = (2, 1, 1, 0)
+EMBEDDING = 64
+MULTIPLE = 8  # pixels: the decoder doubles three times
+ASSET = "quick.safetensors"
+# What the decoder's convolutions see around a pixel, and one position more where a level is
+# enlarged; at each level twice as far as at the next.
+REACH = sum(
+    (1 + (power > 0) + 2 * count + (name == LEVELS[-1]) * 2) * 2**power
+    for name, count, power in zip(LEVELS, BLOCKS, (3, 2, 1, 0), strict=True)
+)
+
+Statistics = dict[str, Moments]
+"""Layer of LEVELS, or ``image`` -> moments."""
+
+
+class Plan(NamedTuple):
+    """All that a picture's painting needs beyond its own pixels: the maps, and the style's code."""
+
+    maps: dict[str, Affine]
+    code: Tensor
+
+
+class Quick(nn.Module):
+    """The encoder and the decoder; :mod:`impasto.networks.inference` puts them to use.
+
+    ``encoder`` has the channels of CHANNELS at LEVELS (default: mini as it ships); without
+    ``tensors`` the decoder is untrained: it adds nothing to the picture with moved colours.
+    """
+
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor] | None = None,
+        *,
+        encoder: Encoder | None = None,
+        sha256: str = "",
+    ) -> None:
+        super().__init__()
+        self.name, self.sha256 = "quick", sha256
+        self.encoder = encoder or load_mini(padding="replicate")
+        self.decoder = Decoder()
+        if tensors is not None:
+            self.decoder.load_state_dict({name: t.float() for name, t in tensors.items()})
+        self.eval().requires_grad_(False)
+
+    def features(self, image: Tensor) -> Features:
+        """``(N, 3, H, W)``, sides that MULTIPLE divides -> features at LEVELS, and the image."""
+        features: Features = self.encoder(image, (*LEVELS, IMAGE))
+        return features
+
+    def forward(self, image: Tensor, plan: Plan) -> Tensor:
+        """The picture ``(N, 3, H, W)``, a little outside [0, 1] here and there."""
+        moved = {name: plan.maps[name](f) for name, f in self.features(image).items()}
+        painted: Tensor = self.decoder(moved, plan.code)
+        return painted
+
+    def reach(self) -> int:
+        """How many pixels around its own a pixel of the picture depends on, at most."""
+        return REACH + max(int(self.encoder.reach(name)) for name in LEVELS)
+
+
+class Convolution(nn.Module):
+    """A 3x3 convolution whose channels the style's code scales and shifts."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.film = nn.Linear(EMBEDDING, 2 * outputs)
+        nn.init.kaiming_normal_(self.convolution.weight, nonlinearity="relu")
+        assert self.convolution.bias is not None
+        nn.init.zeros_(self.convolution.bias)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        scale, shift = self.film(code)[..., None, None].chunk(2, 1)
+        y = pad_and_convolve(x, self.convolution, "replicate")
+        return torch.addcmul(y + shift.to(y.dtype), y, scale.to(y.dtype))
+
+
+class Block(nn.Module):
+    """Two convolutions beside a shortcut (He et al. 2016)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = Convolution(width, width)
+        self.second = Convolution(width, width)
+        nn.init.zeros_(self.second.convolution.weight)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        y: Tensor = self.second(F.relu(self.first(x, code)), code)
+        return F.relu(x + y)
+
+
+class Decoder(nn.Module):
+    """Moved features of all levels and the style's code -> what to add to the moved picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, channels in (*CHANNELS.items(), (IMAGE, 3)):
+            self.register_buffer(f"centre_{name}", torch.zeros(channels))
+            self.register_buffer(f"scale_{name}", torch.ones(channels))
+        known = 2 * sum(CHANNELS.values())
+        self.embed = nn.Sequential(nn.Linear(known, EMBEDDING), nn.ReLU())
+        self.narrow, self.enter, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        below = 0
+        for name, width, count in zip(LEVELS, WIDTHS, BLOCKS, strict=True):
+            # the two large sizes get a narrower view of what is below
+            given = min(below, width)
+            self.narrow.append(nn.Conv2d(below, given, 1) if given < below else nn.Identity())
+            own = CHANNELS[name] + (3 if name == LEVELS[-1] else 0)
+            self.enter.append(Convolution(given + own, width))
+            self.blocks.append(nn.ModuleList(Block(width) for _ in range(count)))
+            below = width
+        self.last = Convolution(below, below)
+        self.colour = nn.Conv2d(below, 3, 3, padding=1)
+        nn.init.zeros_(self.colour.weight)
+        assert self.colour.bias is not None
+        nn.init.zeros_(self.colour.bias)
+
+    def normalise(self, features: Tensor, name: str) -> Tensor:
+        """Features of a level less the training pictures' mean, over their deviation."""
+        centre, scale = self.get_buffer(f"centre_{name}"), self.get_buffer(f"scale_{name}")
+        x: Tensor = (features - centre[:, None, None].to(features.dtype)) / scale[:, None, None].to(
+            features.dtype
+        )
+        return x
+
+    def describe(self, style: Statistics) -> Tensor:
+        """The style's code ``(N, EMBEDDING)`` from means and deviations of its channels."""
+        parts = []
+        for name in LEVELS:
+            centre, scale = self.get_buffer(f"centre_{name}"), self.get_buffer(f"scale_{name}")
+            mean, covariance = style[name]
+            deviation = covariance.diagonal(dim1=1, dim2=2).clamp_min(0).sqrt()
+            parts += [(mean - centre) / scale, deviation / scale]
+        code: Tensor = self.embed(torch.cat(parts, 1))
+        return code
+
+    def forward(self, moved: Features, code: Tensor) -> Tensor:
+        """``moved`` are features in mini's units; returns the picture ``(N, 3, H, W)``."""
+        x: Tensor | None = None
+        stages = zip(LEVELS, self.narrow, self.enter, self.blocks, strict=True)
+        for name, narrow, enter, blocks in stages:
+            own = [self.normalise(moved[name], name)]
+            if name == LEVELS[-1]:
+                own.append(self.normalise(moved[IMAGE].to(own[0].dtype), IMAGE))
+            if x is not None:
+                # Not the nearest: the network would paint a grid where there is nothing to paint.
+                x = F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear", align_corners=False)
+                own.insert(0, x.to(own[0].dtype))
+            x = F.relu(enter(torch.cat(own, 1), code))
+            assert isinstance(blocks, nn.ModuleList)
+            for block in blocks:
+                x = block(x, code)
+        x = F.relu(self.last(x, code))
+        added = pad_and_convolve(x, self.colour, "replicate")
+        return moved[IMAGE] + added.float()
+
+
+def plan_for(
+    decoder: Decoder, content: Statistics, style: Statistics, strength: float = 1.0
+) -> Plan:
+    """Maps from the content's statistics towards the style's, and the code of where they end."""
+    maps = {n: optimal_map(content[n], style[n], strength) for n in (*LEVELS, IMAGE)}
+    towards = {
+        n: Moments(
+            content[n].mean + strength * (style[n].mean - content[n].mean),
+            content[n].covariance + strength * (style[n].covariance - content[n].covariance),
+        )
+        for n in LEVELS
+    }
+    return Plan(maps, decoder.describe(towards))
+
+
+def statistics(features: Mapping[str, Tensor]) -> Statistics:
+    """The moments of each of LEVELS and of the image."""
+    return {n: moments(features[n]) for n in (*LEVELS, IMAGE)}
+
+
+def load_quick(path: str | Path | None = None) -> Quick:
+    """The network with the weights that ship with impasto, or with those of ``path``.
+
+    Raises IntegrityError for a file that is damaged or not quick's.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    source = Path(path) if path else resources.files("impasto") / "assets" / ASSET
+    data = source.read_bytes()
+    try:
+        return Quick(load(data), sha256=hashlib.sha256(data).hexdigest())
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise IntegrityError(
+            f"{source} does not hold quick's weights ({error})", "reinstall impasto"
+        ) from error

@@ -1,0 +1,77 @@
+"""Pictures of any size: tiles, strength, mixtures."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import Tensor
+
+from impasto import swatch
+from impasto.networks import Quick, draft, measure
+from impasto.networks.quick import statistics
+
+
+@pytest.fixture(scope="module")
+def content() -> Tensor:
+    return swatch("waves", size=(200, 312))
+
+
+@pytest.fixture(scope="module")
+def styles() -> list[Tensor]:
+    return [swatch("mosaic", size=96), swatch("night", size=96)]
+
+
+def test_moments_of_tiles_are_those_of_the_whole(network: Quick, content: Tensor) -> None:
+    whole = statistics(network.features(content))
+    for tile in (64, 1024):
+        for name, found in measure(network, content, tile).items():
+            assert torch.allclose(found.mean, whole[name].mean, rtol=1e-3, atol=1e-3)
+            scale = float(whole[name].covariance.abs().max())
+            assert torch.allclose(found.covariance, whole[name].covariance, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_tiles_and_the_whole_agree(
+    content: Tensor, styles: list[Tensor], network: Quick, precision: torch.dtype
+) -> None:
+    network = deepcopy(network)
+    network.encoder.to(precision)
+    whole = draft(network, content, styles[:1])
+    tiled = draft(network, content, styles[:1], tile=88)
+    assert (whole - tiled).abs().max() < (0.1 if precision == torch.float32 else 2) / 255
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 50), (33, 41)])
+def test_any_size(network: Quick, styles: list[Tensor], size: tuple[int, int]) -> None:
+    picture = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    found = draft(network, picture, styles)
+    assert found.shape == picture.shape
+    assert torch.isfinite(found).all()
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+def test_strength_0_is_the_content_and_leads_there(
+    network: Quick, content: Tensor, styles: list[Tensor]
+) -> None:
+    assert torch.equal(draft(network, content, styles, strength=0), content)
+    near = draft(network, content, styles, strength=0.02)
+    assert (near - content).abs().mean() < 0.02
+    distances = [
+        float((draft(network, content, styles, strength=s) - content).square().mean())
+        for s in (0.02, 0.3, 0.6, 1.0)
+    ]
+    assert distances == sorted(distances)
+
+
+def test_mixtures_end_at_single_styles(
+    network: Quick, content: Tensor, styles: list[Tensor]
+) -> None:
+    first, second = (draft(network, content, [style]) for style in styles)
+    assert torch.equal(draft(network, content, styles, weights=[1, 0]), first)
+    assert torch.equal(draft(network, content, styles, weights=[0, 3]), second)
+    mixed = draft(network, content, styles)
+    assert torch.equal(mixed, draft(network, content, styles, weights=[2, 2]))
+    way = (first - second).abs().mean()
+    assert 0.1 * way < (mixed - first).abs().mean() < way

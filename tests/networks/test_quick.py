@@ -1,0 +1,82 @@
+"""The network itself: what goes in, what comes out, what its weights are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from impasto.encoders.base import IMAGE
+from impasto.errors import IntegrityError
+from impasto.networks import Decoder, Quick, load_quick, plan_for
+from impasto.networks.quick import CHANNELS, LEVELS, statistics
+
+
+def pictures(size: int = 32) -> Tensor:
+    return torch.rand(2, 3, size, size + 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_minis_features_have_the_channels_that_the_decoder_takes(network: Quick) -> None:
+    features = network.features(pictures())
+    assert {name: features[name].shape[1] for name in LEVELS} == CHANNELS
+    assert torch.equal(features[IMAGE], pictures())
+
+
+def test_batches_are_painted_picture_by_picture(network: Quick) -> None:
+    both = pictures()
+    measured = statistics(network.features(both))
+    towards = statistics(network.features(both.flip(0)))
+    painted = network(both, plan_for(network.decoder, measured, towards))
+    assert painted.shape == both.shape
+    for k in range(2):
+        one = statistics(network.features(both[k : k + 1]))
+        other = statistics(network.features(both.flip(0)[k : k + 1]))
+        alone = network(both[k : k + 1], plan_for(network.decoder, one, other))
+        assert torch.allclose(alone, painted[k : k + 1], atol=1e-3)
+
+
+def test_an_untrained_decoder_adds_nothing() -> None:
+    network = Quick()
+    image = pictures()[:1]
+    own = statistics(network.features(image))
+    assert torch.allclose(network(image, plan_for(network.decoder, own, own)), image, atol=1e-3)
+
+
+def test_reach_is_what_gradients_say(network: Quick) -> None:
+    """No pixel further than that has a part in a pixel of the picture, and some so far has."""
+    size = (2 * network.reach() + 64) // 8 * 8
+    image = torch.rand(1, 3, size, 8, generator=torch.Generator().manual_seed(1))
+    own = statistics(network.features(image))
+    plan = plan_for(network.decoder, own, own)
+    image.requires_grad_(True)
+    row = size // 2
+    (slope,) = torch.autograd.grad(network(image, plan)[..., row, :].sum(), image)
+    seen = slope.abs().sum((0, 1, 3)).nonzero().flatten()
+    furthest = max(row - int(seen.min()), int(seen.max()) - row)
+    assert network.reach() / 2 < furthest <= network.reach() + 8  # 8: where it lies on the grid
+
+
+def test_weights_come_back_from_a_file(network: Quick, tmp_path: Path) -> None:
+    path = tmp_path / "quick.safetensors"
+    save_file({k: v.contiguous() for k, v in network.decoder.state_dict().items()}, path)
+    again = load_quick(path)
+    assert len(again.sha256) == 64
+    for ours, theirs in zip(network.parameters(), again.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "quick.safetensors"
+    path.write_bytes(b"\x10" + bytes(40))
+    with pytest.raises(IntegrityError, match="quick's weights"):
+        load_quick(path)
+    save_file({"colour.weight": torch.zeros(1)}, path)
+    with pytest.raises(IntegrityError, match="reinstall"):
+        load_quick(path)
+
+
+def test_it_is_small() -> None:
+    assert sum(p.numel() for p in Decoder().parameters()) < 1_000_000

@@ -1,0 +1,138 @@
+"""The recipe in one pass: what it takes, what it returns, what it says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import impasto
+from impasto import read_metadata, save_image
+from impasto.errors import ConfigError, InputError, UnknownNameError
+from impasto.metrics import style_distance
+from impasto.networks import Quick
+from impasto.one_pass import style_at
+
+
+@pytest.fixture(scope="module")
+def network() -> Quick:
+    """Mini and a decoder that has learned nothing: the colours move, and no more."""
+    return Quick()
+
+
+def run(content: Any, style: Any, network: Quick, **settings: Any) -> impasto.Result:
+    return impasto.quick(
+        content, style, model=network, **{"size": 64, "precision": "float32", **settings}
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "expected"),
+    [((96, 128), 64, (48, 64)), ((41, 37), None, (41, 37)), ((20, 24), 50, (42, 50))],
+)
+def test_the_size_is_exact(
+    network: Quick, shape: tuple[int, int], size: int | None, expected: tuple[int, int]
+) -> None:
+    content = torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(0))
+    result = run(content, "waves", network, size=size)
+    assert result.image.shape == (1, 3, *expected)
+    assert 0 <= result.image.min() <= result.image.max() <= 1
+    assert result.metadata["size"] == list(expected)
+
+
+def test_same_request_same_picture(network: Quick, photo: Tensor) -> None:
+    first, second = (run(photo, "waves", network, seed=3).image for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, run(photo, "waves", network, seed=4).image)
+
+
+def test_strength_0_is_the_content(network: Quick, photo: Tensor) -> None:
+    result = run(photo, "waves", network, strength=0, size=None)
+    assert torch.equal(result.image, photo)
+
+
+def test_weights_mix(network: Quick, photo: Tensor, painting: Tensor) -> None:
+    alone = run(photo, painting, network)
+    mixed = run(photo, ["waves", painting], network, blend=[0, 2])
+    assert torch.equal(alone.image, mixed.image)
+    assert mixed.metadata["style"][0]["swatch"] == "waves"
+    assert mixed.metadata["config"]["blend"] == [0, 2]
+    assert set(alone.metadata["style"]) == {"sha256"}
+
+
+def test_alpha_depth_and_metadata_go_into_the_file(
+    network: Quick, photo: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    alpha = torch.ones(1, 1, *photo.shape[-2:])
+    alpha[..., :40] = 0
+    (tmp_path / "in").mkdir()
+    save_image("in/cat.png", photo, alpha=alpha)
+    result = run("in/cat.png", ["in/cat.png", "waves"], network)
+    assert result.alpha is not None
+    assert result.alpha.shape[-2:] == result.image.shape[-2:]
+    metadata = read_metadata(result.save(tmp_path / "out.png"))
+    assert metadata["command"] == "quick"
+    assert metadata["content"]["path"] == "in/cat.png"
+    assert metadata["style"][0]["path"] == "in/cat.png"
+    assert metadata["config"]["strength"] == 1.0
+    assert str(tmp_path) not in str(metadata)
+
+
+def test_style_is_never_enlarged() -> None:
+    assert style_at(torch.rand(1, 3, 40, 60), 512).shape == (1, 3, 40, 60)
+    assert style_at(torch.rand(1, 3, 40, 60), 30).shape == (1, 3, 20, 30)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"strength": 1.5}, "strength is 1.5"),
+        ({"size": 4}, "size is 4"),
+        ({"blend": [1]}, "1 numbers for 2 styles"),
+        ({"blend": [0, 0]}, "not all 0"),
+        ({"blend": [float("nan"), 1]}, "blend is"),
+        ({"tile": 3}, "tile is 3"),
+    ],
+)
+def test_bad_settings(network: Quick, photo: Tensor, settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        run(photo, ["waves", "night"], network, **settings)
+
+
+def test_bad_pictures(network: Quick, photo: Tensor) -> None:
+    with pytest.raises(ConfigError, match="no style"):
+        run(photo, [], network)
+    with pytest.raises(UnknownNameError, match="did you mean 'waves'"):
+        run(photo, "wavse", network)
+    with pytest.raises(InputError):
+        run("nowhere.png", "waves", network)
+
+
+# --- the weights that ship -----------------------------------------------------------------------
+
+
+def test_shipped_style_falls_with_strength(photo: Tensor) -> None:
+    """As mini sees it, over four strengths; and at 1 most of the way is gone."""
+    judge = impasto.get_encoder("mini")
+    style = impasto.swatch("waves", size=128)
+
+    def distance(strength: float) -> float:
+        image = impasto.quick(photo, style, strength=strength, size=128, precision="float32").image
+        layers = style_distance(image, style, judge)
+        return sum(layers.values()) / len(layers)
+
+    distances = [distance(s) for s in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.6 * distances[0]
+
+
+def test_a_stylization_can_begin_with_a_draft(photo: Tensor) -> None:
+    settings: dict[str, Any] = {"size": 64, "steps": (1,), "precision": "float32", "average": 0.0}
+    drafted = impasto.stylize(photo, "waves", init="quick", learning_rate=1e-6, **settings)
+    alone = impasto.quick(photo, "waves", size=64, precision="float32")
+    assert (drafted.image - alone.image).abs().max() < 0.01
+    assert drafted.metadata["config"]["init"] == "quick"

@@ -1,0 +1,368 @@
+"""Train quick's decoder: any style in one pass.
+
+    python training/data.py --tars ... --cache CACHE
+    IMPASTO_WEIGHTS=FOLDER python training/quick.py train --cache CACHE --run RUN --minutes 80
+    python training/quick.py export --run RUN --out impasto/assets/quick.safetensors
+
+The encoder is mini, frozen; only the decoder learns. The loss is near to what the picture will be
+judged by: |G - G_style|² over that of the untouched content (so 1 is "nothing was done"), the mean
+of relu1_1 to relu5_1 (layer by layer, lest the first, which colours move, says it all), plus
+--content times |F - F_content|² / |F_content|² at relu4_2.
+Mini measures it; towards the end the real VGG-19 does in a share of the steps.
+In some of the batches one crop gets its own style and shall come back as it was.
+
+The schedule follows the clock, so that training ends when it should on a machine that others use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from data import Crops, Pictures, random_crop, recolour
+from distil import Muon
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from impasto.encoders import Encoder, get_encoder
+from impasto.encoders.base import IMAGE
+from impasto.encoders.mini import load_mini
+from impasto.images import load_image, resize, size_to_fit, to_pil
+from impasto.losses.functional import gram
+from impasto.metrics import CONTENT_LAYER, STYLE_LAYERS, score
+from impasto.networks.quick import LEVELS, Decoder, plan_for, statistics
+from impasto.swatches import SWATCHES, swatch
+
+SEEN = tuple(dict.fromkeys((*LEVELS, *STYLE_LAYERS, CONTENT_LAYER, IMAGE)))
+PIXELS = 20.0  # weight of the squared error of a crop in its own style
+RANGE = 20.0  # weight of what leaves [0, 1]
+FLOOR = 0.5  # of the untouched distance: pairs that are alike from the start count less
+AVERAGE = 0.998
+# (part of the time from which on, [(size, batch, chance)], share of the steps judged by VGG-19)
+PHASES = [
+    (0.00, [(128, 4, 1.0)], 0.0),
+    (0.65, [(128, 4, 0.6), (192, 2, 0.4)], 0.0),
+    (0.85, [(192, 2, 1.0)], 0.1),
+]
+VALIDATION = [
+    ("tubingen", "starry_night"),
+    ("cornell", "mondrian"),
+    ("hoovertowernight", "la_muse"),
+    ("house", "brushstrokes"),
+    ("yosemite", "sketch"),
+    ("rugby", "woman_with_hat_matisse"),
+]
+
+
+def only(pictures: Pictures, cache: Path, folders: tuple[str, ...], held_out: bool) -> Pictures:
+    """Those of ``pictures`` whose names begin with one of ``folders``."""
+    names = (cache / "names.txt").read_text().split("\n")
+    kept = [n for i, n in enumerate(names) if (i % 50 == 0) == held_out]
+    pictures.index = pictures.index[[n.split("/")[0] in folders for n in kept]]
+    return pictures
+
+
+class Colourful(Crops):
+    """Crops without noise or blur, hardly enlarged; colours change in a quarter of them."""
+
+    def batch(self, rng: np.random.Generator) -> Tensor:
+        size, count, _ = self.sizes[0]
+        crops = []
+        for _ in range(count):
+            source = self.extra if rng.random() < self.extra_share else self.pictures
+            picture = source[int(rng.integers(len(source)))]
+            least = min(*picture.shape[:2], round(size * 0.8))
+            crop = random_crop(picture, 2 * least, rng)  # no window is smaller than half of that
+            crop = resize(crop[None], (size, size))[0]
+            crops.append(recolour(crop, rng) if rng.random() < 0.25 else crop)
+        return torch.stack(crops).contiguous(memory_format=torch.channels_last)
+
+
+class Pairs(Crops):
+    """Endless pairs of batches: contents, and as many styles (half as large again)."""
+
+    def __init__(self, cache: Path, seed: int) -> None:
+        photos = only(Pictures(cache), cache, ("caltech101", "imagenet", "bsds500", "coco"), False)
+        paintings = Pictures(cache)
+        names = {n.split("/")[0] for n in (cache / "names.txt").read_text().split("\n")}
+        art = tuple(names - {"caltech101", "imagenet", "bsds500", "coco"})
+        only(paintings, cache, art, False)
+        super().__init__(photos, PHASES[0][1], seed)
+        self.contents = Colourful(photos, [], seed, extra_share=0.15)
+        self.styles = Colourful(paintings, [], seed, extra_share=0.3)
+        self.contents.extra = paintings  # type: ignore[assignment]
+        self.styles.extra = [
+            (swatch(name, size=320, seed=s)[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
+            for name in SWATCHES
+            for s in range(1)
+        ]
+        print(f"{len(photos)} photos, {len(paintings)} paintings", flush=True)
+
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        chances = np.array([s[2] for s in self.sizes])
+        size, count, _ = self.sizes[int(rng.choice(len(chances), p=chances / chances.sum()))]
+        self.contents.sizes = [(size, count, 1.0)]
+        self.styles.sizes = [(min(256, size * 3 // 2), count, 1.0)]
+        return self.contents.batch(rng), self.styles.batch(rng)
+
+
+def relative(a: Tensor, b: Tensor) -> Tensor:
+    """``|a - b|² / |b|²`` for each of the batch."""
+    difference = (a - b).square().flatten(1).sum(1)
+    return difference / (b.square().flatten(1).sum(1) + 1e-6)
+
+
+def moved_by(ours: Tensor, theirs: Tensor) -> Tensor:
+    """``|F - F_content|² / |F_content|²``, where flat crops count as half of an ordinary one."""
+    size = theirs.square().flatten(1).sum(1)
+    return (ours - theirs).square().flatten(1).sum(1) / size.maximum(size.mean() / 2)
+
+
+def grams(features: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n: gram(features[n]) for n in STYLE_LAYERS}
+
+
+def style_distance(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> Tensor:
+    """``(layers, N)``."""
+    return torch.stack([relative(ours[n], theirs[n]) for n in STYLE_LAYERS])
+
+
+class Trainer:
+    def __init__(self, content: float) -> None:
+        self.mini = load_mini(padding="replicate").to(torch.bfloat16)
+        self.mini.to(memory_format=torch.channels_last)
+        self.vgg: Encoder | None = None
+        self.content = content
+        self.decoder = Decoder().to(memory_format=torch.channels_last)
+        self.average = Decoder().to(memory_format=torch.channels_last)
+
+    def calibrate(self, pairs: Pairs, batches: int = 30) -> None:
+        """The decoder's idea of an ordinary feature: mean and deviation over some pictures."""
+        rng = np.random.default_rng(7)
+        found: dict[str, list[Tensor]] = {}
+        with torch.no_grad():
+            for number in range(batches):
+                features = self.mini(pairs.batch(rng)[number % 2], (*LEVELS, IMAGE))
+                for name, f in features.items():
+                    f = f.float()
+                    both = torch.stack([f.mean((0, 2, 3)), f.square().mean((0, 2, 3))])
+                    found.setdefault(name, []).append(both)
+            for name, values in found.items():
+                mean, square = torch.stack(values).mean(0)
+                self.decoder.get_buffer(f"centre_{name}").copy_(mean)
+                deviation = (square - mean.square()).clamp_min(0).sqrt()
+                self.decoder.get_buffer(f"scale_{name}").copy_(
+                    deviation.clamp_min(0.02 * deviation.mean())
+                )
+        self.average.load_state_dict(self.decoder.state_dict())
+
+    def judged(
+        self, contents: Tensor, styles: Tensor, by_vgg: bool, itself: bool
+    ) -> tuple[Tensor, dict[str, float]]:
+        """The loss of one batch; if ``itself``, its last crop is its own style."""
+        with torch.no_grad():
+            content, style = self.mini(contents, SEEN), self.mini(styles, SEEN)
+            before, after = statistics(content), statistics(style)
+            for name, own in before.items() if itself else ():
+                after[name].mean[-1] = own.mean[-1]
+                after[name].covariance[-1] = own.covariance[-1]
+        plan = plan_for(self.decoder, before, after)
+        with torch.autocast("cpu", torch.bfloat16):
+            moved = {n: m(content[n]) for n, m in plan.maps.items()}
+            painted = self.decoder(moved, plan.code)
+        judge: Encoder = self.mini
+        if by_vgg:
+            if self.vgg is None:
+                self.vgg = get_encoder("vgg19", padding="replicate").to(
+                    torch.bfloat16, memory_format=torch.channels_last
+                )
+            judge = self.vgg
+            with torch.no_grad():
+                content, style = judge(contents, SEEN), judge(styles, SEEN)
+        seen = judge(painted.contiguous(memory_format=torch.channels_last), SEEN[:-1])
+        target, origin = grams(style), grams(content)
+        for name in target if itself else ():
+            target[name][-1] = origin[name][-1]
+        untouched = style_distance(origin, target)
+        distance = style_distance(grams(seen), target)
+        kept = moved_by(seen[CONTENT_LAYER].float(), content[CONTENT_LAYER].float())
+        outside = (painted - painted.clamp(0, 1)).square().mean()
+        pixels = (painted[-1] - contents[-1]).square().mean() * itself
+        ratios = distance / untouched.clamp_min(FLOOR)
+        ratio = ratios.mean(0)
+        loss = (
+            (ratio + self.content * kept).mean() + RANGE * outside + PIXELS * pixels / len(contents)
+        )
+        others = len(contents) - itself
+        left = ratio[:others].mean()
+        return loss, {
+            "loss": float(loss.detach()),
+            "left": float(left.detach()),
+            "content": float(kept[:others].detach().mean()),
+            **{
+                n[4:]: float(r[:others].detach().mean())
+                for n, r in zip(STYLE_LAYERS, ratios, strict=True)
+            },
+            "own": float(pixels.detach()),
+            "outside": float(outside.detach()),
+        }
+
+    def update_average(self, step: int) -> None:
+        decay = min(AVERAGE, (step + 1) / (step + 20))
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.decoder.parameters(), strict=True):
+                mean.lerp_(now, 1 - decay)
+
+    @torch.no_grad()
+    def paint(self, content: Tensor, style: Tensor, encoder: Encoder) -> Tensor:
+        """What the averaged weights make of a pair, in float32."""
+        features = encoder(content, (*LEVELS, IMAGE))
+        after = statistics(encoder(style, (*LEVELS, IMAGE)))
+        plan = plan_for(self.average, statistics(features), after)
+        moved = {n: m(features[n]) for n, m in plan.maps.items()}
+        return self.average(moved, plan.code).clamp(0, 1)
+
+    def validate(self, images: Path, out: Path, size: int = 384) -> dict[str, float]:
+        """Mean gap and content distance on VGG-19 in float32; a sheet of the pictures."""
+        from PIL import Image
+
+        judge, encoder = get_encoder("vgg19"), load_mini(padding="replicate")
+        sheet = Image.new("RGB", (3 * 384, len(VALIDATION) * 384))
+        gaps, contents, layers = [], [], []
+        for row, names in enumerate(VALIDATION):
+            files = (images / "content" / names[0], images / "style" / names[1])
+            content, style = (load_image(str(f) + ".jpg", size=size) for f in files)
+            height, width = (side // 8 * 8 for side in content.shape[-2:])
+            content = content[..., :height, :width]
+            image = self.paint(content, style, encoder)
+            found = score(image, content, style, judge)
+            gaps.append(found.gap)
+            contents.append(found.content)
+            layers.append(list(found.layers.values()))
+            for column, x in enumerate((content, style, image)):
+                small = resize(x, size_to_fit(*x.shape[-2:], 384))
+                sheet.paste(to_pil(small), (column * 384, row * 384))
+        sheet.save(out)
+        return {
+            "gap": round(float(np.mean(gaps)), 4),
+            "content distance": round(float(np.mean(contents)), 4),
+            "gaps": [round(g, 3) for g in gaps],  # type: ignore[dict-item]
+            "layers": np.mean(layers, 0).round(3).tolist(),
+        }
+
+
+def train(
+    cache: Path, run: Path, minutes: float, rate: float, content: float, images: Path | None
+) -> None:
+    run.mkdir(parents=True, exist_ok=True)
+    checkpoint = run / "checkpoint.pt"
+    torch.manual_seed(0)
+    trainer = Trainer(content)
+    decoder = trainer.decoder
+    kernels = [p for n, p in decoder.named_parameters() if p.ndim == 4 and "colour" not in n]
+    chosen = {id(p) for p in kernels}
+    others = [p for p in decoder.parameters() if id(p) not in chosen]
+    optimisers = [
+        Muon(kernels, lr=10 * rate),
+        torch.optim.AdamW(others, lr=rate, weight_decay=0, betas=(0.9, 0.99)),
+    ]
+    step, spent = 0, 0.0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        decoder.load_state_dict(saved["decoder"])
+        trainer.average.load_state_dict(saved["average"])
+        for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
+        step, spent = saved["step"], saved["spent"]
+        print(f"resumed at step {step}", flush=True)
+    pairs = Pairs(cache, seed=1000 + step)
+    if step == 0:
+        trainer.calibrate(pairs)
+    rng = np.random.default_rng(step)
+    began, recent, last_check = time.time() - spent, [], time.time()
+    for contents, styles in pairs:  # type: ignore[misc]
+        spent = time.time() - began
+        progress = min(1.0, spent / (60 * minutes))
+        phase = [p for p in PHASES if p[0] <= progress][-1]
+        pairs.sizes = phase[1]
+        decay = min(1.0, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * progress)))
+        for optimiser, peak in zip(optimisers, (10 * rate, rate), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = peak * (decay * 0.995 + 0.005)
+        by_vgg = bool(rng.random() < phase[2])
+        loss, report = trainer.judged(contents, styles, by_vgg, itself=step % 4 == 0)
+        decoder.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
+        if torch.isfinite(norm) and loss < 20:  # now and then a crop without any contrast
+            for optimiser in optimisers:
+                optimiser.step()
+            trainer.update_average(step)
+        step += 1
+        recent.append(report | {"norm": float(norm)})
+        if step % 50 == 0:
+            mean = {k: round(sum(r[k] for r in recent) / len(recent), 4) for k in recent[0]}
+            pace = {"step": step, "minutes": round(spent / 60, 1)}
+            print(json.dumps(pace | mean), flush=True)
+            recent.clear()
+        if progress >= 1 or step % 100 == 0:
+            state = {
+                "decoder": decoder.state_dict(),
+                "average": trainer.average.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+                "step": step,
+                "spent": spent,
+            }
+            torch.save(state, checkpoint.with_suffix(".part"))
+            os.replace(checkpoint.with_suffix(".part"), checkpoint)
+        if images and (progress >= 1 or time.time() - last_check > 420 or step == 300):
+            found = trainer.validate(images, run / f"sheet-{step:06}.png")
+            print(json.dumps({"step": step, **found}), flush=True)
+            last_check = time.time()
+        if progress >= 1:
+            break
+
+
+def export(run: Path, out: Path) -> None:
+    """Write what ships: the averaged weights in float16, and a little metadata."""
+    saved = torch.load(run / "checkpoint.pt", weights_only=True)
+    tensors = {k: v.half().contiguous() for k, v in saved["average"].items()}
+    metadata = {
+        "architecture": "quick",
+        "encoder": "mini",
+        "steps": str(saved["step"]),
+        "licence": "MIT",
+    }
+    save_file(tensors, str(out), metadata)
+    print(json.dumps({"bytes": out.stat().st_size, "steps": saved["step"]}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["train", "export"])
+    parser.add_argument("--cache", type=Path, help="folder made by data.py")
+    parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoints")
+    parser.add_argument("--minutes", type=float, default=80)
+    parser.add_argument(
+        "--rate", type=float, default=1e-3, help="AdamW's peak; Muon's is ten times"
+    )
+    parser.add_argument("--content", type=float, default=0.6, help="weight of the content distance")
+    parser.add_argument(
+        "--images", type=Path, help="folder with content/ and style/ to validate on"
+    )
+    parser.add_argument("--out", type=Path, help="safetensors file to write")
+    a = parser.parse_args()
+    if a.command == "train":
+        train(a.cache, a.run, a.minutes, a.rate, a.content, a.images)
+    else:
+        export(a.run, a.out)
+
+
+if __name__ == "__main__":
+    main()
