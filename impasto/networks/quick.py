@@ -44,7 +44,7 @@ MULTIPLE = 8  # pixels: the decoder doubles three times
 ASSET = "quick.safetensors"
 # What the decoder's convolutions see around a pixel, and one position more where a level is
 # enlarged; at each level twice as far as at the next.
-REACH = sum(
+REACH: int = sum(
     (1 + (power > 0) + 2 * count + (name == LEVELS[-1]) * 2) * 2**power
     for name, count, power in zip(LEVELS, BLOCKS, (3, 2, 1, 0), strict=True)
 )
