@@ -401,7 +401,10 @@ class QuickConfig(Settings):
         None, "One weight for each style (default: equal)", least=0
     )
     style_scale: float = setting(
-        1.0, "Size of the style picture against the content's", least=0.05, most=10
+        1.0,
+        "Size of the style picture against the content's, or against 384 pixels if that is less",
+        least=0.05,
+        most=10,
     )
     seed: int = setting(0, "Seed of swatches", least=0, most=2**63 - 1)
     device: str = setting("auto", "auto, cpu, cuda, mps")

@@ -23,6 +23,10 @@ from impasto.networks import Quick, draft, load_quick
 from impasto.result import Result
 from impasto.sources import Source, describe, filled, read_style, several
 
+STYLE_SIZE = 384
+"""Long side in pixels at which a style is read, at most. The decoder was trained on styles of about
+that size and smaller; of larger ones it takes some for photos, and adds nothing."""
+
 
 def quick(
     content: Source,
@@ -55,7 +59,7 @@ def quick(
     height, width = picture.pixels.shape[-2:]
     if config.size is not None:
         height, width = size_to_fit(height, width, config.size)
-    long_side = max(height, width) * config.style_scale
+    long_side = min(max(height, width), STYLE_SIZE) * config.style_scale
     styles = [read_style(source, long_side, config.seed, **limit) for source in sources]
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
@@ -99,6 +103,7 @@ def first_draft(
 ) -> Tensor:
     """What the network that ships makes of ``content`` and ``styles``, on their device."""
     network = placed(_shipped(), content.device, dtype)
+    styles = [style_at(style, min(max(style.shape[-2:]), STYLE_SIZE)) for style in styles]
     return draft(network, content, styles, weights=weights)
 
 
