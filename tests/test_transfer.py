@@ -190,7 +190,9 @@ def test_finer_levels_begin_with_the_detail_of_the_content(
 
 
 def test_a_starting_point_that_is_none(encoder: Encoder, photo: Tensor) -> None:
-    with pytest.raises(ConfigError, match=r"init is 'nowhere'.*use content, noise, style, quick or"):
+    with pytest.raises(
+        ConfigError, match=r"init is 'nowhere'.*use content, noise, style, quick or"
+    ):
         run(photo, "waves", encoder, init="nowhere")
 
 
