@@ -69,13 +69,13 @@ PRESETS: dict[str, StylizeConfig] = {
         learning_rate=0.02,
         average=0.99,
     ),
-    # Kolkin et al. (2022): VGG-16 up to its fourth stage, no content loss (here next to none), four
+    # Kolkin et al. (2022): VGG-16 up to its fourth stage, no content loss, four
     # sizes from 64 to 512 with 200 steps each. Theirs matches vectors that join all layers and then
     # colours; here layers are matched one by one, as in their last pass, and mean-std, which they
     # have not, sees to the colours.
     "nnst": StylizeConfig(
         encoder="vgg16",
-        # Ours: with theirs, 0.005 here, patches that are matched anew at each step lose the subject.
+        # Ours: with next to none, patches that are matched anew at each step lose the subject.
         content_weight=0.06,
         style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1"),
         style_loss=("patches", "mean-std=0.5"),
