@@ -23,8 +23,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import style_gap
 import torch
-from style_gap import contact_sheet
 
 import impasto
 from impasto.devices import choose_dtype, describe_machine, peak_memory
@@ -41,12 +41,7 @@ SIZES = [
     (2160, 3840, "float32", 1),
 ]
 PAIRS = [
-    ("tubingen", "starry_night"),
-    ("golden_gate", "the_scream"),
-    ("cornell", "mondrian"),
-    ("butterfly", "la_muse"),
-    ("chicago", "contrast_of_forms"),
-    ("sailboat", "shipwreck"),
+    *style_gap.PAIRS,
     ("flowers", "flames"),
     ("house", "brushstrokes"),
     ("hoovertowernight", "scene_de_rue"),
@@ -114,7 +109,7 @@ def pairs(images: Path, out: Path, size: int) -> None:
         )
     means = {k: sum(r[k] for r in results) / len(results) for k in ("gap", "content")}
     print({k: round(v, 3) for k, v in means.items()})
-    contact_sheet(rows).save(out / "sheet.png")
+    style_gap.contact_sheet(rows).save(out / "sheet.png")
     report = {"size": size, "means": means, "results": results}
     (out / "results.json").write_text(json.dumps(report, indent=1))
 

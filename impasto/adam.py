@@ -33,7 +33,9 @@ class Adam:
         """One step."""
         gradient = self.tensor.grad
         assert gradient is not None
-        moments = self.state.setdefault(self.tensor, _no_moments(self.tensor))
+        if self.tensor not in self.state:
+            self.state[self.tensor] = _no_moments(self.tensor)
+        moments = self.state[self.tensor]
         moments["step"] += 1
         count = int(moments["step"])
         first, second = moments["exp_avg"], moments["exp_avg_sq"]

@@ -37,6 +37,8 @@ OVERHEAD = {"adam": 40 * 2**20, "lbfgs": 150 * 2**20}
 # Gaps between pieces of memory (see devices.keep_freed_memory), in units of a step; and what they
 # come to where tiles of ever other sizes come and go.
 GAPS, OVERHEAD_OF_TILES = 1.12, 250 * 2**20
+# The share of the free memory that a run takes without being told how much it may.
+FREE_SHARE = 0.8
 TILES = (2048, 1536, 1024, 768, 512, 384, 256)
 
 
@@ -164,6 +166,13 @@ def choose_tile(
 def resident() -> int:
     """The memory that this process holds now, in bytes."""
     return int(psutil.Process().memory_info().rss)
+
+
+def allowed(max_memory: float | None, device: torch.device) -> int:
+    """How many bytes this process may hold: ``max_memory`` GiB, or most of what is free."""
+    if max_memory is not None:
+        return int(max_memory * GIB)
+    return resident() + int(FREE_SHARE * available(device))
 
 
 def available(device: torch.device) -> int:

@@ -28,7 +28,7 @@ from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
 from impasto.explain import Explanation, explain
 from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.losses import Objective
-from impasto.memory import GIB, Demand, available, choose_tile, resident
+from impasto.memory import Demand, allowed, choose_tile, resident
 from impasto.objectives import Targets, whole_only
 from impasto.one_pass import first_draft
 from impasto.palettes import finished, recolored, repainted
@@ -61,9 +61,6 @@ PADDING = {axes: name for name, axes in CIRCULAR.items()}
 # Pictures in memory while nothing but colours is changed.
 COPIES_OF_COLORS = 4
 MASKS = ("regions", "style_regions", "keep")
-
-# The share of the free memory that a run takes without being told how much it may.
-FREE_SHARE = 0.8
 
 
 def stylize(
@@ -289,9 +286,7 @@ class Stylization:
             self.state = State(self._first_image(level), config.optimizer, config.learning_rate)
         elif number > self.level:
             self.state = self.state.grow(level, self.axes)
-            if self.content is not None:
-                content = self.targets.content_at(level)
-                self._add_detail(self.state.image, self.levels[number - 1], content)
+            self._add_detail(self.state.image, self.levels[number - 1], level)
         self.level = number
         return optimize(
             self.state.image,
@@ -437,7 +432,7 @@ class Stylization:
         return resized(self.init.pixels, shape[2:], self.axes, resize).to(self.device)
 
     @torch.no_grad()
-    def _add_detail(self, image: Tensor, before: Level, content: Tensor) -> None:
+    def _add_detail(self, image: Tensor, before: Level, level: Level) -> None:
         """Give back what the content lost at the size of the level before: edges, small things.
 
         A picture that was enlarged has none, and would have to grow them in steps that are the
@@ -449,8 +444,8 @@ class Stylization:
         share = config.detail * min(1.0, 2 - 2 * config.strength)
         if config.init != "content" or share == 0:
             return
-        height, width = image.shape[-2:]
-        coarse = grow(self.targets.content_at(before), Level(height, width, 0), axes=self.axes)
+        content = self.targets.content_at(level)
+        coarse = grow(self.targets.content_at(before), level, axes=self.axes)
         image.add_(content - coarse, alpha=share).clamp_(0, 1)
 
     def _lay_out(self, masks: Masks, styles: list[Picture]) -> Layout:
@@ -495,17 +490,13 @@ class Stylization:
         if not self.levels:
             copies = COPIES_OF_COLORS * 3 * 4 * self.height * self.width
             return None, Demand(base=resident(), pictures=copies, targets=0, step=0)
-        if config.max_memory is not None:
-            limit = int(config.max_memory * GIB)
-        else:
-            limit = resident() + int(FREE_SHARE * available(self.device))
         return choose_tile(
             self.encoder,
             (*config.content_layers, *self.config.dreamt_layers),
             config.style_layers,
             size,
             config.optimizer,
-            limit,
+            allowed(config.max_memory, self.device),
             tile=config.tile,
             whole_only=whole_only(config),
         )

@@ -14,7 +14,6 @@ Smoothing = Literal["laplacian", "fourier", "none"]
 Colors = Literal["dream", "original"]
 Show = Literal["features", "gram", "reconstructions", "where", "channels"]
 
-FINEST = 32  # pixels on the short side of a dream's smallest octave
 SHOWN = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 

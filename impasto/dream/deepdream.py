@@ -32,14 +32,13 @@ from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
 from impasto.images import read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, GuideLoss
-from impasto.memory import GIB, available, choose_tile, resident
+from impasto.memory import allowed, choose_tile
 from impasto.pyramid import Level, grow, plan
 from impasto.result import Result
 from impasto.selection import parse_selections
 from impasto.sources import Source, describe, filled
 from impasto.tiles import encode
 
-FREE_SHARE = 0.8  # of the free memory is taken without being told how much may be
 CHECKPOINT_PAUSE, CHECKPOINT_SHARE = 1.0, 0.03  # seconds between two, and of the time for them
 GUIDE_SIZE = 384  # pixels on the long side of a guide, at most
 
@@ -142,7 +141,7 @@ class Dream:
             (),
             (height, width),
             "adam",
-            self._memory(),
+            allowed(config.max_memory, self.device),
             tile=config.tile,
         )
         self.checkpoint = checkpoint
@@ -348,11 +347,6 @@ class Dream:
         size = size_to_fit(*picture.size, min(GUIDE_SIZE, max(picture.size)))
         pixels = resize(filled(picture).pixels, size).to(self.device)
         return encode(self.encoder, pixels, self.layers)
-
-    def _memory(self) -> int:
-        if self.config.max_memory is not None:
-            return int(self.config.max_memory * GIB)
-        return resident() + int(FREE_SHARE * available(self.device))
 
     def _remember(self, step: Step, number: int) -> None:
         level = self.levels[number]
