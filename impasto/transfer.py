@@ -7,7 +7,6 @@ it yields events, can be stopped, saved and resumed, and has a result at any mom
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto import __version__
-from impasto import checkpoint as checkpoints
 from impasto.config import STARTS, StylizeConfig
-from impasto.devices import choose_device, choose_dtype, describe_machine, generator
+from impasto.devices import choose_device, choose_dtype, generator
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.base import CIRCULAR, IMAGE
 from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
-from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.events import Event, Step
 from impasto.explain import Explanation, explain
 from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.losses import Objective
@@ -32,6 +29,7 @@ from impasto.memory import Demand, allowed, choose_tile, resident
 from impasto.objectives import Targets, whole_only
 from impasto.one_pass import first_draft
 from impasto.palettes import finished, recolored, repainted
+from impasto.passage import Passage
 from impasto.periodic import AXES, resized
 from impasto.pyramid import Level, grow, plan
 from impasto.regions import (
@@ -47,11 +45,6 @@ from impasto.regions import (
 from impasto.result import Result
 from impasto.segments import find_regions
 from impasto.sources import Source, describe, filled, read_masks, read_style, several
-
-# No more than this share of the time goes into writing checkpoints, and none comes sooner after
-# the one before than this many seconds.
-CHECKPOINT_SHARE = 0.03
-CHECKPOINT_PAUSE = 1.0
 
 TEXTURE = "synthesis of a texture (Gatys et al. 2015)"
 """How the metadata names a run without a content."""
@@ -151,7 +144,7 @@ def for_texture(config: StylizeConfig) -> StylizeConfig:
     return config
 
 
-class Stylization:
+class Stylization(Passage):
     """One run of :func:`stylize`, to iterate over; of :func:`texture`, where ``content`` is None.
 
     Iterating yields LevelStarted, Step, ..., LevelDone, ..., Finished. With ``checkpoint`` (a
@@ -245,42 +238,16 @@ class Stylization:
             style_encoder=reader,
         )
         self.tile, self.demand = self._plan_memory()
-        self.checkpoint = checkpoint
-        self.history: list[dict[str, Any]] = []
-        self.attachments: dict[str, Any] = {}
-        self.seconds = 0.0
-        self.level = 0
-        self.done = False
-        self.state: State | None = None
-        if resume and checkpoint is not None:
-            self._load(checkpoint)
+        self.begin(checkpoint, resume=resume)
 
     # --- running ---------------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Event]:
-        began = time.perf_counter() - self.seconds
-        saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE
-        if self.config.strength > 0 or self.content is None:
-            for number in range(self.level, len(self.levels)):
-                level = self.levels[number]
-                yield LevelStarted(number, len(self.levels), level.height, level.width, level.steps)
-                level_began = time.perf_counter()
-                for step in self._run_level(number):
-                    self.seconds = time.perf_counter() - began
-                    self._remember(step, number)
-                    yield replace(step, image=self.targets.keep(step.image))
-                    if self.checkpoint and time.perf_counter() - saved_at > pause:
-                        before = time.perf_counter()
-                        self.save_checkpoint()
-                        saved_at = time.perf_counter()
-                        pause = max(CHECKPOINT_PAUSE, (saved_at - before) / CHECKPOINT_SHARE)
-                duration = time.perf_counter() - level_began
-                yield LevelDone(number, len(self.levels), duration, self.picture())
-        self.seconds = time.perf_counter() - began
-        self.done = True
-        yield Finished(self.seconds, len(self.history), self.picture())
+    def paints(self) -> bool:
+        """Not where there is to be no style."""
+        return self.config.strength > 0 or self.content is None
 
-    def _run_level(self, number: int) -> Iterator[Step]:
+    def run_level(self, number: int) -> Iterator[Step]:
+        """The steps of a level, each with what is kept of the content in its picture."""
         level, config = self.levels[number], self.config
         if self.state is None:
             self.state = State(self._first_image(level), config.optimizer, config.learning_rate)
@@ -288,7 +255,7 @@ class Stylization:
             self.state = self.state.grow(level, self.axes)
             self._add_detail(self.state.image, self.levels[number - 1], level)
         self.level = number
-        return optimize(
+        steps = optimize(
             self.state.image,
             self.encoder,
             self.objective(number),
@@ -298,6 +265,7 @@ class Stylization:
             level=number,
             tile=self.tile,
         )
+        return (replace(step, image=self.targets.keep(step.image)) for step in steps)
 
     def objective(self, number: int) -> Objective:
         """What is minimised at level ``number``: content, style and smoothness, weighted."""
@@ -342,65 +310,15 @@ class Stylization:
 
     def metadata(self) -> dict[str, Any]:
         """What made the picture: enough to make it again."""
+        return self.told(method=self._method())
+
+    def inputs(self) -> dict[str, Any]:
+        """The hashes of all pictures and masks."""
         return {
-            "impasto": __version__,
-            "method": self._method(),
-            "config": self.config.to_dict(),
-            **self.sources,
-            "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
-            "size": [self.height, self.width],
-            "machine": describe_machine(self.device, self.dtype),
-            "tile": self.tile,
-            "steps": len(self.history),
-            "finished": self.done,
-            "seconds": round(self.seconds, 2),
-        }
-
-    # --- checkpoints -----------------------------------------------------------------------------
-
-    def save_checkpoint(self) -> None:
-        """Save the state now. Call it between two events only."""
-        if self.checkpoint is None or self.state is None:
-            return
-        state = {
-            "fingerprint": self._fingerprint(),
-            "level": self.level,
-            "tile": self.tile,
-            "seconds": self.seconds,
-            "history": self.history,
-            "attachments": self.attachments,
-            "state": self.state.state_dict(),
-        }
-        checkpoints.save_checkpoint(self.checkpoint, state)
-
-    def _load(self, path: Path) -> None:
-        saved = checkpoints.load_checkpoint(path)
-        if saved is None:
-            return
-        ours = self._fingerprint()
-        if differing := [k for k, v in ours.items() if saved["fingerprint"].get(k) != v]:
-            raise ConfigError(
-                f"{path} was made by a run with another {', '.join(differing)}",
-                "repeat that run's command to resume it, or leave out --resume to start anew",
-            )
-        self.level, self.seconds = saved["level"], saved["seconds"]
-        self.tile = saved["tile"]  # whatever memory is free today: another would be other bits
-        self.history, self.attachments = saved["history"], saved["attachments"]
-        self.state = State.from_state_dict(saved["state"], self.device)
-
-    def _fingerprint(self) -> dict[str, Any]:
-        """What must be the same for a resumed run to end in the same picture."""
-        return {
-            "config": self.config.to_dict(),
             "content": self.sources.get("content", {}).get("sha256"),
             "style": _hashes(self.sources["style"]),
             "masks": {name: _hashes(self.sources[name]) for name in MASKS if name in self.sources},
             "init picture": self.sources.get("init", {}).get("sha256"),
-            "encoder": [self.encoder.name, self.encoder.sha256],
-            "size": [self.height, self.width],
-            "device": self.device.type,
-            "precision": str(self.dtype),
-            "number of threads": torch.get_num_threads(),
         }
 
     # --- where it starts --------------------------------------------------------------------------
@@ -516,18 +434,6 @@ class Stylization:
         if self.config.color == "only":
             return "colours matched (Pitie & Kokaram 2007)"
         return "optimisation of pixels (Gatys et al. 2016)"
-
-    def _remember(self, step: Step, level: int) -> None:
-        size = (self.levels[level].height, self.levels[level].width)
-        self.history.append(
-            {
-                "step": len(self.history) + 1,
-                "level": level,
-                "size": list(size),
-                "total": step.total,
-                "losses": {**step.losses, **step.parts},
-            }
-        )
 
 
 def _is_text(value: Any) -> bool:

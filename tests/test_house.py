@@ -26,7 +26,7 @@ LEVELS = {
     5.2: ["engine", "memory"],
     5.25: ["regions"],
     5.3: ["segments", "sources", "result", "objectives", "palettes"],
-    5.4: ["networks"],
+    5.4: ["networks", "passage"],
     5.5: ["one_pass"],
     6: ["transfer", "dream"],
     7: ["presets", "metrics", "plots", "video"],

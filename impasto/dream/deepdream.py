@@ -8,7 +8,6 @@ next, so that the photo's detail comes back at every size.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,28 +17,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto import __version__
-from impasto import checkpoint as checkpoints
-from impasto.devices import choose_device, choose_dtype, describe_machine
+from impasto.devices import choose_device, choose_dtype
 from impasto.dream.config import DreamConfig
 from impasto.dream.eyes import check_layers, default_layers, open_eyes
 from impasto.dream.smoothing import FILTERS
 from impasto.dream.transform import Jitter
 from impasto.encoders import Encoder
 from impasto.engine import State, optimize
-from impasto.errors import ConfigError
-from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.events import Event, Step
 from impasto.images import read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, GuideLoss
 from impasto.memory import allowed, choose_tile
+from impasto.passage import Passage
 from impasto.pyramid import Level, grow, plan
 from impasto.result import Result
 from impasto.selection import parse_selections
 from impasto.sources import Source, describe, filled
 from impasto.tiles import encode
 
-CHECKPOINT_PAUSE, CHECKPOINT_SHARE = 1.0, 0.03  # seconds between two, and of the time for them
 GUIDE_SIZE = 384  # pixels on the long side of a guide, at most
 
 # Red, green and blue to lightness and the two axes of colour (NTSC's YIQ, FCC 1953).
@@ -86,7 +82,7 @@ class Sequence(Result):
     frames: tuple[Tensor, ...] = field(default=(), repr=False)
 
 
-class Dream:
+class Dream(Passage):
     """One run of :func:`deepdream`, to iterate over.
 
     Iterating yields LevelStarted, Step, ..., LevelDone, ..., Finished; a level is an octave, and
@@ -144,51 +140,20 @@ class Dream:
             allowed(config.max_memory, self.device),
             tile=config.tile,
         )
-        self.checkpoint = checkpoint
-        self.history: list[dict[str, Any]] = []
-        self.attachments: dict[str, Any] = {}
         self.frames: list[Tensor] = []
         self.base = resize(self.photo.pixels, (height, width))  # what the frame began with
-        self.seconds = 0.0
-        self.level = 0
-        self.done = False
-        self.state: State | None = None
-        if resume and checkpoint is not None:
-            self._load(checkpoint)
+        self.begin(checkpoint, resume=resume)
 
     # --- running ---------------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Event]:
-        began = time.perf_counter() - self.seconds
-        saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE
-        for number in range(self.level, len(self.levels)):
-            level = self.levels[number]
-            yield LevelStarted(number, len(self.levels), level.height, level.width, level.steps)
-            level_began = time.perf_counter()
-            for step in self._run_level(number):
-                self.seconds = time.perf_counter() - began
-                self._remember(step, number)
-                yield step
-                if self.checkpoint and time.perf_counter() - saved_at > pause:
-                    before = time.perf_counter()
-                    self.save_checkpoint()
-                    saved_at = time.perf_counter()
-                    pause = max(CHECKPOINT_PAUSE, (saved_at - before) / CHECKPOINT_SHARE)
-            self._keep_frame(number)
-            yield LevelDone(
-                number, len(self.levels), time.perf_counter() - level_began, self.picture()
-            )
-        self.seconds = time.perf_counter() - began
-        self.done = True
-        yield Finished(self.seconds, len(self.history), self.picture())
-
-    def _run_level(self, number: int) -> Iterator[Step]:
+    def run_level(self, number: int) -> Iterator[Step]:
+        """The steps of an octave; the frame is kept after those of the last."""
         config, level = self.config, self.levels[number]
         if self.state is None or number > self.level:
             image = self._first_image(number)
             self.state = State(image, "steepest", config.step_size)
         self.level = number
-        return optimize(
+        yield from optimize(
             self.state.image,
             self.encoder,
             self.objective(number),
@@ -199,6 +164,7 @@ class Dream:
             transform=Jitter(config.jitter, config.seed + 7919 * number),
             gradient_filter=FILTERS[config.smoothing],
         )
+        self._keep_frame(number)
 
     def _keep_frame(self, number: int) -> None:
         """After a frame's last octave; a run resumed just then has it already."""
@@ -274,69 +240,23 @@ class Dream:
 
     def metadata(self) -> dict[str, Any]:
         """What made the picture: enough to make it again."""
-        return {
-            "impasto": __version__,
-            "command": "dream",
-            "method": "gradient ascent on activations (Mordvintsev et al. 2015)",
-            "config": self.config.to_dict(),
-            **self.sources,
-            "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
-            "layers": list(self.layers),
-            "size": [self.height, self.width],
-            "machine": describe_machine(self.device, self.dtype),
-            "tile": self.tile,
-            "steps": len(self.history),
-            "finished": self.done,
-            "seconds": round(self.seconds, 2),
-        }
+        return self.told(
+            command="dream",
+            method="gradient ascent on activations (Mordvintsev et al. 2015)",
+            layers=list(self.layers),
+        )
 
-    # --- checkpoints -----------------------------------------------------------------------------
-
-    def save_checkpoint(self) -> None:
-        """Save the state now. Call it between two events only."""
-        if self.checkpoint is None or self.state is None:
-            return
-        state = {
-            "fingerprint": self._fingerprint(),
-            "level": self.level,
-            "tile": self.tile,
-            "seconds": self.seconds,
-            "history": self.history,
-            "attachments": self.attachments,
-            "frames": self.frames,
-            "base": self.base,
-            "state": self.state.state_dict(),
-        }
-        checkpoints.save_checkpoint(self.checkpoint, state)
-
-    def _load(self, path: Path) -> None:
-        saved = checkpoints.load_checkpoint(path)
-        if saved is None:
-            return
-        ours = self._fingerprint()
-        if differing := [k for k, v in ours.items() if saved["fingerprint"].get(k) != v]:
-            raise ConfigError(
-                f"{path} was made by a run with another {', '.join(differing)}",
-                "repeat that run's command to resume it, or leave out --resume to start anew",
-            )
-        self.level, self.seconds, self.tile = saved["level"], saved["seconds"], saved["tile"]
-        self.history, self.attachments = saved["history"], saved["attachments"]
-        self.frames, self.base = saved["frames"], saved["base"]
-        self.state = State.from_state_dict(saved["state"], self.device)
-
-    def _fingerprint(self) -> dict[str, Any]:
-        """What must be the same for a resumed run to end in the same picture."""
+    def inputs(self) -> dict[str, Any]:
+        """That it is a dream, and the hashes of its pictures."""
         return {
             "command": "dream",
-            "config": self.config.to_dict(),
             "content": self.sources["content"]["sha256"],
             "guide": self.sources.get("guide", {}).get("sha256"),
-            "encoder": [self.encoder.name, self.encoder.sha256],
-            "size": [self.height, self.width],
-            "device": self.device.type,
-            "precision": str(self.dtype),
-            "number of threads": torch.get_num_threads(),
         }
+
+    def extras(self) -> dict[str, Any]:
+        """The frames so far, and what the next one begins with."""
+        return {"frames": self.frames, "base": self.base}
 
     # --- small things ----------------------------------------------------------------------------
 
@@ -347,18 +267,6 @@ class Dream:
         size = size_to_fit(*picture.size, min(GUIDE_SIZE, max(picture.size)))
         pixels = resize(filled(picture).pixels, size).to(self.device)
         return encode(self.encoder, pixels, self.layers)
-
-    def _remember(self, step: Step, number: int) -> None:
-        level = self.levels[number]
-        self.history.append(
-            {
-                "step": len(self.history) + 1,
-                "level": number,
-                "size": [level.height, level.width],
-                "total": step.total,
-                "losses": {**step.losses, **step.parts},
-            }
-        )
 
 
 def _size(image: Tensor) -> tuple[int, int]:

@@ -1,0 +1,176 @@
+"""A run through the levels of a pyramid, whatever is made there: its events, its checkpoints.
+
+:class:`impasto.Stylization` and :class:`impasto.Dream` differ in where a level begins and in what
+is minimised; the loop that both share is here.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto import __version__
+from impasto import checkpoint as checkpoints
+from impasto.devices import describe_machine
+from impasto.encoders import Encoder
+from impasto.engine import State
+from impasto.errors import ConfigError
+from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.pyramid import Level
+
+# No more than this share of the time goes into writing checkpoints, and none comes sooner after
+# the one before than this many seconds.
+CHECKPOINT_SHARE = 0.03
+CHECKPOINT_PAUSE = 1.0
+
+
+class Passage(ABC):
+    """Base of runs: to iterate over, to stop, to save and to resume.
+
+    Subclasses set ``config``, ``encoder``, ``device``, ``dtype``, ``height``, ``width``,
+    ``sources`` and ``tile``, call :meth:`begin` last, and implement what is abstract.
+    """
+
+    config: Any
+    encoder: Encoder
+    device: torch.device
+    dtype: torch.dtype
+    height: int
+    width: int
+    sources: dict[str, Any]
+    tile: int | None
+    levels: Sequence[Level]
+
+    def begin(self, checkpoint: Path | None, *, resume: bool) -> None:
+        """At the first level, or where ``checkpoint`` says. Raises ConfigError when that belongs to
+        another run."""
+        self.checkpoint = checkpoint
+        self.history: list[dict[str, Any]] = []
+        self.attachments: dict[str, Any] = {}
+        self.seconds = 0.0
+        self.level = 0
+        self.done = False
+        self.state: State | None = None
+        if resume and checkpoint is not None:
+            self._load(checkpoint)
+
+    def __iter__(self) -> Iterator[Event]:
+        began = time.perf_counter() - self.seconds
+        saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE
+        for number in range(self.level, len(self.levels) if self.paints() else 0):
+            level = self.levels[number]
+            yield LevelStarted(number, len(self.levels), level.height, level.width, level.steps)
+            level_began = time.perf_counter()
+            for step in self.run_level(number):
+                self.seconds = time.perf_counter() - began
+                self._remember(step, number)
+                yield step
+                if self.checkpoint and time.perf_counter() - saved_at > pause:
+                    before = time.perf_counter()
+                    self.save_checkpoint()
+                    saved_at = time.perf_counter()
+                    pause = max(CHECKPOINT_PAUSE, (saved_at - before) / CHECKPOINT_SHARE)
+            duration = time.perf_counter() - level_began
+            yield LevelDone(number, len(self.levels), duration, self.picture())
+        self.seconds = time.perf_counter() - began
+        self.done = True
+        yield Finished(self.seconds, len(self.history), self.picture())
+
+    def paints(self) -> bool:
+        """Whether there is anything to do."""
+        return True
+
+    @abstractmethod
+    def run_level(self, number: int) -> Iterator[Step]:
+        """The steps of a level; sets ``state`` and ``level`` before the first."""
+
+    @abstractmethod
+    def picture(self) -> Tensor:
+        """The picture so far ``(1, 3, H, W)`` at its final size, on the CPU."""
+
+    @abstractmethod
+    def inputs(self) -> dict[str, Any]:
+        """What else than settings, encoder, size and machine decides on the picture."""
+
+    def extras(self) -> dict[str, Any]:
+        """What a checkpoint holds besides the state, by the name of the attribute."""
+        return {}
+
+    def told(self, **own: Any) -> dict[str, Any]:
+        """Metadata: what made the picture, with what is a subclass's ``own`` first."""
+        return {
+            "impasto": __version__,
+            **own,
+            "config": self.config.to_dict(),
+            **self.sources,
+            "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
+            "size": [self.height, self.width],
+            "machine": describe_machine(self.device, self.dtype),
+            "tile": self.tile,
+            "steps": len(self.history),
+            "finished": self.done,
+            "seconds": round(self.seconds, 2),
+        }
+
+    def save_checkpoint(self) -> None:
+        """Save the state now. Call it between two events only."""
+        if self.checkpoint is None or self.state is None:
+            return
+        state = {
+            "fingerprint": self._fingerprint(),
+            "level": self.level,
+            "tile": self.tile,
+            "seconds": self.seconds,
+            "history": self.history,
+            "attachments": self.attachments,
+            **self.extras(),
+            "state": self.state.state_dict(),
+        }
+        checkpoints.save_checkpoint(self.checkpoint, state)
+
+    def _load(self, path: Path) -> None:
+        saved = checkpoints.load_checkpoint(path)
+        if saved is None:
+            return
+        ours = self._fingerprint()
+        if differing := [k for k, v in ours.items() if saved["fingerprint"].get(k) != v]:
+            raise ConfigError(
+                f"{path} was made by a run with another {', '.join(differing)}",
+                "repeat that run's command to resume it, or leave out --resume to start anew",
+            )
+        self.level, self.seconds = saved["level"], saved["seconds"]
+        self.tile = saved["tile"]  # whatever memory is free today: another would be other bits
+        self.history, self.attachments = saved["history"], saved["attachments"]
+        for name in self.extras():
+            setattr(self, name, saved[name])
+        self.state = State.from_state_dict(saved["state"], self.device)
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a resumed run to end in the same picture."""
+        return {
+            "config": self.config.to_dict(),
+            **self.inputs(),
+            "encoder": [self.encoder.name, self.encoder.sha256],
+            "size": [self.height, self.width],
+            "device": self.device.type,
+            "precision": str(self.dtype),
+            "number of threads": torch.get_num_threads(),
+        }
+
+    def _remember(self, step: Step, number: int) -> None:
+        level = self.levels[number]
+        self.history.append(
+            {
+                "step": len(self.history) + 1,
+                "level": number,
+                "size": [level.height, level.width],
+                "total": step.total,
+                "losses": {**step.losses, **step.parts},
+            }
+        )
