@@ -201,6 +201,22 @@ def regions(studio: Studio) -> list[list[tuple[str, Tensor]]]:
     return [[(label, square(image)) for label, image in row] for row in (above, below)]
 
 
+def combined(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """Two styles, a mask each, the photo's colours kept in one of them; and each of these alone."""
+    cup = ellipse("coffee", middle=(0.38, 0.48), radii=(0.36, 0.2))
+    masks, colors = [cup, 1 - cup], ("keep", "style")
+    cells = {
+        "photo": load("coffee"),
+        "mask": cup.expand(1, 3, -1, -1),
+        "two styles": studio.paint("coffee", "mosaic", "night"),
+        "a mask": studio.paint("coffee", "mosaic", regions=[cup]),
+        "--color keep": studio.paint("coffee", "mosaic", color="keep"),
+        "all three": studio.paint("coffee", "mosaic", "night", regions=masks, region_colors=colors),
+    }
+    row = [(label, square(image)) for label, image in cells.items()]
+    return [row[:3], row[3:]]
+
+
 def ellipse(photo: str, *, middle: tuple[float, float], radii: tuple[float, float]) -> Tensor:
     """A mask ``(1, 1, H, W)`` of a photo; (rows, columns) in heights and widths."""
     height, width = load(photo).shape[-2:]
@@ -257,6 +273,7 @@ PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], in
     "blends.webp": (blends, 150),
     "mixtures.webp": (mixtures, 150),
     "regions.webp": (regions, 190),
+    "combined.webp": (combined, 250),
     "dreams.webp": (dreams, 300),
     "channels.webp": (channels, 128),
 }

@@ -64,6 +64,12 @@ LAYER_GROUPS: dict[str, tuple[int, ...]] = {
 STARTS = ("content", "noise", "style", "quick")
 """What ``init`` may be besides a picture's path."""
 
+REGION_COLORS = ("style", "keep", "match")
+"""What ``region_colors`` may say of a region: as :attr:`StylizeConfig.color`, but for ``only``."""
+
+LISTS = ("layers_per_style", "regions", "region_styles", "region_colors", "style_regions")
+"""Settings that name at least one thing where they are given at all."""
+
 LAYER_NAME = re.compile(r"(relu|conv)[1-5]_[1-4]")
 
 
@@ -234,6 +240,9 @@ class StylizeConfig(Settings):
     region_scales: tuple[float, ...] | None = setting(
         None, "Size of the style in each region, times style_scale", least=0.05, most=10
     )
+    region_colors: tuple[str, ...] | None = setting(
+        None, "Whose colours each region has: style, keep or match (default: as color says)"
+    )
     style_regions: tuple[str, ...] | None = setting(
         None,
         "Where regions take their style from: one mask for each region, or one map of colours for "
@@ -297,7 +306,7 @@ class StylizeConfig(Settings):
                 all(0 <= x < math.inf for x in weights) and any(weights)
             ):
                 raise ConfigError(f"{kind}_weights is {weights}", "use numbers >= 0, not all 0")
-        for name in ("layers_per_style", "regions", "region_styles", "style_regions"):
+        for name in LISTS:
             if getattr(self, name) == ():
                 raise ConfigError(f"{name} is empty", "leave it out, or name at least one")
         if self.blend is not None and not any(self.blend):
@@ -310,6 +319,15 @@ class StylizeConfig(Settings):
                 raise ConfigError(
                     f"region_styles holds '{choice}'", "use numbers from 1, such as 2 or 1+2"
                 )
+        for choice in self.region_colors or ():
+            if choice not in REGION_COLORS:
+                raise ConfigError(
+                    f"region_colors holds '{choice}'", f"use {', '.join(REGION_COLORS)}"
+                )
+        if self.region_colors is not None and self.color == "only":
+            raise ConfigError(
+                "region_colors is given with color only, which paints nothing", "leave one of them"
+            )
         if self.dream is not None:
             parse_selections(self.dream, "dream")
         if self.steps is not None and (not self.steps or min(self.steps) < 1):

@@ -146,7 +146,7 @@ class Targets:
         kind, form = STYLE_LOSSES[name], self.config.style_form
         if issubclass(kind, StatisticLoss):
             measured = [
-                (share.weight, self._measure(kind, share, region.scale, level, tile))
+                (share.weight, self._measure(kind, share, region, level, tile))
                 for share in region.shares
             ]
             sums = kind.blend(measured)
@@ -157,7 +157,7 @@ class Targets:
             if not share.weight:
                 continue
             weights = self._layer_weights(region, share)
-            features, masks = self._turned(kind, share, region.scale, level)
+            features, masks = self._turned(kind, share, region, level)
             losses.append(
                 kind(
                     features,
@@ -233,13 +233,13 @@ class Targets:
         return {x: w * share.weight / total[x] for x, w in weights.items() if x in own and w}
 
     def _turned(
-        self, kind: type[Loss], share: Share, scale: float, level: Level
+        self, kind: type[Loss], share: Share, region: Region, level: Level
     ) -> tuple[list[Features], list[Features]]:
         """Features and masks of a style for losses that compare positions; for patches, of the
         style in all four orientations."""
         layers = layers_of(self.config, share.style)
-        image = self.style_at(level, share.style, scale)
-        alpha = self.style_alpha_at(level, share.style, scale)
+        image = self.style_at(level, share.style, region)
+        alpha = self.style_alpha_at(level, share.style, region)
         part = None if share.mask is None else self._mask_at(share.mask, tuple(image.shape[-2:]))
         features, masks = [], []
         for quarters in range(4) if kind is PatchLoss else (0,):
@@ -255,14 +255,19 @@ class Targets:
         return features, masks
 
     def _measure(
-        self, kind: type[StatisticLoss], share: Share, scale: float, level: Level, tile: int | None
+        self,
+        kind: type[StatisticLoss],
+        share: Share,
+        region: Region,
+        level: Level,
+        tile: int | None,
     ) -> Sums:
         """A style's statistics where a region takes from it: strictly inside, for what is near the
         border of the style's region costs nothing to leave out."""
         layers = layers_of(self.config, share.style)
-        alpha = self.style_alpha_at(level, share.style, scale)
+        alpha = self.style_alpha_at(level, share.style, region)
         masks = self._masks(alpha, layers)
-        image = self.style_at(level, share.style, scale)
+        image = self.style_at(level, share.style, region)
         if share.mask is not None:
             inside = self._inside(self._mask_at(share.mask, tuple(image.shape[-2:])), layers)
             masks = {x: m * masks[x] if masks else m for x, m in inside.items()}
@@ -302,16 +307,21 @@ class Targets:
         size = (level.height, level.width)
         return self._resized(self.content.alpha, size, self.axes).clamp(0, 1)
 
-    def style_at(self, level: Level, style: int = 0, scale: float = 1.0) -> Tensor:
-        """A style ``(1, 3, h, w)`` at the size that goes with a level, times ``scale``."""
-        return self._resized(self.styles[style].pixels, self._style_size(level, style, scale))
+    def style_at(self, level: Level, style: int = 0, region: Region | None = None) -> Tensor:
+        """A style ``(1, 3, h, w)`` at the size that goes with a level; in a region's own size and
+        colours, where it has such."""
+        own = None if region is None else region.styles
+        picture = (own or self.styles)[style]
+        return self._resized(picture.pixels, self._style_size(level, style, region))
 
-    def style_alpha_at(self, level: Level, style: int = 0, scale: float = 1.0) -> Tensor | None:
+    def style_alpha_at(
+        self, level: Level, style: int = 0, region: Region | None = None
+    ) -> Tensor | None:
         """How opaque it is there, ``(1, 1, h, w)``; None if all of it is."""
         alpha = self.styles[style].alpha
         if alpha is None:
             return None
-        return self._resized(alpha, self._style_size(level, style, scale)).clamp(0, 1)
+        return self._resized(alpha, self._style_size(level, style, region)).clamp(0, 1)
 
     def keep(self, image: Tensor) -> Tensor:
         """``image`` ``(1, 3, H, W)``, any size, with the content's own pixels where it is kept."""
@@ -322,8 +332,9 @@ class Targets:
         content = resized(self.content.pixels, size, self.axes, resize).to(image.device)
         return image + kept * (content - image)
 
-    def _style_size(self, level: Level, style: int, scale: float) -> tuple[int, int]:
+    def _style_size(self, level: Level, style: int, region: Region | None) -> tuple[int, int]:
         height, width = self.styles[style].size
+        scale = 1.0 if region is None else region.scale
         wanted = round(max(level.height, level.width) * style_scale(self.config, style) * scale)
         least = math.ceil(16 * max(height, width) / min(height, width))  # relu5_1 needs 16 pixels
         # Enlarging would teach the blur of the enlargement as part of the style.

@@ -1,34 +1,71 @@
-"""Whose colours a run uses: the settings ``color``, ``color_match`` and ``color_strength``."""
+"""Whose colours a run uses: the settings ``color``, ``color_match`` and ``color_strength``, and
+``region_colors`` for regions whose colours are their own."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from impasto.color import keep_colors, match_colors
 from impasto.config import StylizeConfig
 from impasto.images import Picture, resize
+from impasto.periodic import Axes, resized
+from impasto.regions import Layout
 
 
-def recolored(style: Picture, content: Picture | None, config: StylizeConfig) -> Picture:
+def recolored(
+    style: Picture,
+    content: Picture | None,
+    config: StylizeConfig,
+    *,
+    color: str | None = None,
+    mask: Tensor | None = None,
+) -> Picture:
     """The style picture in the content's colours, where the result shall have those.
 
     Before ``keep`` as well: lightness has the content's contrasts then, and edges that only colour
     shows are still seen by the encoder, which a transfer between grey pictures (Gatys et al.)
-    loses.
+    loses. ``color`` (default: ``config``'s) says whose; with ``mask`` ``(1, 1, H, W)`` only the
+    content's colours in that part of it count.
     """
-    if content is None or config.color not in ("keep", "match"):
+    if content is None or (color or config.color) not in ("keep", "match"):
         return style
+    like, weight = content.pixels, content.alpha
+    if mask is not None:
+        size = (mask.shape[-2], mask.shape[-1])
+        like = resize(like, size)
+        weight = mask if weight is None else mask * resize(weight, size).clamp(0, 1)
     pixels = match_colors(
         style.pixels,
-        content.pixels,
+        like,
         method=config.color_match,
         strength=config.color_strength,
         weight=style.alpha,
-        like_weight=content.alpha,
+        like_weight=weight,
     )
     return replace(style, pixels=pixels)
+
+
+def recolored_regions(
+    layout: Layout, styles: Sequence[Picture], content: Picture | None, config: StylizeConfig
+) -> Layout:
+    """``layout`` with ``styles``, which are as they were given, in the colours of each region that
+    has its own: those that the content has there."""
+    regions = [
+        region
+        if region.color is None
+        else replace(
+            region,
+            styles=tuple(
+                recolored(x, content, config, color=region.color, mask=region.mask) for x in styles
+            ),
+        )
+        for region in layout.regions
+    ]
+    return replace(layout, regions=tuple(regions))
 
 
 def repainted(photo: Tensor, content: Picture, style: Picture, config: StylizeConfig) -> Tensor:
@@ -47,8 +84,33 @@ def repainted(photo: Tensor, content: Picture, style: Picture, config: StylizeCo
     )
 
 
-def finished(image: Tensor, photo: Tensor | None, config: StylizeConfig) -> Tensor:
-    """The optimiser's picture, with the content's colours where those are kept."""
-    if config.color != "keep" or photo is None:
+def keeps_colors(layout: Layout, config: StylizeConfig) -> bool:
+    """Whether :func:`finished` needs the photo, for its colours are kept somewhere."""
+    return any((region.color or config.color) == "keep" for region in layout.regions)
+
+
+def finished(
+    image: Tensor,
+    photo: Tensor | None,
+    config: StylizeConfig,
+    layout: Layout | None = None,
+    axes: Axes = (),
+) -> Tensor:
+    """The optimiser's picture, with the content's colours where those are kept.
+
+    ``image`` and ``photo`` are ``(1, 3, H, W)``. In a region with colours of its own its mask says
+    how far to go; ``axes`` are those along which the picture wraps.
+    """
+    own = [] if layout is None else [x for x in layout.regions if x.color is not None]
+    if photo is None or (config.color != "keep" and all(x.color != "keep" for x in own)):
         return image
-    return keep_colors(image, photo, config.color_strength)
+    kept = keep_colors(image, photo, config.color_strength)
+    if not own:
+        return kept
+    assert layout is not None
+    size = (image.shape[-2], image.shape[-1])
+    share = torch.zeros(1, 1, *size)
+    for region in layout.regions:
+        if (region.color or config.color) == "keep" and region.mask is not None:
+            share += resized(region.mask, size, axes, resize).clamp(0, 1)
+    return torch.lerp(image, kept, share.clamp_(0, 1).to(image.device))

@@ -45,12 +45,16 @@ class Share:
 @dataclass(frozen=True)
 class Region:
     """A part of the picture (``mask`` None: all of it), the styles that paint it, how strongly
-    (None: as the rest of the run) and how large they are, times ``style_scale``."""
+    and in whose colours (None: as the rest of the run), and how large they are, times
+    ``style_scale``. ``styles`` are the run's pictures in this region's colours, where those are its
+    own (:func:`impasto.palettes.recolored_regions`)."""
 
     mask: Tensor | None = field(repr=False)
     shares: tuple[Share, ...]
     strength: float | None = None
     scale: float = 1.0
+    color: str | None = None
+    styles: tuple[Picture, ...] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,11 @@ def lay_out(
         parts, shares = [mask for mask, _ in found], [[share] for _, share in found]
     else:
         parts, shares = _given(config, masks, content, styles)
-    for name in ("region_strengths", "region_scales"):
+    for name in ("region_strengths", "region_scales", "region_colors"):
         values = getattr(config, name)
         if values is not None and len(values) != len(parts):
             raise ConfigError(
-                f"{name} has {len(values)} numbers for {len(parts)} regions",
+                f"{name} has {len(values)} entries for {len(parts)} regions",
                 "give one for each region" if parts else "give regions, too",
             )
     keep = None
@@ -122,8 +126,9 @@ def lay_out(
             )
         strength = config.region_strengths[number] if config.region_strengths else None
         scale = config.region_scales[number] if config.region_scales else 1.0
+        color = config.region_colors[number] if config.region_colors else None
         if strength != 0:
-            regions.append(Region(mask, tuple(shares[number]), strength, scale))
+            regions.append(Region(mask, tuple(shares[number]), strength, scale, color))
     if not regions:
         raise ConfigError("every region has strength 0", "raise one of region_strengths")
     kept = 1 - torch.stack([region.mask for region in regions if region.mask is not None]).sum(0)

@@ -28,7 +28,7 @@ from impasto.losses import Objective
 from impasto.memory import Demand, allowed, choose_tile, resident
 from impasto.objectives import Targets, whole_only
 from impasto.one_pass import first_draft
-from impasto.palettes import finished, recolored, repainted
+from impasto.palettes import finished, keeps_colors, recolored, recolored_regions, repainted
 from impasto.passage import Passage
 from impasto.periodic import AXES, resized
 from impasto.pyramid import Level, grow, plan
@@ -135,7 +135,11 @@ def for_texture(config: StylizeConfig) -> StylizeConfig:
     and deviation. Raises ConfigError for settings that ask for a content's colours or size."""
     if config.init == "content":
         config = config.with_changes(init="style")
-    asked = {"color": config.color != "style", "init": config.init == "quick"}
+    asked = {
+        "color": config.color != "style",
+        "region_colors": config.region_colors is not None,
+        "init": config.init == "quick",
+    }
     if name := next((name for name, wrong in asked.items() if wrong), None):
         told = f"{name} is '{getattr(config, name)}', and a texture has no content"
         raise ConfigError(told, "leave it out")
@@ -224,7 +228,9 @@ class Stylization(Passage):
             self.init = filled(self.init)
         self.content = None if self.content is None else filled(self.content)
         pictures = [filled(picture) for picture in pictures]
-        layout = self._lay_out(masks, pictures)
+        layout = recolored_regions(
+            self._lay_out(masks, pictures), pictures, self.content, self.config
+        )
         reader = self.encoder
         if self.axes:
             self.encoder = reader.with_padding(PADDING[self.axes])
@@ -285,13 +291,14 @@ class Stylization(Passage):
         """The picture so far ``(1, 3, H, W)`` at its final size and in its colours, on the CPU."""
         config, size, content = self.config, (self.height, self.width), self.content
         photo: Tensor | None = None
-        if content is not None and (self.state is None or config.color == "keep"):
+        keeps = keeps_colors(self.targets.layout, config)
+        if content is not None and (self.state is None or keeps):
             photo = resized(content.pixels, size, self.axes, resize)
             if self.state is None:
                 return repainted(photo, content, self.targets.styles[0], config)
         image = self._first_image(self.levels[0]) if self.state is None else self.state.picture()
         image = resized(image.cpu(), size, self.axes, resize)
-        return self.targets.keep(finished(image, photo, config))
+        return self.targets.keep(finished(image, photo, config, self.targets.layout, self.axes))
 
     def result(self) -> Result:
         """The result as it is now; after :class:`Finished`, the final one."""

@@ -124,6 +124,8 @@ def test_any_value_is_taken_or_refused_with_a_reason(name: str, value: Any) -> N
         ({"keep": 3}, "keep is 3; use a text"),
         ({"layers_per_style": ["fin"]}, "layers_per_style holds 'fin'"),
         ({"region_styles": ["0"]}, "region_styles holds '0'; use numbers from 1"),
+        ({"region_colors": ["kep"]}, "region_colors holds 'kep'; use style, keep, match"),
+        ({"region_colors": ["keep"], "color": "only"}, "region_colors is given with color only"),
         ({"region_strengths": [1.5]}, "region_strengths is 1.5; use a number from 0 to 1"),
         ({"style_loss": "mean-std", "style_form": "gatys"}, "style_form is 'gatys' for mean-std"),
         (

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from impasto import Picture, StylizeConfig
-from impasto.palettes import finished, recolored, repainted
+from impasto.color import srgb_to_oklab
+from impasto.palettes import finished, keeps_colors, recolored, recolored_regions, repainted
+from impasto.regions import Layout, Region, Share
 
 
 def mean(image: Tensor) -> Tensor:
@@ -38,3 +40,44 @@ def test_colours_are_kept_where_that_is_asked_for(photo: Tensor) -> None:
     assert finished(grey, None, StylizeConfig(color="keep")) is grey
     kept = finished(grey, photo, StylizeConfig(color="keep"))
     assert (kept - grey).abs().max() > 0.05
+
+
+def halves(like: Tensor, *colors: str | None) -> Layout:
+    """The left half and the right one, with colours of their own."""
+    left = torch.zeros_like(like[:, :1])
+    left[..., : like.shape[-1] // 2] = 1
+    regions = zip((left, 1 - left), colors, strict=True)
+    return Layout(tuple(Region(m, (Share(0, 1.0),), color=color) for m, color in regions))
+
+
+def test_a_region_takes_its_styles_in_the_colours_that_the_content_has_there(
+    photo: Tensor, painting: Tensor
+) -> None:
+    left, right = photo.chunk(2, 3)
+    photo = torch.cat([left * 0.4, 0.6 + right * 0.4], 3)
+    content, styles = Picture(photo, None), [Picture(painting, None)]
+    layout = halves(photo, "match", None)
+    matched, plain = recolored_regions(layout, styles, content, StylizeConfig()).regions
+    assert plain.styles is None
+    assert matched.styles is not None
+    found = mean(matched.styles[0].pixels)
+    assert (found - mean(photo.chunk(2, 3)[0])).norm() < 0.1 * (found - mean(photo)).norm() + 0.03
+    layout = halves(photo, "style", None)  # the run's own colours are kept ones; this region's not
+    plain, _ = recolored_regions(layout, styles, content, StylizeConfig(color="keep")).regions
+    assert plain.styles == (styles[0],)
+
+
+def test_colours_are_kept_in_one_region_only(photo: Tensor) -> None:
+    grey = torch.full_like(photo, 0.5)
+    layout, config = halves(photo, "keep", "style"), StylizeConfig()
+    assert keeps_colors(layout, config)
+    left, right = finished(grey, photo, config, layout).chunk(2, 3)
+    assert torch.equal(right, grey.chunk(2, 3)[1])
+    chroma, wanted = (srgb_to_oklab(x)[:, 1:] for x in (left, photo.chunk(2, 3)[0]))
+    assert (chroma - wanted).abs().max() < 1e-3
+    assert not keeps_colors(halves(photo, "match", None), config)
+    # Where the run keeps colours, a region may still have the style's.
+    _, right = finished(
+        grey, photo, StylizeConfig(color="keep"), halves(photo, None, "style")
+    ).chunk(2, 3)
+    assert torch.equal(right, grey.chunk(2, 3)[1])

@@ -187,8 +187,9 @@ TWO = {"regions": (mask(right=0.5), "rest")}
         ({"region_styles": ["1", "3"]}, TWO, 2, "region_styles names style 3, and there are 2"),
         ({"region_styles": ["1"]}, TWO, 2, "region_styles has 1 entries for 2 regions"),
         ({"region_styles": ["1"]}, {}, 1, "region_styles is given without regions"),
-        ({"region_strengths": [0.5]}, TWO, 1, "region_strengths has 1 numbers for 2 regions"),
-        ({"region_strengths": [0.5]}, {}, 1, "1 numbers for 0 regions; give regions, too"),
+        ({"region_strengths": [0.5]}, TWO, 1, "region_strengths has 1 entries for 2 regions"),
+        ({"region_strengths": [0.5]}, {}, 1, "1 entries for 0 regions; give regions, too"),
+        ({"region_colors": ["keep"]}, TWO, 1, "region_colors has 1 entries for 2 regions"),
         ({"region_strengths": [0, 0]}, TWO, 1, "every region has strength 0"),
         (
             {"region_styles": ["1", "2"], "blend": [1, 0]},
