@@ -31,6 +31,7 @@ Guidance = Literal["inside", "effective", "simple"]
 Precision = Literal["auto", "float32", "bfloat16"]
 ColorMode = Literal["style", "keep", "match", "only"]
 ColorMatch = Literal["covariance", "histogram"]
+Balance = Literal["off", "style"]
 Wrap = Literal["off", "horizontal", "both"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -201,6 +202,9 @@ class StylizeConfig(Settings):
         ("gram",),
         "What makes the style: gram, mean-std, wasserstein, histogram, sliced, patches, emd, each "
         "perhaps with a weight, as in gram,histogram=0.5",
+    )
+    balance: Balance = setting(
+        "off", "Let the style's layers and losses pull as hard as their weights say, or as they do"
     )
     content_form: Form = setting("relative", "Normalisation of the content loss")
     style_form: Form = setting("relative", "Normalisation of the style loss")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from impasto.encoders.base import Encoder
-from impasto.losses.base import Objective
+from impasto.losses.base import Evaluation, Objective
 
 FAINT = 0.02  # a term that pulls less than this share has no say
 LOUD = 0.9  # a layer that pulls more than this share of its term leaves the others none
@@ -43,18 +43,21 @@ def explain(image: Tensor, encoder: Encoder, objective: Objective) -> Explanatio
 
     One gradient for each part: as dear as about that many steps.
     """
-    leaf = image.detach().clone().requires_grad_(True)
-    with torch.enable_grad():
-        evaluation = objective(encoder(leaf, objective.layers))
     slopes: dict[str, Tensor] = {}
     lengths: dict[str, float] = {}
-    for name, value in evaluation.parts.items():
-        (slope,) = torch.autograd.grad(value, leaf, retain_graph=True)
+    evaluation, gradients = _gradients(image, encoder, objective)
+    for name, slope in gradients:
         lengths[name] = float(slope.norm())
         term = name.partition(".")[0]
         slopes[term] = slopes[term] + slope if term in slopes else slope
     whole = {name: float(slope.norm()) for name, slope in slopes.items()}
     return Explanation(_shares(evaluation.terms, whole), _shares(evaluation.parts, lengths))
+
+
+def forces(image: Tensor, encoder: Encoder, objective: Objective) -> dict[str, float]:
+    """The length of each part's gradient (``style.relu1_1``) at ``image`` ``(N, 3, H, W)``."""
+    _, gradients = _gradients(image, encoder, objective)
+    return {name: float(slope.norm()) for name, slope in gradients}
 
 
 def hints(found: Explanation, style: Tensor | None = None) -> Iterator[str]:
@@ -91,6 +94,22 @@ def text(found: Explanation) -> Iterator[str]:
         if len(parts) > 1:
             for part, own in parts.items():
                 yield _row("  " + part.partition(".")[2], own)
+
+
+def _gradients(
+    image: Tensor, encoder: Encoder, objective: Objective
+) -> tuple[Evaluation, Iterator[tuple[str, Tensor]]]:
+    """The objective's value, and the gradient of one part after the other."""
+    leaf = image.detach().clone().requires_grad_(True)
+    with torch.enable_grad():
+        evaluation = objective(encoder(leaf, objective.layers))
+
+    def slopes() -> Iterator[tuple[str, Tensor]]:
+        for name, value in evaluation.parts.items():
+            (slope,) = torch.autograd.grad(value, leaf, retain_graph=True)
+            yield name, slope
+
+    return evaluation, slopes()
 
 
 def _row(name: str, share: Share) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from impasto.balance import balanced
 from impasto.config import StylizeConfig, mixture
 from impasto.encoders import Encoder
 from impasto.encoders.base import IMAGE, Features
@@ -95,12 +97,34 @@ class Targets:
         kinds of loss are mixed, each has a term: ``style-gram``, ``style_2-histogram``.
         """
         config = self.config
-        return Objective(
+        objective = Objective(
             **self._content_terms(level, tile),
             **self._style_terms(level, tile),
             tv=(TotalVariation(self.axes), config.tv_weight),
             **self._dream_term(level, tile),
         )
+        return objective if config.balance == "off" else self._balanced(objective, level, tile)
+
+    def _balanced(self, objective: Objective, level: Level, tile: int | None) -> Objective:
+        """With gains measured at the photo (a texture: at a style), as far as that fits in a tile:
+        in larger pictures with the gains of a smaller one."""
+        config, largest = self.config, max(level.height, level.width)
+        measured = objective
+        if tile is not None and largest > tile:
+            share = tile / largest
+            small = round(level.height * share), round(level.width * share)
+            level = replace(level, height=max(16, small[0]), width=max(16, small[1]))
+            measured = Objective(**self._style_terms(level, None))
+        kinds = mixture("style_loss", config.style_loss)
+        wanted: dict[str, dict[str, float]] = {}
+        for name, (loss, weight) in measured.terms.items():
+            if name.startswith("style") and weight:
+                kind = next((kind for kind in kinds if f"-{kind}" in name), next(iter(kinds)))
+                weights: dict[str, float] = loss.weights  # type: ignore[attr-defined]  # all of ours
+                wanted[name] = {layer: kinds[kind] * weights[layer] for layer in loss.layers}
+        image = self.style_at(level) if self.content is None else self.content_at(level)
+        found = balanced(measured, image, self.encoder, wanted)
+        return objective.with_gains(found.gains)
 
     def _dream_term(self, level: Level, tile: int | None) -> dict[str, tuple[Loss, float]]:
         """The term that lets activations grow, as a keyword; none unless asked for."""

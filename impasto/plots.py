@@ -48,7 +48,11 @@ end it in .png, .svg, .pdf
 
 
 def plot_losses(
-    history: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], *, overwrite: bool = True
+    history: Sequence[Mapping[str, Any]],
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = True,
+    shares: Mapping[int, Mapping[str, float]] | None = None,
 ) -> Path:
     """Draw the losses of a run over its steps and write the picture; return the path.
 
@@ -60,6 +64,8 @@ def plot_losses(
          "losses": {"content": 0.8, "style": 2.2, "tv": 0.1, "style.relu1_1": 0.4, ...}}
 
     where ``step`` counts through all levels and a name with a dot is a layer's part of a term.
+    ``shares`` are what :mod:`impasto.explain` found after some of the steps: each part's share of
+    the gradients' lengths, ``{42: {"content.relu4_2": 0.1, ...}}``; they get a panel of their own.
     A history that ends below zero, a dream's, is drawn upside down on a linear scale: what grows.
     The extension of ``path`` chooses PNG, SVG or PDF. Raises what ``check_plot_path`` raises,
     ``UsageError`` for an empty history, ``ResourceError`` when the disk is full.
@@ -77,7 +83,7 @@ def plot_losses(
     matplotlib = _import_matplotlib()
     from matplotlib.figure import Figure
 
-    panels = 2 if layers else 1
+    panels = (2 if layers else 1) + bool(shares)
     figure = Figure(figsize=(5.6 * panels, 4.2), dpi=150, layout="constrained")
     left, *right = figure.subplots(1, panels, squeeze=False)[0]
     _draw_levels(left, history)
@@ -86,6 +92,8 @@ def plot_losses(
     for name, color in zip(terms, colors, strict=False):
         _draw(left, history, name, label=name, color=color)
     _finish(left, "excitement" if climbs else "losses, weighted", "linear" if climbs else "log")
+    if shares:
+        _draw_shares(right.pop(), shares, matplotlib)
     for axes in right:
         _draw_levels(axes, history)
         shades = matplotlib.colormaps["viridis"]  # shallow layers dark, deep ones bright
@@ -150,6 +158,28 @@ def _draw_levels(axes: Any, history: Sequence[Mapping[str, Any]]) -> None:
                 color="#777777",
             )
         previous = entry["level"]
+
+
+def _draw_shares(axes: Any, shares: Mapping[int, Mapping[str, float]], matplotlib: Any) -> None:
+    """A bar for each step that was explained: style layers from dark to bright, the rest grey."""
+    names = list(dict.fromkeys(name for found in shares.values() for name in found))
+    names.sort(key=lambda name: not name.startswith("style"))  # below what is not style
+    style = [name for name in names if name.startswith("style")]
+    rest = names[len(style) :]
+    bottom = [0.0] * len(shares)
+    for name in names:
+        group = style if name in style else rest
+        place = group.index(name) / max(1, len(group) - 1)
+        shade = matplotlib.colormaps["viridis" if group is style else "Greys"]
+        color = shade(0.9 * place if group is style else 0.3 + 0.4 * place)
+        heights = [100 * found.get(name, 0.0) for found in shares.values()]
+        label = name.removeprefix("style").lstrip(".-")
+        axes.bar([str(k) for k in shares], heights, 0.6, bottom, label=label, color=color)
+        bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
+    _finish(axes, "who pulls, % of the gradients", "linear")
+    axes.set_ylim(0, 100)
+    axes.grid(visible=False)
+    axes.set_xlabel("after step", color=_INK)
 
 
 def _negated(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ LEVELS = {
     4: ["losses"],
     5: ["adam", "checkpoint", "explain", "pyramid"],
     5.1: ["tiles"],
-    5.2: ["engine", "memory"],
+    5.2: ["balance", "engine", "memory"],
     5.25: ["regions"],
     5.3: ["segments", "sources", "result", "objectives", "palettes"],
     5.4: ["networks", "passage"],

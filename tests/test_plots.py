@@ -134,3 +134,12 @@ def test_matplotlib_is_imported_late_and_pyplot_never(tmp_path: Path) -> None:
         "plots.plot_losses([entry], sys.argv[1]); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.png")], check=True)
+
+
+def test_who_pulled_gets_a_panel(tmp_path: Path) -> None:
+    parts = {"content.relu4_2": 0.2, "tv.image": 0.05, **{f"style.{x}": 0.15 for x in LAYERS}}
+    path = plot_losses(run(), tmp_path / "a.svg", shares={40: parts, 80: parts})
+    text = path.read_text(encoding="utf-8")
+    for word in ("who pulls", "relu1_1", "content.relu4_2", "after step"):
+        assert word in text
+    assert "who pulls" not in labels(tmp_path, run())

@@ -15,6 +15,7 @@ from impasto.events import Step
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from impasto.explain import Explanation
     from impasto.result import Result, Run
 
 FRAMES = 60
@@ -138,13 +139,19 @@ class Recorder:
                 self.previewed = time.perf_counter()
                 self.pause = max(1.0, (self.previewed - now) / PREVIEW_SHARE)
 
+    def on_explained(self, found: Explanation) -> None:
+        """Keep what pulled at the end of a level, for the plot."""
+        shares = self.run.attachments.setdefault("shares", {})
+        shares[len(self.run.history)] = {x: part.gradient for x, part in found.parts.items()}
+
     def finish(self) -> dict[str, str]:
         """Write what needs the whole run; returns what was written, by kind."""
         written = {}
         if self.outputs.plot is not None and self.run.history:
             from impasto.plots import plot_losses
 
-            plot_losses(self.run.history, self.outputs.plot)
+            shares = self.run.attachments.get("shares", {})
+            plot_losses(self.run.history, self.outputs.plot, shares=shares)
             written["plot"] = str(self.outputs.plot)
         if self.outputs.evolution is not None:
             from impasto.video.frames import write_animation

@@ -76,7 +76,7 @@ def _paint(
                 if isinstance(event, Step):
                     recorder.on_step(event)
                 elif isinstance(event, LevelDone) and explained:
-                    for line in _explanation(run):
+                    for line in _explanation(run, recorder):
                         progress.say(line)
                 if stop and not run.done:
                     break
@@ -93,8 +93,9 @@ def _paint(
     return result, written
 
 
-def _explanation(run: Run) -> Iterator[str]:
-    """Who drives the picture at the end of a level, and what one might do about it."""
+def _explanation(run: Run, recorder: Recorder) -> Iterator[str]:
+    """Who drives the picture at the end of a level, and what one might do about it; for the plot,
+    too."""
     from impasto.explain import hints, text
     from impasto.transfer import Stylization
 
@@ -104,6 +105,7 @@ def _explanation(run: Run) -> Iterator[str]:
     if found is None:
         yield "what drives the picture is not told in tiles"
         return
+    recorder.on_explained(found)
     yield from text(found)
     for hint in hints(found, run.targets.styles[0].pixels):
         yield f"hint: {hint}"

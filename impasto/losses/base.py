@@ -95,9 +95,16 @@ class Objective:
         if not any(weight for _, weight in terms.values()):
             raise ConfigError("all weights of an objective are 0", "raise one of them")
         self.terms: Mapping[str, tuple[Loss, float]] = terms
+        self.gains: Mapping[str, float] = {}
         self.layers = tuple(
             dict.fromkeys(x for loss, weight in terms.values() if weight for x in loss.layers)
         )
+
+    def with_gains(self, gains: Mapping[str, float]) -> Objective:
+        """The same objective, in which the parts named (``style.relu1_1``) count so much more."""
+        other = Objective(**self.terms)
+        other.gains = dict(gains)
+        return other
 
     def begin(self, step: int) -> None:
         """Tell all losses that the step with this number, from 0, begins."""
@@ -116,7 +123,10 @@ class Objective:
         parts: dict[str, Tensor] = {}
         for name, by_layer in values.items():
             weight = self.terms[name][1]
-            weighted = {layer: weight * value for layer, value in by_layer.items()}
+            weighted = {
+                layer: weight * self.gains.get(f"{name}.{layer}", 1.0) * value
+                for layer, value in by_layer.items()
+            }
             parts |= {f"{name}.{layer}": value for layer, value in weighted.items()}
             terms[name] = _sum(weighted)
         return Evaluation(_sum(terms), terms, parts)

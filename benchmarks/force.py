@@ -1,0 +1,72 @@
+"""By what must each loss be multiplied, so that it holds its own against the content as gram does?
+
+    python benchmarks/force.py --out force.json [LOSS ...]
+
+Two photos of scikit-image in two swatches, at the default settings but for the size. How much of the
+content a result keeps is the correlation of its relu4_2, as mini sees it, with the photo's (each
+channel less its mean over positions). Paints with half the factor in impasto/objectives.py, the
+factor and twice it, and tells for each the correlation; beside it that of the default losses, which
+all shall have at their factor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from unittest.mock import patch
+
+import torch
+from skimage import data
+from torch import Tensor
+
+import impasto
+from impasto.config import MIXTURES
+from impasto.objectives import FORCE
+
+PAIRS = (("chelsea", "waves"), ("coffee", "night"))
+LAYER = "relu4_2"
+
+
+def kept(image: Tensor, photo: Tensor, encoder: impasto.Encoder) -> float:
+    """The correlation of the two pictures' deep features."""
+    both = []
+    for picture in (image, photo):
+        features = encoder(picture, LAYER)[LAYER].float()
+        both.append((features - features.mean((2, 3), keepdim=True)).flatten())
+    return float(torch.nn.functional.cosine_similarity(*both, dim=0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("losses", nargs="*", help=f"default: all of {', '.join(FORCE)}")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--size", type=int, default=192)
+    a = parser.parse_args()
+    encoder = impasto.get_encoder("mini")
+    photos = {x: impasto.load_image(getattr(data, x)(), size=a.size) for x, _ in PAIRS}
+    found: dict[str, dict[str, float]] = {}
+    for name in a.losses or FORCE:
+        setting = next(k for k, names in MIXTURES.items() if name in names)
+        found[name] = {}
+        for change in (1.0,) if name in ("gram", "features") else (0.5, 1.0, 2.0):
+            with patch.dict(FORCE, {name: FORCE[name] * change}):
+                images = [
+                    impasto.stylize(
+                        photos[photo],
+                        impasto.swatch(style, size=a.size),
+                        size=a.size,
+                        **{setting: name},
+                    ).image
+                    for photo, style in PAIRS
+                ]
+            alike = [kept(x, photos[p], encoder) for x, (p, _) in zip(images, PAIRS, strict=True)]
+            found[name][f"{FORCE[name] * change:g}"] = sum(alike) / len(alike)
+        told = "   ".join(f"{factor}: {value:.3f}" for factor, value in found[name].items())
+        print(f"{name:<16} {told}", flush=True)
+    if a.out:
+        a.out.write_text(json.dumps({"size": a.size, "kept": found}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
