@@ -51,7 +51,7 @@ def keep_colors(image: Tensor, colors: Tensor, strength: float = 1.0) -> Tensor:
     """The lightness of ``image`` with the chroma of ``colors``, an image of the same size.
 
     Luminance-only transfer (Gatys et al. 2016, "Preserving color in neural artistic style
-    transfer", section 3.2), in Oklab where they use YIQ. Where sRGB has no colour of that chroma
+    transfer"), in Oklab where they use YIQ. Where sRGB has no colour of that chroma
     and lightness, lightness moves towards that of ``colors``, as little as it must: chroma is never
     altered, and nothing is clipped. ``strength`` in [0, 1] is how far to go from ``image``.
 
@@ -81,7 +81,7 @@ def match_colors(
 
     ``covariance`` gives it the mean and covariance of the other's colours, by the linear map that
     moves colours least (Pitie & Kokaram 2007, the Monge-Kantorovitch solution; Gatys et al. 2016,
-    section 3.1, take a Cholesky factor or Image Analogies' root, which turn hues more).
+    take a Cholesky factor or Image Analogies' root, which turn hues more).
     ``histogram`` also matches the distribution along each of Oklab's axes. ``strength`` in [0, 1]
     is how far to go. Weights ``(1, 1, h, w)`` say how much each pixel counts (transparent ones: 0).
 
@@ -153,7 +153,7 @@ def least_map(source: Tensor, target: Tensor) -> Tensor:
     """The symmetric matrix that turns covariance ``source`` into ``target``, both ``(3, 3)``.
 
     ``T = S^-1/2 (S^1/2 C S^1/2)^1/2 S^-1/2``: of all such matrices the one that moves colours least
-    (Pitie & Kokaram 2007, eq. 20). No axis is stretched more than ``MOST_STRETCH`` times.
+    (Pitie & Kokaram 2007). No axis is stretched more than ``MOST_STRETCH`` times.
 
     >>> torch.allclose(least_map(torch.eye(3), 4 * torch.eye(3)), 2 * torch.eye(3).double())
     True

@@ -15,7 +15,7 @@ TINY = 1e-12
 class PatchLoss(SampledLoss):
     """Cosine distance of each patch of features from the nearest patch of the style.
 
-    Kolkin et al. (2022, NNST, eq. 3), in the form of their last pass ("feature splitting"): layer
+    Kolkin et al. (2022, NNST), in the form of their last pass ("feature splitting"): layer
     by layer, matches found anew at each step, 1024 positions at a time, all vectors less the mean
     of their picture. Arguments as for :class:`~impasto.losses.sampling.SampledLoss`; give the
     style turned by quarters as well, as the paper does, for more to choose from. The distance has
@@ -39,7 +39,7 @@ class PatchLoss(SampledLoss):
 class EarthMoverLoss(SampledLoss):
     """Relaxed earth mover's distance of two sets of vectors under the cosine distance d.
 
-    Kolkin, Salavon & Shakhnarovich (2019, STROTSS, eq. 8): the dearer of two cheap ways, each of
+    Kolkin, Salavon & Shakhnarovich (2019, STROTSS): the dearer of two cheap ways, each of
     our vectors to the style's nearest, or each of the style's to our nearest::
 
         max( mean_i min_j d_ij,  mean_j min_i d_ij )

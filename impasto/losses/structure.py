@@ -20,7 +20,7 @@ STENCIL = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
 class SelfSimilarityLoss(SampledLoss):
     """Which places of the content are like which, kept, whatever they look like.
 
-    Kolkin, Salavon & Shakhnarovich (2019, STROTSS, eq. 5): with D the cosine distances between the
+    Kolkin, Salavon & Shakhnarovich (2019, STROTSS): with D the cosine distances between the
     features at pairs of positions, of the picture and of the content (D')::
 
         1/n Σ_ij | D_ij / Σ_i D_ij - D'_ij / Σ_i D'_ij |
@@ -71,7 +71,7 @@ class SelfSimilarityLoss(SampledLoss):
 class LaplacianLoss(Loss):
     """Squared distance of the Laplacians of the picture and of the content: edges stay.
 
-    Li, Xu, Nie & Liu (2017, eq. 4): ``Σ (D(pool(x)) - D(pool(c)))²``, the pooling an average over
+    Li, Xu, Nie & Liu (2017): ``Σ (D(pool(x)) - D(pool(c)))²``, the pooling an average over
     ``pool`` x ``pool`` pixels (each of several sizes, if several are given), D the four-neighbour
     Laplacian. Reads the layer ``image`` and no network, so it can be had beside tiles.
 

@@ -17,7 +17,7 @@ from impasto.losses.sampling import Rows, SampledLoss
 class HistogramLoss(SampledLoss):
     """Squared distance of each channel from itself with the style's histogram.
 
-    Risser, Wilmot & Barnes (2017, eq. 7): ``|F - R(F)|²``, R the histogram matching of each
+    Risser, Wilmot & Barnes (2017): ``|F - R(F)|²``, R the histogram matching of each
     channel, taken as constant in the gradient. Arguments as for
     :class:`~impasto.losses.sampling.SampledLoss`. ``mean`` is the mean over channels and positions,
     ``relative`` the mean over positions against the style's mean square, ``|s|²``.
@@ -40,7 +40,7 @@ class HistogramLoss(SampledLoss):
 class SlicedLoss(SampledLoss):
     """Sliced Wasserstein distance: that of the projections on lines in random directions.
 
-    Heitz et al. (2021, eq. 4 and 5): ``E_v |sort(F v) - sort(S v)|²``, which is 0 only where the
+    Heitz et al. (2021): ``E_v |sort(F v) - sort(S v)|²``, which is 0 only where the
     whole distributions agree, not just their moments. Arguments as for
     :class:`~impasto.losses.sampling.SampledLoss`. At most 32 directions, drawn anew at each step
     (the paper: as many as channels) and perpendicular to one another (the paper: independent), so
