@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from data import Crops, Pictures, random_crop, recolour
 from distil import Muon
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from impasto.encoders import Encoder, get_encoder
@@ -46,10 +46,11 @@ FLOOR = 0.5  # of the untouched distance: pairs that are alike from the start co
 AVERAGE = 0.998
 # (part of the time from which on, [(size, batch, chance)], share of the steps judged by VGG-19)
 PHASES = [
-    (0.00, [(128, 4, 1.0)], 0.0),
-    (0.65, [(128, 4, 0.6), (192, 2, 0.4)], 0.0),
-    (0.85, [(192, 2, 1.0)], 0.1),
+    (0.00, [(128, 4, 0.7), (192, 2, 0.3)], 0.1),
+    (0.35, [(128, 4, 0.4), (192, 2, 0.4), (256, 2, 0.2)], 0.25),
+    (0.70, [(192, 2, 0.5), (256, 2, 0.5)], 0.5),
 ]
+OWN = 20  # one step in so many has a crop in its own style
 VALIDATION = [
     ("tubingen", "starry_night"),
     ("cornell", "mondrian"),
@@ -77,6 +78,10 @@ class Colourful(Crops):
         for _ in range(count):
             source = self.extra if rng.random() < self.extra_share else self.pictures
             picture = source[int(rng.integers(len(source)))]
+            for _ in range(8):  # enlarged pictures are smoother than what it will paint
+                if min(picture.shape[:2]) >= 0.9 * size:
+                    break
+                picture = source[int(rng.integers(len(source)))]
             least = min(*picture.shape[:2], round(size * 0.8))
             crop = random_crop(picture, 2 * least, rng)  # no window is smaller than half of that
             crop = resize(crop[None], (size, size))[0]
@@ -108,7 +113,8 @@ class Pairs(Crops):
         chances = np.array([s[2] for s in self.sizes])
         size, count, _ = self.sizes[int(rng.choice(len(chances), p=chances / chances.sum()))]
         self.contents.sizes = [(size, count, 1.0)]
-        self.styles.sizes = [(min(256, size * 3 // 2), count, 1.0)]
+        larger = size * (1 + 0.75 * float(rng.random())) / 8
+        self.styles.sizes = [(8 * round(min(288 / 8, larger)), count, 1.0)]
         return self.contents.batch(rng), self.styles.batch(rng)
 
 
@@ -173,9 +179,10 @@ class Trainer:
                 after[name].mean[-1] = own.mean[-1]
                 after[name].covariance[-1] = own.covariance[-1]
         plan = plan_for(self.decoder, before, after)
+        origin = (int(torch.randint(2048, ())), int(torch.randint(2048, ())))  # of the noise
         with torch.autocast("cpu", torch.bfloat16):
             moved = {n: m(content[n]) for n, m in plan.maps.items()}
-            painted = self.decoder(moved, plan.code)
+            painted = self.decoder(moved, plan.code, origin)
         judge: Encoder = self.mini
         if by_vgg:
             if self.vgg is None:
@@ -195,12 +202,14 @@ class Trainer:
         outside = (painted - painted.clamp(0, 1)).square().mean()
         pixels = (painted[-1] - contents[-1]).square().mean() * itself
         ratios = distance / untouched.clamp_min(FLOOR)
-        ratio = ratios.mean(0)
+        # Half of the loss weighs layers by what they are off: so does the judge.
+        whole = distance.sum(0) / untouched.sum(0).clamp_min(FLOOR * len(STYLE_LAYERS))
+        ratio = (ratios.mean(0) + whole) / 2
         loss = (
             (ratio + self.content * kept).mean() + RANGE * outside + PIXELS * pixels / len(contents)
         )
         others = len(contents) - itself
-        left = ratio[:others].mean()
+        left = whole[:others].mean()
         return loss, {
             "loss": float(loss.detach()),
             "left": float(left.detach()),
@@ -258,7 +267,13 @@ class Trainer:
 
 
 def train(
-    cache: Path, run: Path, minutes: float, rate: float, content: float, images: Path | None
+    cache: Path,
+    run: Path,
+    minutes: float,
+    rate: float,
+    content: float,
+    images: Path | None,
+    initial: Path | None,
 ) -> None:
     run.mkdir(parents=True, exist_ok=True)
     checkpoint = run / "checkpoint.pt"
@@ -273,6 +288,10 @@ def train(
         torch.optim.AdamW(others, lr=rate, weight_decay=0, betas=(0.9, 0.99)),
     ]
     step, spent = 0, 0.0
+    if initial and not checkpoint.exists():
+        tensors = {k: v.float() for k, v in load_file(initial).items()}
+        decoder.load_state_dict(tensors)
+        trainer.average.load_state_dict(tensors)
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         decoder.load_state_dict(saved["decoder"])
@@ -282,7 +301,7 @@ def train(
         step, spent = saved["step"], saved["spent"]
         print(f"resumed at step {step}", flush=True)
     pairs = Pairs(cache, seed=1000 + step)
-    if step == 0:
+    if step == 0 and not initial:
         trainer.calibrate(pairs)
     rng = np.random.default_rng(step)
     began, recent, last_check = time.time() - spent, [], time.time()
@@ -296,7 +315,9 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = peak * (decay * 0.995 + 0.005)
         by_vgg = bool(rng.random() < phase[2])
-        loss, report = trainer.judged(contents, styles, by_vgg, itself=step % 4 == 0)
+        if by_vgg:  # which takes its time
+            styles = styles[..., : contents.shape[-2], : contents.shape[-1]]
+        loss, report = trainer.judged(contents, styles, by_vgg, itself=step % OWN == 0)
         decoder.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
@@ -321,7 +342,7 @@ def train(
             }
             torch.save(state, checkpoint.with_suffix(".part"))
             os.replace(checkpoint.with_suffix(".part"), checkpoint)
-        if images and (progress >= 1 or time.time() - last_check > 420 or step == 300):
+        if images and (progress >= 1 or time.time() - last_check > 1200 or step == 300):
             found = trainer.validate(images, run / f"sheet-{step:06}.png")
             print(json.dumps({"step": step, **found}), flush=True)
             last_check = time.time()
@@ -356,10 +377,11 @@ def main() -> None:
     parser.add_argument(
         "--images", type=Path, help="folder with content/ and style/ to validate on"
     )
+    parser.add_argument("--initial", type=Path, help="weights to go on from (safetensors)")
     parser.add_argument("--out", type=Path, help="safetensors file to write")
     a = parser.parse_args()
     if a.command == "train":
-        train(a.cache, a.run, a.minutes, a.rate, a.content, a.images)
+        train(a.cache, a.run, a.minutes, a.rate, a.content, a.images, a.initial)
     else:
         export(a.run, a.out)
 

@@ -101,7 +101,7 @@ def paint(model: Quick, image: Tensor, plan: Plan, tile: int = TILE) -> Tensor:
         top, bottom, left, right = part.inner
         above, before = top - part.outer[0], left - part.outer[2]
         with _precision(model):
-            painted = model(part.crop(whole), plan)
+            painted = model(part.crop(whole), plan, (part.outer[0], part.outer[2]))
         result[..., top:bottom, left:right] = painted[
             ..., above : above + bottom - top, before : before + right - left
         ]

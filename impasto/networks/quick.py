@@ -11,7 +11,8 @@ covariance (so their Gram matrix) are the style's. What no formula gives, the pi
 features, a decoder has learned: it grows the picture from relu4_1 upwards, takes in the moved
 features of each size on its way, and adds what it finds to the picture whose colours were moved
 likewise. The style's moments also tell each convolution how to weigh its channels (a scale and a
-shift each: FiLM, Perez et al. 2018).
+shift each: FiLM, Perez et al. 2018). At each size one channel of noise, always the same, gives it
+something to make strokes of where the photo is flat (as in StyleGAN, Karras et al. 2019).
 
 Nothing in the decoder looks at all of a picture at once. All that does is a handful of moments, so
 that tiles of a picture and the whole agree where both are painted with the moments of the whole.
@@ -38,9 +39,10 @@ from impasto.networks.transport import Affine, Moments, moments, optimal_map
 LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")  # as the decoder takes them in
 CHANNELS = {"relu4_1": 161, "relu3_1": 97, "relu2_1": 49, "relu1_1": 25}  # mini's
 WIDTHS = (96, 64, 40, 16)
-BLOCKS = (2, 1, 1, 0)
+BLOCKS = (3, 1, 1, 0)
 EMBEDDING = 64
 MULTIPLE = 8  # pixels: the decoder doubles three times
+NOISE = 256  # positions a side: after as many the noise repeats
 ASSET = "quick.safetensors"
 # What the decoder's convolutions see around a pixel, and one position more where a level is
 # enlarged; at each level twice as far as at the next.
@@ -87,10 +89,18 @@ class Quick(nn.Module):
         features: Features = self.encoder(image, (*LEVELS, IMAGE))
         return features
 
-    def forward(self, image: Tensor, plan: Plan) -> Tensor:
-        """The picture ``(N, 3, H, W)``, a little outside [0, 1] here and there."""
-        moved = {name: plan.maps[name](f) for name, f in self.features(image).items()}
-        painted: Tensor = self.decoder(moved, plan.code)
+    def forward(self, image: Tensor, plan: Plan, origin: tuple[int, int] = (0, 0)) -> Tensor:
+        """The picture ``(N, 3, H, W)``, a little outside [0, 1] here and there.
+
+        ``origin`` is where the top left pixel of ``image`` lies in the whole picture; MULTIPLE
+        divides both numbers.
+        """
+        return self.decode(self.features(image), plan, origin)
+
+    def decode(self, features: Features, plan: Plan, origin: tuple[int, int] = (0, 0)) -> Tensor:
+        """The second half of :meth:`forward`, for features that are at hand."""
+        moved = {name: plan.maps[name](f) for name, f in features.items()}
+        painted: Tensor = self.decoder(moved, plan.code, origin)
         return painted
 
     def reach(self) -> int:
@@ -139,6 +149,8 @@ class Decoder(nn.Module):
         for name, channels in (*CHANNELS.items(), (IMAGE, 3)):
             self.register_buffer(f"centre_{name}", torch.zeros(channels))
             self.register_buffer(f"scale_{name}", torch.ones(channels))
+        draw = torch.Generator().manual_seed(0)
+        self.register_buffer("noise", torch.randn(NOISE, NOISE, generator=draw).half().float())
         known = 2 * sum(CHANNELS.values())
         self.embed = nn.Sequential(nn.Linear(known, EMBEDDING), nn.ReLU())
         self.narrow, self.enter, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
@@ -147,7 +159,7 @@ class Decoder(nn.Module):
             # the two large sizes get a narrower view of what is below
             given = min(below, width)
             self.narrow.append(nn.Conv2d(below, given, 1) if given < below else nn.Identity())
-            own = CHANNELS[name] + (3 if name == LEVELS[-1] else 0)
+            own = CHANNELS[name] + (3 if name == LEVELS[-1] else 0) + 1
             self.enter.append(Convolution(given + own, width))
             self.blocks.append(nn.ModuleList(Block(width) for _ in range(count)))
             below = width
@@ -176,14 +188,25 @@ class Decoder(nn.Module):
         code: Tensor = self.embed(torch.cat(parts, 1))
         return code
 
-    def forward(self, moved: Features, code: Tensor) -> Tensor:
+    def noise_like(self, features: Tensor, corner: tuple[int, int]) -> Tensor:
+        """The noise ``(N, 1, h, w)`` for features whose top left position is ``corner``."""
+        rows, columns = (
+            (start + torch.arange(length, device=features.device)) % NOISE
+            for start, length in zip(corner, features.shape[-2:], strict=True)
+        )
+        noise = self.get_buffer("noise").to(features.dtype)[rows][:, columns]
+        return noise.expand(len(features), 1, -1, -1)
+
+    def forward(self, moved: Features, code: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
         """``moved`` are features in mini's units; returns the picture ``(N, 3, H, W)``."""
         x: Tensor | None = None
-        stages = zip(LEVELS, self.narrow, self.enter, self.blocks, strict=True)
-        for name, narrow, enter, blocks in stages:
+        stages = zip(LEVELS, self.narrow, self.enter, self.blocks, (8, 4, 2, 1), strict=True)
+        for name, narrow, enter, blocks, scale in stages:
             own = [self.normalise(moved[name], name)]
             if name == LEVELS[-1]:
                 own.append(self.normalise(moved[IMAGE].to(own[0].dtype), IMAGE))
+            corner = (origin[0] // scale, origin[1] // scale)
+            own.append(self.noise_like(own[0], corner))
             if x is not None:
                 # Not the nearest: the network would paint a grid where there is nothing to paint.
                 x = F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear", align_corners=False)
