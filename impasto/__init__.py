@@ -14,7 +14,8 @@ The map, in the order in which a picture passes through:
 - ``losses``     features -> numbers: content, style, smoothness; ``Objective`` adds them up
 - ``pyramid``    coarse to fine: the list of sizes
 - ``engine``     numbers -> better tensor: Adam and L-BFGS over the pixels
-- ``networks``   features -> picture in one pass; ``one_pass`` is the recipe with them: ``quick``
+- ``networks``   features -> picture in one pass; ``one_pass`` is the recipe with them: ``quick``;
+                 ``train`` makes one for a style
 - ``transfer``   the recipe: ``stylize``, ``texture`` and ``Stylization``
 - ``dream``      pictures from a network alone: ``deepdream`` and ``look``
 - ``config``     every setting, once; ``presets`` names sets of them
@@ -28,14 +29,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.config import QuickConfig, StylizeConfig
+    from impasto.config import QuickConfig, StylizeConfig, TrainConfig
     from impasto.dream.config import DreamConfig, LookConfig
     from impasto.dream.deepdream import Dream, deepdream
     from impasto.dream.visualize import Look, look
     from impasto.encoders import ENCODERS, VGG, Encoder, Mini, get_encoder
     from impasto.engine import State, optimize
     from impasto.errors import ImpastoError
-    from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+    from impasto.events import (
+        Event,
+        Finished,
+        LevelDone,
+        LevelStarted,
+        Step,
+        Trained,
+        Validated,
+    )
     from impasto.images import Picture, load_image, read_image, read_metadata, resize, save_image
     from impasto.losses import (
         CONTENT_LOSSES,
@@ -54,6 +63,8 @@ if TYPE_CHECKING:
         TotalVariation,
         WassersteinLoss,
     )
+    from impasto.networks.feedforward import FeedForward
+    from impasto.networks.training import Training, train
     from impasto.one_pass import quick
     from impasto.presets import PRESETS, get_preset
     from impasto.result import Result
@@ -63,14 +74,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "config": ["QuickConfig", "StylizeConfig"],
+    "config": ["QuickConfig", "StylizeConfig", "TrainConfig"],
     "dream.config": ["DreamConfig", "LookConfig"],
     "dream.deepdream": ["Dream", "deepdream"],
     "dream.visualize": ["Look", "look"],
     "encoders": ["ENCODERS", "VGG", "Encoder", "Mini", "get_encoder"],
     "engine": ["State", "optimize"],
     "errors": ["ImpastoError"],
-    "events": ["Event", "Finished", "LevelDone", "LevelStarted", "Step"],
+    "events": ["Event", "Finished", "LevelDone", "LevelStarted", "Step", "Trained", "Validated"],
     "images": ["Picture", "load_image", "read_image", "read_metadata", "resize", "save_image"],
     "losses": [
         "CONTENT_LOSSES",
@@ -89,6 +100,8 @@ _HOMES = {
         "TotalVariation",
         "WassersteinLoss",
     ],
+    "networks.feedforward": ["FeedForward"],
+    "networks.training": ["Training", "train"],
     "one_pass": ["quick"],
     "presets": ["PRESETS", "get_preset"],
     "swatches": ["SWATCHES", "swatch"],
@@ -109,6 +122,7 @@ __all__ = [
     "Encoder",
     "Event",
     "FeatureLoss",
+    "FeedForward",
     "Finished",
     "GramLoss",
     "HistogramLoss",
@@ -133,6 +147,10 @@ __all__ = [
     "Stylization",
     "StylizeConfig",
     "TotalVariation",
+    "TrainConfig",
+    "Trained",
+    "Training",
+    "Validated",
     "WassersteinLoss",
     "deepdream",
     "get_encoder",
@@ -148,6 +166,7 @@ __all__ = [
     "stylize",
     "swatch",
     "texture",
+    "train",
 ]
 
 

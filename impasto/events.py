@@ -1,4 +1,4 @@
-"""What a run tells about itself while it goes: four small frozen dataclasses.
+"""What a run tells about itself while it goes: small frozen dataclasses.
 
 They are the only contract between the engine and user interfaces: a progress bar, a browser and a
 log all just iterate over them. ``to_json()`` leaves the pictures out.
@@ -78,4 +78,35 @@ class Finished(Event):
 
     seconds: float
     steps: int
+    image: Tensor = field(repr=False, metadata={"json": False})
+
+
+@dataclass(frozen=True)
+class Trained(Event):
+    """One step of a training is done: number ``step``, from 1.
+
+    ``progress`` is the share of the training that is over, ``losses`` are the weighted terms whose
+    sum is ``total``, for the crops of this step; ``seconds`` are those since the beginning, over
+    all parts of a training that was resumed.
+    """
+
+    step: int
+    progress: float
+    total: float
+    losses: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Validated(Event):
+    """The network was tried on photos that it does not learn from.
+
+    ``total`` and ``losses`` are means over those photos, ``best`` says whether there was none so
+    small before, ``image`` ``(1, 3, H, W)`` has some of the photos and what became of them.
+    """
+
+    step: int
+    total: float
+    losses: Mapping[str, float]
+    best: bool
     image: Tensor = field(repr=False, metadata={"json": False})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +20,14 @@ from impasto.config import QuickConfig
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.errors import ConfigError
 from impasto.images import read_image, resize, size_to_fit
-from impasto.networks import Quick, draft, load_quick
+from impasto.networks import (
+    FeedForward,
+    Quick,
+    draft,
+    load_feedforward,
+    load_quick,
+    paint_with,
+)
 from impasto.result import Result
 from impasto.sources import Source, describe, filled, read_style, several
 
@@ -30,10 +38,10 @@ that size and smaller; of larger ones it takes some for photos, and adds nothing
 
 def quick(
     content: Source,
-    style: Source | Sequence[Source],
+    style: Source | Sequence[Source] | None = None,
     config: QuickConfig | None = None,
     *,
-    model: Quick | None = None,
+    model: Quick | FeedForward | str | Path | None = None,
     max_pixels: int | None = None,
     **settings: Any,
 ) -> Result:
@@ -42,9 +50,13 @@ def quick(
     Pictures are given as to :func:`impasto.stylize`; several styles are mixed in proportion to
     ``blend``. ``settings`` are fields of :class:`QuickConfig` and change ``config`` (default: the
     defaults). ``strength`` goes from 0, the content itself, to 1; with tiles (of ``tile`` pixels)
-    the picture is the same up to rounding. ``model`` is a network of your own.
+    the picture is the same up to rounding. ``model`` is a network of your own: one for
+    any style, or one that :func:`impasto.train` made for one style (the object, or where it lies).
+    That has its style already: give none. There ``strength`` mixes photo and painting pixel by
+    pixel.
 
-    Raises ConfigError and UnknownNameError for bad settings, InputError for bad pictures.
+    Raises ConfigError and UnknownNameError for bad settings, InputError for bad pictures and models
+    that are not there, IntegrityError for damaged ones.
 
     >>> import impasto
     >>> photo = impasto.swatch("waves", size=64)
@@ -53,6 +65,10 @@ def quick(
     """
     config = (config or QuickConfig()).with_changes(**settings)
     sources = several(style)
+    if isinstance(model, str | Path):
+        return _per_style(content, sources, config, load_feedforward(model), model, max_pixels)
+    if isinstance(model, FeedForward):
+        return _per_style(content, sources, config, model, None, max_pixels)
     weights = _weights(len(sources), config)
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
     picture = read_image(content, **limit)
@@ -88,6 +104,54 @@ def quick(
             "content": describe(content, picture),
             "style": told[0] if len(told) == 1 else told,
             "encoder": {"name": network.name, "sha256": network.sha256},
+            "size": [height, width],
+            "machine": describe_machine(device, dtype),
+            "seconds": round(time.perf_counter() - began, 2),
+        },
+    )
+
+
+def _per_style(
+    content: Source,
+    sources: Sequence[Source],
+    config: QuickConfig,
+    model: FeedForward,
+    place: str | Path | None,
+    max_pixels: int | None,
+) -> Result:
+    """What :func:`quick` does with a network that has its style already."""
+    if sources:
+        raise ConfigError(
+            f"a style is given, and a model of the style '{model.name}'", "leave out one of them"
+        )
+    if meant_for_styles := {"blend", "style_scale", "seed"} & set(config.changes()):
+        raise ConfigError(
+            f"{', '.join(sorted(meant_for_styles))} says nothing to a model of one style",
+            "leave it out",
+        )
+    picture = read_image(content, **({} if max_pixels is None else {"max_pixels": max_pixels}))
+    height, width = picture.size
+    if config.size is not None:
+        height, width = size_to_fit(height, width, config.size)
+    device = choose_device(config.device)
+    dtype = choose_dtype(config.precision, device)
+    model = model.to(device)
+    began = time.perf_counter()
+    pixels = resize(filled(picture).pixels, (height, width)).to(device)
+    image = paint_with(model, pixels, strength=config.strength, tile=config.tile, dtype=dtype)
+    told = {} if place is None else {"path": str(Path(place).expanduser().resolve())}
+    return Result(
+        image=image.cpu(),
+        alpha=None if picture.alpha is None else resize(picture.alpha, (height, width)).clamp(0, 1),
+        depth=picture.depth,
+        exif=picture.exif,
+        metadata={
+            "impasto": __version__,
+            "command": "quick",
+            "method": "one forward pass",
+            "config": config.to_dict(),
+            "content": describe(content, picture),
+            "model": {**told, "style": model.name, "sha256": model.sha256},
             "size": [height, width],
             "machine": describe_machine(device, dtype),
             "seconds": round(time.perf_counter() - began, 2),

@@ -15,7 +15,7 @@ from impasto.events import Event
 from impasto.images import save_image, to_pil
 from impasto.pyramid import Level
 
-INPUTS = ("content", "style", "init", "guide", "regions", "style_regions", "keep")
+INPUTS = ("content", "style", "model", "init", "guide", "regions", "style_regions", "keep")
 """What stands in the metadata for files that went into a run; lists where there are several."""
 
 

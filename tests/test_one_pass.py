@@ -13,7 +13,7 @@ import impasto
 from impasto import read_metadata, save_image
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.metrics import style_distance
-from impasto.networks import Quick
+from impasto.networks import FeedForward, Quick, save_feedforward
 from impasto.one_pass import style_at
 
 
@@ -80,6 +80,51 @@ def test_alpha_depth_and_metadata_go_into_the_file(
     assert metadata["style"][0]["path"] == "in/cat.png"
     assert metadata["config"]["strength"] == 1.0
     assert str(tmp_path) not in str(metadata)
+
+
+# --- networks of one style -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def own() -> FeedForward:
+    return FeedForward((4, 6, 8), 1, name="mine").eval()
+
+
+def test_a_model_of_one_style(own: FeedForward, photo: Tensor, tmp_path: Path) -> None:
+    alpha = torch.ones(1, 1, *photo.shape[-2:])
+    alpha[..., :40] = 0
+    save_image(tmp_path / "cat.png", photo, alpha=alpha)
+    save_feedforward(own, tmp_path / "mine.safetensors", style="mine")
+    settings: dict[str, Any] = {"size": 64, "precision": "float32"}
+    result = impasto.quick(
+        tmp_path / "cat.png", model=tmp_path / "mine.safetensors", tile=64, **settings
+    )
+    assert result.image.shape == (1, 3, 48, 64)
+    assert result.alpha is not None
+    told = read_metadata(result.save(tmp_path / "out.png"))
+    assert told["model"]["path"] == "mine.safetensors"
+    assert told["model"]["style"] == "mine"
+    assert len(told["model"]["sha256"]) == 64
+    assert "style" not in told
+    loaded = impasto.quick(tmp_path / "cat.png", model=own, **settings)
+    assert torch.equal(loaded.image, result.image)
+    assert "path" not in loaded.metadata["model"]
+
+
+def test_strength_of_a_model_mixes_with_the_photo(own: FeedForward, photo: Tensor) -> None:
+    settings: dict[str, Any] = {"model": own, "size": None, "precision": "float32"}
+    full, half = (impasto.quick(photo, strength=x, **settings).image for x in (1.0, 0.5))
+    assert torch.equal(impasto.quick(photo, strength=0, **settings).image, photo)
+    assert torch.allclose(half, (full + photo) / 2, atol=1e-6)
+
+
+def test_a_model_of_one_style_takes_no_style(own: FeedForward, photo: Tensor) -> None:
+    with pytest.raises(ConfigError, match="a model of the style 'mine'"):
+        impasto.quick(photo, "waves", model=own)
+    with pytest.raises(ConfigError, match="blend, style_scale says nothing"):
+        impasto.quick(photo, model=own, blend=[1], style_scale=2)
+    with pytest.raises(ConfigError, match="there is no style"):
+        impasto.quick(photo)
 
 
 def test_style_is_never_enlarged() -> None:

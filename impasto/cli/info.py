@@ -107,7 +107,11 @@ def command_line(metadata: dict[str, Any], path: Path) -> str:
                 words += [f"--{role}", _source(told, role, path)]
         changes = _settings(metadata, CONFIGS[command]).changes()
     else:
+        model = parts(metadata, "model") if "model" in metadata else []
+        if model:
+            roles = ("content",)
         words += [_source(told, role, path) for role in roles for told in parts(metadata, role)]
+        words += [word for told in model for word in ("--model", _source(told, "model", path))]
         quick = command == "quick"
         config = _settings(metadata, QuickConfig) if quick else config_of(metadata)
         changes = config.changes()
@@ -137,7 +141,7 @@ def table(metadata: dict[str, Any], path: Path) -> str:
     rows = [("picture", str(path))]
     config = _part(metadata, "config")
     for key, value in metadata.items():
-        if key in (*_ROLES, *MASKS, "guide"):
+        if key in (*_ROLES, *MASKS, "guide", "model"):
             rows += [(key, _name_of(told)) for told in parts(metadata, key)]
         elif key == "size" and isinstance(value, list):
             rows.append(("height x width", "x".join(map(str, value))))

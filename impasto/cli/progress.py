@@ -11,9 +11,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from impasto.events import Event, LevelDone, LevelStarted, Step
+from impasto.events import Event, LevelDone, LevelStarted, Step, Trained, Validated
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
     from impasto.pyramid import Level
 
 PAUSE = 10.0  # seconds between plain lines
@@ -137,24 +142,15 @@ class LiveProgress:
     """One line and a bar that change in place."""
 
     def __init__(self, levels: Sequence[Level]) -> None:
-        from rich.console import Console
-        from rich.live import Live
         from rich.progress_bar import ProgressBar
-        from rich.table import Table
         from rich.text import Text
 
         self.clock = Clock(levels)
-        self.console = Console(file=sys.stderr, highlight=False)
         self.steps = sum(level.steps for level in levels)
         self.before = [sum(level.steps for level in levels[:k]) for k in range(len(levels))]
         self.bar = ProgressBar(total=self.steps, width=30)
         self.head, self.tail, self.terms = Text(""), Text(""), Text("", style="dim")
-        line = Table.grid(padding=(0, 1))
-        line.add_row(self.head, self.bar, self.tail)
-        screen = Table.grid()
-        screen.add_row(line)
-        screen.add_row(self.terms)
-        self.live = Live(screen, console=self.console, refresh_per_second=8, transient=True)
+        self.console, self.live = live_lines(self.head, self.bar, self.tail, self.terms)
 
     def __enter__(self) -> Progress:
         self.live.start()
@@ -181,6 +177,132 @@ class LiveProgress:
     def say(self, text: str) -> None:
         """One line above the bar."""
         self.console.print(f"impasto: {text}", markup=False, soft_wrap=True)
+
+
+def live_lines(head: Text, bar: ProgressBar, tail: Text, terms: Text) -> tuple[Console, Live]:
+    """A console on stderr, and two lines on it that change in place."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    console = Console(file=sys.stderr, highlight=False)
+    line = Table.grid(padding=(0, 1))
+    line.add_row(head, bar, tail)
+    screen = Table.grid()
+    screen.add_row(line)
+    screen.add_row(terms)
+    return console, Live(screen, console=console, refresh_per_second=8, transient=True)
+
+
+def make_training_progress(*, quiet: bool = False) -> Progress:
+    """The same for a training, which has no levels."""
+    if quiet or sys.stderr is None:
+        return Silence()
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        return LiveTraining()
+    return PlainTraining()
+
+
+class PlainTraining:
+    """Plain lines, for logs: at each validation, and every ten seconds."""
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+        self.told = time.perf_counter()
+
+    def __enter__(self) -> PlainTraining:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def on_event(self, event: Event) -> None:
+        """A line where there is something new to tell."""
+        if isinstance(event, Validated):
+            self.say(validation_text(event))
+        elif isinstance(event, Trained):
+            left = self.pace.tick(event)
+            if time.perf_counter() - self.told >= PAUSE:
+                self.say(
+                    f"step {event.step}, {event.progress:.0%}: loss"
+                    f" {losses_text(event.total, event.losses)},"
+                    f" {speed_text(self.pace.per_second)}, {time_text(left)} left"
+                )
+
+    def say(self, text: str) -> None:
+        """One line for the user."""
+        self.told = time.perf_counter()
+        print(f"impasto: {text}", file=sys.stderr, flush=True)
+
+
+class LiveTraining:
+    """One line and a bar that change in place; a line stays for each validation."""
+
+    def __init__(self) -> None:
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        self.pace = Pace()
+        self.bar = ProgressBar(total=1.0, width=30)
+        self.head, self.tail, self.terms = Text("training"), Text(""), Text("", style="dim")
+        self.console, self.live = live_lines(self.head, self.bar, self.tail, self.terms)
+
+    def __enter__(self) -> LiveTraining:
+        self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def on_event(self, event: Event) -> None:
+        """Change what is shown."""
+        if isinstance(event, Validated):
+            self.say(validation_text(event))
+        elif isinstance(event, Trained):
+            left = self.pace.tick(event)
+            self.bar.update(event.progress)
+            self.tail.plain = (
+                f"step {event.step}  {speed_text(self.pace.per_second)}  {time_text(left)} left"
+            )
+            self.terms.plain = f"loss {losses_text(event.total, event.losses)}"
+
+    def say(self, text: str) -> None:
+        """One line above the bar."""
+        self.console.print(f"impasto: {text}", markup=False, soft_wrap=True)
+
+
+class Pace:
+    """Speed, and time left, of a training; both as it has been going lately.
+
+    >>> pace = Pace()
+    >>> pace.tick(Trained(1, 0.01, 1.0, {}, 2.0)), pace.tick(Trained(2, 0.02, 1.0, {}, 4.0))
+    (198.0, 196.0)
+    """
+
+    def __init__(self) -> None:
+        self.per_second = 0.0
+        self._last: float | None = None
+
+    def tick(self, event: Trained) -> float:
+        """Note a step; returns the seconds left."""
+        if self._last is not None:  # a resumed training begins in the middle
+            seconds = max(event.seconds - self._last, 1e-9)
+            before = self.per_second or 1 / seconds
+            self.per_second = 0.95 * before + 0.05 / seconds
+        self._last = event.seconds
+        return event.seconds * (1 - event.progress) / max(event.progress, 1e-9)
+
+
+def validation_text(event: Validated) -> str:
+    """A validation for people.
+
+    >>> import torch
+    >>> validation_text(Validated(500, 0.25, {"style": 0.2}, True, torch.zeros(0)))
+    'validation at step 500: loss 0.25 (style 0.2), the best so far'
+    """
+    best = ", the best so far" if event.best else ""
+    told = losses_text(event.total, event.losses)
+    return f"validation at step {event.step}: loss {told}{best}"
 
 
 def losses_text(total: float, losses: Mapping[str, float]) -> str:

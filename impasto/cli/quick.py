@@ -22,14 +22,21 @@ app = typer.Typer()
 def quick(
     content: Annotated[str, typer.Argument(metavar="CONTENT", help="The picture to repaint.")],
     styles: Annotated[
-        list[str],
-        typer.Argument(metavar="STYLE...", help="Pictures, or swatches, to paint it like."),
-    ],
+        list[str] | None,
+        typer.Argument(metavar="[STYLE...]", help="Pictures, or swatches, to paint it like."),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A network that impasto train made, in the place of styles.", metavar="FOLDER"
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
             *("-o", "--output"),
-            help="Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png]",
+            help="Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png, or "
+            "CONTENT-FOLDER.png]",
             metavar="FILE",
         ),
     ] = None,
@@ -55,15 +62,22 @@ def quick(
     """Paint one picture in the style of others, in one pass.
 
     A draft in a fraction of the time that stylize takes; impasto stylize --init quick goes on from
-    one. Several styles are mixed.
+    one. Several styles are mixed. With --model, a network that impasto train made paints in the one
+    style that it has learned.
     """
+    styles = styles or []
+    if bool(styles) == (model is not None):
+        raise UsageError(
+            "both styles and --model are given" if styles else "there is no STYLE and no --model",
+            "give pictures to paint it like, or a network that impasto train made",
+        )
     if depth not in (8, 16):
         raise ConfigError(f"--depth is {depth}", "give 8 or 16")
     to_stdout = output is not None and str(output) == "-"
     if to_stdout and as_json:
         raise UsageError("-o - and --json would both use standard output", "leave one of them out")
     if output is None:
-        output = default_output(content, styles)
+        output = default_output(content, styles or [str(model)])
     config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
     outputs = Outputs(None if to_stdout else output.expanduser(), depth=depth, overwrite=overwrite)
     outputs.check([content, *styles], steps=0)
@@ -73,6 +87,6 @@ def quick(
     from impasto.one_pass import quick as paint
 
     with use_threads(threads):
-        result = paint(content, styles, config, max_pixels=max_pixels)
+        result = paint(content, styles, config, model=model, max_pixels=max_pixels)
         outputs.save(result)
     tell_result(result, outputs, {}, as_json=as_json, quiet=quiet)

@@ -46,7 +46,7 @@ def paint(
     checkpoint = checkpoint_of(outputs)
     if checkpoint is None:
         return _paint(make, outputs, None, resume, quiet, stop_after, explained)
-    with _alone(checkpoint):
+    with alone(checkpoint, checkpoint.stem.removeprefix(".")):
         sweep(checkpoint.parent)
         if not quiet:
             _tell_of_checkpoint(checkpoint, resume)
@@ -112,8 +112,8 @@ def _explanation(run: Run, recorder: Recorder) -> Iterator[str]:
 
 
 @contextmanager
-def _alone(checkpoint: Path) -> Iterator[None]:
-    """Two runs that paint the same file would each overwrite the other's checkpoint."""
+def alone(checkpoint: Path, output: str) -> Iterator[None]:
+    """Two runs that make the same ``output`` would each overwrite the other's checkpoint."""
     from filelock import FileLock, Timeout
 
     path = checkpoint.with_suffix(".lock")
@@ -122,7 +122,7 @@ def _alone(checkpoint: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise UsageError(
-            f"another run is painting {checkpoint.stem.removeprefix('.')} just now",
+            f"another run is making {output} just now",
             "wait for its end, or choose another output (-o)",
         ) from None
     try:

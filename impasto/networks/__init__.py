@@ -3,24 +3,40 @@
 - ``transport``  a picture's moments, and the shortest way from one picture's to another's
 - ``quick``      the network: mini's features, moved; a decoder that paints them
 - ``inference``  pictures of any size through it, tile by tile with the moments of the whole
+
+And networks with one style each, which anybody can train:
+
+- ``feedforward``  the network, and the file it is kept in
+- ``painting``     pictures of any size through it
+- ``photos``       a folder of photos as something to learn from
+- ``training``     the loop
+- ``card``         what is written beside a network that was trained
+
+``training`` is not among the names below: it loads much that a pass does not need.
 """
 
+from impasto.networks.feedforward import FeedForward, load_feedforward, save_feedforward
 from impasto.networks.inference import draft, measure, paint
+from impasto.networks.painting import paint_with
 from impasto.networks.quick import Decoder, Plan, Quick, load_quick, plan_for
 from impasto.networks.transport import Affine, Moments, blend, moments, optimal_map
 
 __all__ = [
     "Affine",
     "Decoder",
+    "FeedForward",
     "Moments",
     "Plan",
     "Quick",
     "blend",
     "draft",
+    "load_feedforward",
     "load_quick",
     "measure",
     "moments",
     "optimal_map",
     "paint",
+    "paint_with",
     "plan_for",
+    "save_feedforward",
 ]

@@ -44,6 +44,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: Tensor) -> Pa
 
 
 @pytest.fixture
+def photos(folder: Path, photo: Tensor) -> Path:
+    """Four photos in the folder ``photos``."""
+    (folder / "photos").mkdir()
+    for number in range(4):
+        save_image(folder / "photos" / f"{number}.png", photo.roll(9 * number, 3)[..., :60, :80])
+    return folder / "photos"
+
+
+@pytest.fixture
 def small(encoder_file: Path) -> list[str]:
     """Flags that make a run take no time."""
     flags = f"--encoder {encoder_file} --size 64 --steps 4,3 --threads 1 --precision float32"

@@ -91,6 +91,66 @@ def compare(alone: Path, killed: Path) -> None:
         (killed / name).unlink()
 
 
+TRAINING = """
+import impasto.networks.training as training
+training.CHECKPOINT_PAUSE, training.CHECKPOINT_SHARE = 0.01, 1.0
+from impasto.cli import main
+raise SystemExit(main({argv!r}))
+"""
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_ends_with_the_same_network(
+    folder: Path, photos: Path, encoder_file: Path
+) -> None:
+    """Five kills, each while it learns; then what an undisturbed training has, bit by bit."""
+    flags = (
+        f"--encoder {encoder_file} --images {photos} --steps 400 --crop 32 --style-size 48 "
+        "--width 4 --blocks 1 --validate-every 50 --precision float32 --threads 1 -q --patience 0"
+    )
+
+    def begin(name: str, *more: str) -> multiprocessing.process.BaseProcess:
+        assert CONTEXT is not None
+        argv = ["train", str(folder / "art.png"), "-o", str(folder / name), *flags.split(), *more]
+        process = CONTEXT.Process(target=exec, args=(TRAINING.format(argv=argv),))
+        process.start()
+        return process
+
+    process = begin("alone")
+    process.join(240)
+    assert process.exitcode == 0
+    killed = 0
+    while True:
+        process = begin("killed", "--resume")
+        before = _modified(folder / "killed")
+        while killed < 5 and process.exitcode is None:
+            if _modified(folder / "killed") > before:  # a checkpoint of its own: it has learned
+                time.sleep(random.uniform(0, 0.2))
+                process.kill()
+                killed += 1
+                break
+            process.join(0.01)
+        process.join(240)
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -9
+    assert killed == 5
+    ours, theirs = (folder / name for name in ("killed", "alone"))
+    names = sorted(path.relative_to(theirs) for path in theirs.rglob("*"))
+    assert names == sorted(path.relative_to(ours) for path in ours.rglob("*"))
+    for name in names:
+        if name.suffix in (".safetensors", ".png"):
+            assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+
+
+def _modified(folder: Path) -> int:
+    """When the checkpoint in a training's folder was written; 0 if there is none."""
+    try:
+        return (folder / ".model.safetensors.checkpoint").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def test_three_kills_change_nothing(folder: Path, encoder_file: Path) -> None:
     kill_and_resume(folder, encoder_file, 3, random.Random(time.time()))
 

@@ -154,7 +154,7 @@ def test_two_runs_cannot_paint_the_same_picture_at_once(
     lock = FileLock(folder / ".out.png.lock")
     with lock:
         assert stylize("--size", "32", "--steps", "1") == 2
-    assert "another run is painting out.png just now; wait" in capsys.readouterr().err
+    assert "another run is making out.png just now; wait" in capsys.readouterr().err
     assert not (folder / "out.png").exists()
     assert stylize("--size", "32", "--steps", "1") == 0
     assert names(folder) == {"out.png"}

@@ -1,0 +1,108 @@
+"""A per-style network on pictures of any size.
+
+Instance norms look at all of a picture. What is larger than a tile is therefore painted in two
+passes: the first finds the statistics of every norm, from windows spread over the picture that
+count as one; the second paints tile by tile with those. Nothing else in the network looks further
+than :meth:`FeedForward.reach`, and a border of that width around each tile makes tiles agree with
+one another: there are no seams. The windows see the picture at its own size; a small copy of it
+would have other contrasts, and other statistics (docs/train.md has figures).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+
+import torch
+from torch import Tensor
+
+from impasto.networks.feedforward import MULTIPLE, FeedForward
+from impasto.networks.inference import TILE
+
+WINDOWS = 4  # a side, each a quarter of a tile's side: together as many pixels as a tile
+
+Rectangle = tuple[int, int, int, int]
+"""Top, bottom, left, right."""
+
+
+@torch.no_grad()
+def paint_with(
+    model: FeedForward,
+    content: Tensor,
+    *,
+    strength: float = 1.0,
+    tile: int = TILE,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """``content`` ``(1, 3, H, W)`` in [0, 1] painted by ``model``, of the same size and range.
+
+    ``strength`` mixes photo and painting, pixel by pixel: 0 is the content, 1 the painting. What
+    has more than ``tile`` pixels on a side is painted in tiles. ``dtype`` is the arithmetic.
+    """
+    if strength == 0:
+        return content.clone()
+    with _precision(content.device, dtype):
+        if max(content.shape[-2:]) <= tile:
+            painted = model(content)
+        else:
+            painted = _tiled(frozen(model, content, tile), content, tile)
+    return torch.lerp(content, painted, strength).clamp_(0, 1)
+
+
+@torch.no_grad()
+def frozen(model: FeedForward, content: Tensor, tile: int = TILE) -> FeedForward:
+    """A copy of ``model`` whose instance norms have the statistics of ``content`` for good."""
+    model = deepcopy(model).eval()
+    for norm in model.norms():
+        norm.learning = True
+    height, width = content.shape[-2:]
+    model(torch.cat([cut(content, window) for window in windows(height, width, tile)]))
+    for norm in model.norms():
+        norm.learning = False
+    return model
+
+
+def windows(height: int, width: int, tile: int) -> Iterator[Rectangle]:
+    """Windows of one size, in even rows and columns from border to border.
+
+    >>> list(windows(96, 32, 64))[:5]
+    [(0, 16, 0, 16), (0, 16, 5, 21), (0, 16, 11, 27), (0, 16, 16, 32), (27, 43, 0, 16)]
+    """
+    side = max(MULTIPLE, tile // WINDOWS)
+    tall, wide = min(side, height), min(side, width)
+    for row in range(WINDOWS):
+        top = round(row * (height - tall) / (WINDOWS - 1))
+        for column in range(WINDOWS):
+            left = round(column * (width - wide) / (WINDOWS - 1))
+            yield top, top + tall, left, left + wide
+
+
+def cut(image: Tensor, part: Rectangle) -> Tensor:
+    """A part of ``image`` ``(N, C, H, W)``."""
+    top, bottom, left, right = part
+    return image[..., top:bottom, left:right]
+
+
+def _tiled(model: FeedForward, content: Tensor, tile: int) -> Tensor:
+    height, width = content.shape[-2:]
+    halo = -(-model.reach() // MULTIPLE) * MULTIPLE
+    result = torch.empty_like(content)
+    for top, bottom in _spans(height, tile):
+        for left, right in _spans(width, tile):
+            above, before = max(0, top - halo), max(0, left - halo)
+            outer = above, min(height, bottom + halo), before, min(width, right + halo)
+            inner = top - above, bottom - above, left - before, right - before
+            result[..., top:bottom, left:right] = cut(model(cut(content, outer)), inner)
+    return result
+
+
+def _spans(length: int, tile: int) -> list[tuple[int, int]]:
+    """Equal parts of 0 ... length, cut where the network's small sizes have a pixel's border."""
+    count = -(-length // tile)
+    cuts = [round(i * length / count / MULTIPLE) * MULTIPLE for i in range(count)]
+    return list(zip(cuts, [*cuts[1:], length], strict=True))
+
+
+def _precision(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)

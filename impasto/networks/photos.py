@@ -1,0 +1,205 @@
+"""A folder of photos as something to learn from: crops, drawn at random, that can be drawn again.
+
+Decoded photos stay in memory as bytes while there is room. What cannot be read is left out and
+counted. Which photo comes next, and which part of it, depends on a generator of its own; its state
+is part of a training's checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.devices import generator
+from impasto.errors import InputError
+from impasto.files import shown
+from impasto.images import load_image, resize
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2")
+HELD_OUT = 20  # each photo of so many is kept for validation
+LEAST_HELD_OUT, MOST_HELD_OUT = 2, 16
+LEAST_SIDE = 32  # pixels: smaller photos teach nothing
+# How large a photo is kept: enough for a crop to show between all of it and a part.
+KEPT = 1.5
+# The smallest part of a photo that a crop shows, in units of the crop; it is then enlarged.
+SMALLEST = 0.75
+
+
+class Photos:
+    """The pictures below ``folder``, in the order of their names; ``crop`` is what will be cut out
+    of them at most, ``memory`` how many bytes of decoded pictures are kept.
+
+    ``apart`` is a folder that does not count, wherever it lies. Raises InputError where there is no
+    such folder, or too few pictures in it.
+    """
+
+    def __init__(
+        self, folder: str | Path, *, crop: int, memory: int, apart: Path | None = None
+    ) -> None:
+        self.folder, self.crop, self.memory = Path(folder).expanduser(), crop, memory
+        if not self.folder.is_dir():
+            raise InputError(
+                f"there is no folder {shown(self.folder)}", "give a folder with photos in it"
+            )
+        self.paths = sorted(_pictures(self.folder, apart))
+        least = LEAST_HELD_OUT + 1
+        if len(self.paths) < least:
+            raise InputError(
+                f"{shown(self.folder)} holds {len(self.paths)} pictures; training takes {least} "
+                "at least, and some hundred to be good",
+                f"give a folder with photos in it ({', '.join(SUFFIXES)})",
+            )
+        self.skipped: set[int] = set()
+        self._kept: dict[int, Tensor] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> Tensor | None:
+        """A photo as bytes ``(3, h, w)``; None if it cannot be read, or is too small."""
+        if number in self._kept:
+            return self._kept[number]
+        if number in self.skipped:
+            return None
+        try:
+            pixels = load_image(self.paths[number])
+        except InputError:
+            self.skipped.add(number)
+            return None
+        height, width = pixels.shape[-2:]
+        if min(height, width) < LEAST_SIDE:
+            self.skipped.add(number)
+            return None
+        shrink = KEPT * self.crop / min(height, width)
+        if shrink < 1:
+            pixels = resize(pixels, (round(height * shrink), round(width * shrink)))
+        photo = pixels[0].mul(255).round().to(torch.uint8)
+        if self._bytes + photo.numel() <= self.memory:
+            self._kept[number] = photo
+            self._bytes += photo.numel()
+        return photo
+
+    def split(self) -> tuple[list[int], list[int]]:
+        """The numbers of the photos to learn from, and of those to be judged by: every 20th, at
+        least 2, at most 16, all of which can be read. Raises InputError where that cannot be."""
+        wanted = min(max(len(self) // HELD_OUT, LEAST_HELD_OUT), MOST_HELD_OUT)
+        spread = [round(i * (len(self) - 1) / (wanted - 1)) for i in range(wanted)]
+        others = [i for i in range(len(self)) if i not in set(spread)]
+        held_out: list[int] = []
+        for number in (*spread, *others):
+            if len(held_out) == wanted:
+                break
+            if self[number] is not None:
+                held_out.append(number)
+        rest = [i for i in range(len(self)) if i not in self.skipped and i not in set(held_out)]
+        if len(held_out) < wanted or not any(self[i] is not None for i in rest):
+            raise InputError(
+                f"{shown(self.folder)} holds {len(self)} pictures, {len(self.skipped)} of which "
+                "cannot be read",
+                "give a folder with photos in it",
+            )
+        return rest, held_out
+
+    def fingerprint(self) -> str:
+        """A hash of the names and sizes of all files."""
+        digest = hashlib.sha256()
+        for path in self.paths:
+            name = path.relative_to(self.folder).as_posix()
+            digest.update(f"{name}\n{path.stat().st_size}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+
+class Crops:
+    """Endless random crops of the photos with these ``numbers``: each photo once before any comes
+    again, in a new order each time; a part of it, perhaps mirrored."""
+
+    def __init__(self, photos: Photos, numbers: list[int], seed: int) -> None:
+        self.photos, self.numbers = photos, numbers
+        self.draw = generator(seed)
+        self.order: list[int] = []
+        self.position = 0
+
+    def next(self, size: int) -> Tensor:
+        """A crop ``(1, 3, size, size)`` in [0, 1]."""
+        while True:
+            if self.position == len(self.order):
+                order = torch.randperm(len(self.numbers), generator=self.draw)
+                self.order, self.position = order.tolist(), 0
+            photo = self.photos[self.numbers[self.order[self.position]]]
+            self.position += 1
+            if photo is not None:  # split() has found one at least
+                return random_crop(photo, size, self.draw)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the crops are."""
+        return {
+            "generator": self.draw.get_state(),
+            "order": list(self.order),
+            "position": self.position,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The opposite of :meth:`state_dict`."""
+        self.draw.set_state(state["generator"])
+        self.order, self.position = list(state["order"]), state["position"]
+
+
+def random_crop(photo: Tensor, size: int, draw: torch.Generator) -> Tensor:
+    """Bytes ``(3, h, w)`` -> ``(1, 3, size, size)`` in [0, 1]: a window of a random size, at a
+    random place, resized, and mirrored every other time."""
+    chances = torch.rand(4, generator=draw).tolist()
+    largest = min(photo.shape[-2:])
+    smallest = min(largest, max(LEAST_SIDE, round(SMALLEST * size)))
+    side = round(smallest * (largest / smallest) ** chances[0])
+    top, left = (
+        int(chance * (length - side + 1))
+        for chance, length in zip(chances[1:3], photo.shape[-2:], strict=True)
+    )
+    window = to_size(photo[:, top : top + side, left : left + side], size)
+    return window.flip(-1) if chances[3] < 0.5 else window
+
+
+def centre_crop(photo: Tensor, size: int) -> Tensor:
+    """Bytes ``(3, h, w)`` -> the middle of it, ``(1, 3, size, size)`` in [0, 1]."""
+    side = min(photo.shape[-2:])
+    top, left = ((length - side) // 2 for length in photo.shape[-2:])
+    return to_size(photo[:, top : top + side, left : left + side], size)
+
+
+def to_size(window: Tensor, size: int) -> Tensor:
+    """Bytes ``(3, s, s)`` -> ``(1, 3, size, size)`` in [0, 1]."""
+    pixels = window[None].float() / 255
+    if window.shape[-1] == size:
+        return pixels
+    return F.interpolate(
+        pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+    ).clamp(0, 1)
+
+
+def crop_size(progress: float, largest: int) -> int:
+    """The side of the crops when so much of the training is over: small ones teach the colours and
+    the grain in a quarter of the time.
+
+    >>> [crop_size(progress, 256) for progress in (0, 0.5, 0.9)]
+    [128, 192, 256]
+    """
+    share = 0.5 if progress < 0.4 else 0.75 if progress < 0.7 else 1.0
+    return max(LEAST_SIDE, math.ceil(share * largest / 16) * 16)
+
+
+def _pictures(folder: Path, apart: Path | None) -> Iterator[Path]:
+    aside = None if apart is None else apart.resolve()
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        if aside is None or aside not in path.resolve().parents:
+            yield path

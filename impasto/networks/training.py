@@ -1,0 +1,416 @@
+"""Train a network for one style: :class:`Training`, the loop, and :func:`train` around it.
+
+The objective is that of :mod:`impasto.transfer`: the encoder's features of a photo to be kept, the
+Gram matrices of a style to be had, relative to their targets. What is moved are not the pixels of
+one picture but the weights of a network, on crop after crop (Johnson, Alahi and Fei-Fei 2016).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from impasto import __version__
+from impasto import checkpoint as checkpoints
+from impasto.config import StylizeConfig, TrainConfig, mixture
+from impasto.devices import choose_device, choose_dtype, describe_machine
+from impasto.encoders import Encoder, get_encoder
+from impasto.errors import ConfigError, OutputExistsError, UsageError
+from impasto.events import Event, Finished, Trained, Validated
+from impasto.files import shown, write_bytes
+from impasto.images import save_image
+from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
+from impasto.losses.base import Evaluation
+from impasto.networks.card import card
+from impasto.networks.feedforward import MODEL, FeedForward, save_feedforward
+from impasto.networks.photos import Crops, Photos, centre_crop, crop_size
+from impasto.objectives import FORCE, Targets, odds
+from impasto.pyramid import Level
+from impasto.sources import Source, describe, filled, read_style
+
+CHECKPOINT_SHARE, CHECKPOINT_PAUSE = 0.03, 5.0  # as in impasto.passage
+WARM_UP = 50  # steps until the learning rate is at its highest
+LAST_RATE = 0.01  # what is left of it at the end
+CLIP = 1.0  # the longest gradient that is followed to its end
+MOST_FAILURES = 10  # steps one after the other whose loss is no number
+SHOWN = 2  # held-out photos in a preview
+PREVIEWS = "previews"
+ENDS = {
+    "steps": "all steps were made",
+    "minutes": "the time was up",
+    "patience": "the validation loss improved no more",
+    "": "it was stopped",
+}
+
+
+class Training:
+    """A network that learns to paint in the manner of ``style`` from the photos in ``images``.
+
+    Iterate over it: it yields :class:`~impasto.events.Trained` after each step, now and then
+    :class:`~impasto.events.Validated`, and :class:`~impasto.events.Finished` with a preview. At any
+    moment, :meth:`network` is what it has learned and :meth:`save` writes that into ``folder``.
+
+    While it runs, a checkpoint and previews lie in ``folder`` (None: nothing is written). With
+    ``resume`` it goes on from the checkpoint, and with ``steps`` given ends with the very weights
+    that a run without a break ends with; with ``minutes`` the clock decides how far it comes.
+
+    Raises ConfigError and UnknownNameError for bad settings or a checkpoint of another training,
+    InputError for a folder or a style that cannot be used, OutputExistsError where ``folder`` holds
+    a network already and neither ``overwrite`` nor a checkpoint says that it may go.
+    """
+
+    def __init__(
+        self,
+        style: Source,
+        images: str | Path,
+        folder: str | Path | None = None,
+        config: TrainConfig | None = None,
+        *,
+        encoder: Encoder | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        **settings: Any,
+    ) -> None:
+        self.config = config = (config or TrainConfig()).with_changes(**settings)
+        self.folder = None if folder is None else Path(folder).expanduser()
+        self.checkpoint = None if self.folder is None else checkpoint_in(self.folder)
+        if self.folder is not None:
+            check_output(self.folder, resume=resume, overwrite=overwrite)
+        self.device = choose_device(config.device)
+        self.dtype = choose_dtype(config.precision, self.device)
+        encoder = encoder or get_encoder(config.encoder, padding="replicate")
+        self.encoder: Encoder = encoder.to(self.device, self.dtype)
+        self.photos = Photos(
+            images,
+            crop=config.crop,
+            memory=round(config.photo_memory * 2**30),
+            apart=self.folder,
+        )
+        numbers, self.held_out = self.photos.split()
+        self.crops = Crops(self.photos, numbers, config.seed)
+        picture = read_style(style, config.style_size, config.seed)
+        self.style = describe(style, picture)
+        self.style_terms = self._style_terms(filled(picture))
+        full = config.width
+        self.model = FeedForward((full, 2 * full, 4 * full), config.blocks, seed=config.seed)
+        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+        self.average = deepcopy(self.model).eval().requires_grad_(False)
+        self.best = self.average.state_dict()
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate)
+        self.step, self.seconds, self.failures = 0, 0.0, 0
+        self.history: list[dict[str, Any]] = []
+        self.validations: list[dict[str, Any]] = []
+        self.reason = ""
+        if resume and self.checkpoint is not None:
+            self._load(self.checkpoint)
+
+    def __iter__(self) -> Iterator[Event]:
+        config, model = self.config, self.model.train()
+        began = time.perf_counter() - self.seconds
+        saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE
+        while True:
+            if self.step and self.step % config.validate_every == 0 and not self._is_validated():
+                yield self._validate()
+                self.seconds = time.perf_counter() - began
+            if reason := self._over():
+                break
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._rate()
+            self.optimizer.zero_grad()
+            losses: dict[str, float] = {}
+            for _ in range(config.batch):
+                crop = self.crops.next(crop_size(self.progress, config.crop)).to(self.device)
+                found = self._evaluate(model, crop)
+                (found.total / config.batch).backward()  # type: ignore[no-untyped-call]  # torch's
+                for name, value in found.terms.items():
+                    losses[name] = losses.get(name, 0.0) + float(value.detach()) / config.batch
+            self._follow()
+            self.step += 1
+            self.seconds = time.perf_counter() - began
+            total = sum(losses.values())
+            self.history.append({"step": self.step, "total": total, "losses": losses})
+            yield Trained(self.step, self.progress, total, losses, self.seconds)
+            if self.checkpoint and time.perf_counter() - saved_at > pause:
+                before = time.perf_counter()
+                self.save_checkpoint()
+                saved_at = time.perf_counter()
+                pause = max(CHECKPOINT_PAUSE, (saved_at - before) / CHECKPOINT_SHARE)
+        if not self._is_validated():
+            yield self._validate()
+        self.seconds = time.perf_counter() - began
+        self.reason = reason
+        yield Finished(self.seconds, self.step, self._preview())
+
+    @property
+    def progress(self) -> float:
+        """The share of the training that is over, by steps or by the clock."""
+        if self.config.steps is not None:
+            return min(1.0, self.step / self.config.steps)
+        return min(1.0, self.seconds / (60 * self.config.minutes))
+
+    def network(self) -> FeedForward:
+        """What has been learned, as a network of its own: the averaged weights; at the end those
+        that did best on the photos held out."""
+        network = deepcopy(self.average)
+        if self.reason:
+            network.load_state_dict(self.best)
+        network.name = self._name()
+        return network
+
+    def save(self) -> Path:
+        """Write the network, its card, a preview and the history into the folder; returns it."""
+        if self.folder is None:
+            raise UsageError("a training without a folder cannot be saved", "give it a folder")
+        self.folder.mkdir(exist_ok=True)
+        told = self.metadata()
+        save_image(self.folder / "preview.png", self._preview())
+        _write_json(self.folder / "history.json", {**told, "history": self.history})
+        write_bytes(self.folder / "README.md", card(told, self.folder.name).encode())
+        save_feedforward(
+            self.network(),
+            self.folder / MODEL,
+            style=self._name(),
+            style_sha256=self.style["sha256"],
+            encoder=self.encoder.name,
+            steps=str(self.step),
+            impasto=__version__,
+            licence="unknown",
+        )
+        return self.folder
+
+    def finish(self) -> Path:
+        """Write everything and delete the checkpoint, in this order; returns the folder."""
+        folder = self.save()
+        if self.checkpoint is not None:
+            self.checkpoint.unlink(missing_ok=True)
+        return folder
+
+    def metadata(self) -> dict[str, Any]:
+        """What was trained, on what, for how long, and how well it does."""
+        return {
+            "impasto": __version__,
+            "command": "train",
+            "config": self.config.to_dict(),
+            "style": {key: Path(x).name if key == "path" else x for key, x in self.style.items()},
+            "photos": {
+                "folder": self.photos.folder.resolve().name,
+                "learned from": len({*self.crops.numbers} - self.photos.skipped),
+                "held out": len(self.held_out),
+                "skipped": len(self.photos.skipped),
+            },
+            "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "machine": describe_machine(self.device, self.dtype),
+            "steps": self.step,
+            "seconds": round(self.seconds, 1),
+            "ended": ENDS[self.reason],
+            "validations": self.validations,
+        }
+
+    def save_checkpoint(self) -> None:
+        """Save the state now. Call it between two events only."""
+        if self.checkpoint is None or self.folder is None:
+            return
+        self.folder.mkdir(exist_ok=True)
+        state = {
+            "fingerprint": self._fingerprint(),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+            "crops": self.crops.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "failures": self.failures,
+            "history": self.history,
+            "validations": self.validations,
+        }
+        checkpoints.save_checkpoint(self.checkpoint, state)
+
+    def _load(self, path: Path) -> None:
+        saved = checkpoints.load_checkpoint(path)
+        if saved is None:
+            return
+        ours = self._fingerprint()
+        if differing := [k for k, v in ours.items() if saved["fingerprint"].get(k) != v]:
+            raise ConfigError(
+                f"{path} was made by a training with another {', '.join(differing)}",
+                "repeat that training's command to resume it, or leave out --resume to start anew",
+            )
+        self.model.load_state_dict(saved["model"])
+        self.average.load_state_dict(saved["average"])
+        self.best = saved["best"]
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.crops.load_state_dict(saved["crops"])
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.failures, self.history = saved["failures"], saved["history"]
+        self.validations = saved["validations"]
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a resumed training to end in the same network."""
+        return {
+            "config": self.config.to_dict(),
+            "style": self.style["sha256"],
+            "photos": self.photos.fingerprint(),
+            "encoder": [self.encoder.name, self.encoder.sha256],
+            "device": self.device.type,
+            "precision": str(self.dtype),
+            "number of threads": torch.get_num_threads(),
+        }
+
+    def _style_terms(self, style: Any) -> dict[str, tuple[Loss, float]]:
+        """The losses that make the style, weighted as in a stylisation."""
+        config = self.config
+        stylize = StylizeConfig(style_layers=config.style_layers, style_loss=config.style_loss)
+        targets = Targets(None, [style], self.encoder, stylize, self.device)
+        level = Level(config.style_size, config.style_size, 1)
+        terms: dict[str, tuple[Loss, float]] = {}
+        kinds = mixture("style_loss", config.style_loss)
+        for name, share in kinds.items():
+            key = "style" if len(kinds) == 1 else f"style-{name}"
+            with torch.no_grad():
+                [loss] = targets.style_losses(name, level)
+            terms[key] = loss, config.style_weight * share * FORCE[name]
+        return terms
+
+    def _evaluate(self, model: FeedForward, photo: Tensor) -> Evaluation:
+        """The objective for one photo ``(1, 3, H, W)`` and what ``model`` makes of it."""
+        config = self.config
+        with torch.no_grad():
+            target = self.encoder(photo, config.content_layers)
+        content = FeatureLoss(target, form="relative")
+        objective = Objective(
+            content=(content, config.content_weight * odds(config.strength)),
+            **self.style_terms,
+            tv=(TotalVariation(), config.tv_weight),
+        )
+        objective.begin(self.step)
+        return objective(self.encoder(model(photo), objective.layers))
+
+    @torch.no_grad()
+    def _validate(self) -> Validated:
+        """Try the averaged weights on the photos held out."""
+        losses: dict[str, float] = {}
+        for photo in self._held_out():
+            for name, value in self._evaluate(self.average, photo).terms.items():
+                losses[name] = losses.get(name, 0.0) + float(value) / len(self.held_out)
+        total = sum(losses.values())
+        best = all(total < found["total"] for found in self.validations)
+        if best:
+            self.best = deepcopy(self.average.state_dict())
+        self.validations.append({"step": self.step, "total": total, "losses": losses})
+        preview = self._preview()
+        if self.folder is not None:
+            folder = self.folder / PREVIEWS
+            folder.mkdir(parents=True, exist_ok=True)
+            save_image(folder / f"step-{self.step:06}.png", preview)
+        return Validated(self.step, total, losses, best, preview)
+
+    def _held_out(self) -> Iterator[Tensor]:
+        for number in self.held_out:
+            photo = self.photos[number]
+            assert photo is not None  # split() has read it
+            yield centre_crop(photo, self.config.crop).to(self.device)
+
+    @torch.no_grad()
+    def _preview(self) -> Tensor:
+        """Some of the photos held out, each beside what becomes of it: ``(1, 3, H, W)``."""
+        network = self.network()
+        photos = list(islice(self._held_out(), SHOWN))
+        rows = [torch.cat([photo, network(photo)], 3) for photo in photos]
+        return torch.cat(rows, 2).cpu()
+
+    def _is_validated(self) -> bool:
+        return bool(self.validations) and self.validations[-1]["step"] == self.step
+
+    def _follow(self) -> None:
+        """A step along the gradient, and the average a little towards where it leads."""
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        if not norm.isfinite():  # now and then a crop without any contrast
+            self.failures += 1
+            if self.failures >= MOST_FAILURES:
+                raise ConfigError(
+                    f"the loss was no number {self.failures} times one after the other",
+                    "lower --learning-rate",
+                )
+            return
+        self.failures = 0
+        self.optimizer.step()
+        decay = min(self.config.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, own in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(own, 1 - decay)
+
+    def _rate(self) -> float:
+        cosine = 0.5 * (1 + math.cos(math.pi * self.progress))
+        warm = min(1.0, (self.step + 1) / WARM_UP)
+        return self.config.learning_rate * warm * (LAST_RATE + (1 - LAST_RATE) * cosine)
+
+    def _over(self) -> str:
+        """Why it is over, one of ENDS; "" while it is not."""
+        if self.progress >= 1:
+            return "minutes" if self.config.steps is None else "steps"
+        totals = [found["total"] for found in self.validations]
+        since = len(totals) - 1 - totals.index(min(totals)) if totals else 0
+        return "patience" if 0 < self.config.patience <= since else ""
+
+    def _name(self) -> str:
+        """What the style is called: its swatch, or its file without the folders."""
+        return str(self.style.get("swatch") or Path(self.style.get("path", "a picture")).stem)
+
+
+def train(
+    style: Source,
+    images: str | Path,
+    folder: str | Path,
+    config: TrainConfig | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    **settings: Any,
+) -> FeedForward:
+    """Train a network to paint like ``style`` from the photos in ``images``; it is written into
+    ``folder`` and returned. Arguments and errors are those of :class:`Training`.
+
+    For :func:`impasto.quick`, which takes the folder or what is returned as its ``model``.
+    """
+    training = Training(
+        style, images, folder, config, resume=resume, overwrite=overwrite, **settings
+    )
+    for _ in training:
+        pass
+    training.finish()
+    return training.network()
+
+
+def checkpoint_in(folder: Path) -> Path:
+    """Where the checkpoint of the training that writes into ``folder`` lies."""
+    return checkpoints.checkpoint_path(folder / MODEL)
+
+
+def check_output(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Raise now what would fail after a long training: OutputExistsError, UsageError."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{shown(folder)} is a file", "give the name of a folder to make")
+    if not folder.absolute().parent.is_dir():
+        raise UsageError(
+            f"there is no folder {shown(folder.absolute().parent)}", "make the folder first"
+        )
+    going_on = resume and checkpoint_in(folder).exists()
+    if (folder / MODEL).exists() and not (overwrite or going_on):
+        raise OutputExistsError(
+            f"{shown(folder)} holds a network already", "give another name, or allow overwriting"
+        )
+
+
+def _write_json(path: Path, document: Any) -> None:
+    write_bytes(path, json.dumps(document, indent=1).encode())

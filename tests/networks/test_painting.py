@@ -1,0 +1,87 @@
+"""A per-style network on pictures of any size: the whole, tiles, strength."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from impasto import swatch
+from impasto.networks import FeedForward, paint_with
+from impasto.networks.painting import _spans, frozen, windows
+
+
+@pytest.fixture(scope="module")
+def model() -> FeedForward:
+    """Untrained, but with a last layer that says something."""
+    model = FeedForward((6, 8, 12), 1, seed=2).eval().requires_grad_(False)
+    model.last.weight.mul_(20)
+    return model
+
+
+@pytest.fixture(scope="module")
+def content() -> Tensor:
+    return swatch("waves", size=(210, 331))
+
+
+def test_what_fits_a_tile_is_painted_whole(model: FeedForward, content: Tensor) -> None:
+    assert torch.equal(paint_with(model, content, tile=331), model(content))
+
+
+@pytest.mark.parametrize("tile", [64, 100, 256])
+def test_tiles_agree_with_the_whole(model: FeedForward, content: Tensor, tile: int) -> None:
+    """Given the same statistics, to rounding: so there are no seams."""
+    whole = frozen(model, content, tile)(content)
+    tiles = paint_with(model, content, tile=tile)
+    assert whole.std() > 0.05
+    assert (tiles - whole).abs().max() < 1e-5
+
+
+def test_statistics_are_nearly_those_of_the_whole(model: FeedForward, content: Tensor) -> None:
+    exact = model(content)
+    assert (paint_with(model, content, tile=256) - exact).abs().mean() < 0.1 * exact.std()
+
+
+def test_painting_changes_no_network(model: FeedForward, content: Tensor) -> None:
+    paint_with(model, content, tile=64)
+    assert all(norm.frozen is None and not norm.learning for norm in model.norms())
+
+
+def test_strength_mixes_photo_and_painting(model: FeedForward, content: Tensor) -> None:
+    full = paint_with(model, content)
+    assert torch.equal(paint_with(model, content, strength=0), content)
+    half = paint_with(model, content, strength=0.5)
+    assert torch.allclose(half, (content + full) / 2, atol=1e-6)
+
+
+def test_bfloat16_is_close(model: FeedForward, content: Tensor) -> None:
+    exact = paint_with(model, content)
+    rough = paint_with(model, content, dtype=torch.bfloat16)
+    assert rough.dtype == torch.float32
+    assert 0 < (rough - exact).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("size", [(3, 200), (200, 3), (70, 65)])
+def test_odd_shapes(model: FeedForward, size: tuple[int, int]) -> None:
+    assert paint_with(model, torch.rand(1, 3, *size), tile=64).shape == (1, 3, *size)
+
+
+@pytest.mark.parametrize(("height", "width", "tile"), [(65, 300, 64), (1000, 70, 64), (8, 99, 98)])
+def test_windows_lie_inside(height: int, width: int, tile: int) -> None:
+    parts = list(windows(height, width, tile))
+    assert len(parts) == 16
+    assert len({(bottom - top, right - left) for top, bottom, left, right in parts}) == 1
+    assert min(part[0] for part in parts) == min(part[2] for part in parts) == 0
+    assert max(part[1] for part in parts) == height
+    assert max(part[3] for part in parts) == width
+
+
+@pytest.mark.parametrize(("length", "tile"), [(65, 64), (1000, 64), (129, 128), (64, 64)])
+def test_spans_cover_all(length: int, tile: int) -> None:
+    spans = _spans(length, tile)
+    assert spans[0][0] == 0
+    assert spans[-1][1] == length
+    assert all(before[1] == after[0] for before, after in pairwise(spans))
+    assert all(start % 4 == 0 and 0 < end - start <= tile + 4 for start, end in spans)
