@@ -78,7 +78,8 @@ def _command(name: str, command: Any, level: int) -> Iterator[str]:
         for part, inner in parts.items():
             yield from _command(f"{name} {part}", inner, level + 1)
         return
-    is_own = name.split()[-1] in CONFIGS  # their settings stand on no page of their own
+    # Their settings stand on no page of their own.
+    is_own = name.split()[-1] in (*CONFIGS, "train")
     own = [p for p in command.params if is_own or getattr(p, "rich_help_panel", None) != PANEL]
     rows = [_row(f"`{_words(p)}`", _help(p)) for p in own if p.name != "help"]
     yield from ("", "| | |", "| --- | --- |", *rows)

@@ -12,18 +12,20 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 import typer
 
 import impasto
 from impasto import engine, images, pyramid, transfer
 from impasto.cli import COMMANDS, build
 from impasto.cli.settings import resolve
-from impasto.config import StylizeConfig
+from impasto.config import Settings, StylizeConfig, TrainConfig
 from impasto.dream import deepdream
 from impasto.encoders import ENCODERS, Encoder
 from impasto.encoders.mini import load_mini
 from impasto.encoders.weights import WEIGHTS
 from impasto.errors import ImpastoError
+from impasto.networks import photos
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -92,12 +94,24 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     def small_plan(height: int, width: int, *_: Any) -> list[pyramid.Level]:
         return plan(height, width, (2,))
 
+    monkeypatch.setattr(photos, "load_image", load)  # which may be imported only now
     monkeypatch.setattr(images, "load_image", small_load)
     monkeypatch.setattr(transfer, "size_to_fit", lambda h, w, size: fit(h, w, min(size, 64)))
     monkeypatch.setattr(transfer, "plan", small_plan)
     monkeypatch.setattr(deepdream, "size_to_fit", lambda h, w, size: fit(h, w, min(size, 64)))
     monkeypatch.setattr(deepdream, "plan", small_plan)
     monkeypatch.setattr(engine, "optimize", few_steps)
+    if "photos" in page.read_text(encoding="utf-8"):
+        Path("photos").mkdir()
+        for number in range(3):
+            images.save_image(f"photos/{number}.jpg", torch.rand(1, 3, 40, 40))
+
+    def small_config(config: TrainConfig | None = None, **settings: Any) -> TrainConfig:
+        short = {"steps": 1, "crop": 32, "style_size": 32, "width": 4, "blocks": 1}
+        return with_changes(config or TrainConfig(), **{**settings, **short})
+
+    with_changes = Settings.with_changes
+    monkeypatch.setattr(TrainConfig, "with_changes", small_config)
     namespace: dict[str, Any] = {}
     for block in blocks(page, "python"):
         exec(compile(block, str(page), "exec"), namespace)

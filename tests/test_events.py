@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
-from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.events import Event, Finished, LevelDone, LevelStarted, Step, Trained, Validated
 
 IMAGE = torch.zeros(1, 3, 2, 2)
 EVENTS: list[tuple[Event, dict[str, object]]] = [
@@ -29,6 +29,27 @@ EVENTS: list[tuple[Event, dict[str, object]]] = [
         },
     ),
     (LevelDone(0, 2, 1.5, IMAGE), {"event": "LevelDone", "level": 0, "levels": 2, "seconds": 1.5}),
+    (
+        Trained(3, 0.25, 1.5, {"style": 1.5}, 2.5),
+        {
+            "event": "Trained",
+            "step": 3,
+            "progress": 0.25,
+            "total": 1.5,
+            "losses": {"style": 1.5},
+            "seconds": 2.5,
+        },
+    ),
+    (
+        Validated(250, 1.5, {"style": 1.5}, True, IMAGE),
+        {
+            "event": "Validated",
+            "step": 250,
+            "total": 1.5,
+            "losses": {"style": 1.5},
+            "best": True,
+        },
+    ),
     (Finished(2.5, 250, IMAGE), {"event": "Finished", "seconds": 2.5, "steps": 250}),
 ]
 

@@ -30,7 +30,9 @@ def test_every_public_name_loads_nothing_optional() -> None:
     assert not names & {"av", "cv2", "matplotlib", "rich", "scipy", "skimage", "typer"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["stylize", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["stylize", "--help"], ["train", "--help"], ["--version"]]
+)
 def test_help_needs_no_torch(arguments: list[str]) -> None:
     names = loaded("-m", "impasto", *arguments)
     assert "typer" in names

@@ -9,8 +9,18 @@ import pytest
 import torch
 
 from impasto.cli import progress
-from impasto.cli.progress import Clock, LiveProgress, PlainProgress, Silence, make_progress
-from impasto.events import Event, LevelDone, LevelStarted, Step
+from impasto.cli.progress import (
+    Clock,
+    LiveProgress,
+    LiveTraining,
+    Pace,
+    PlainProgress,
+    PlainTraining,
+    Silence,
+    make_progress,
+    make_training_progress,
+)
+from impasto.events import Event, LevelDone, LevelStarted, Step, Trained, Validated
 from impasto.pyramid import Level
 
 LEVELS = [Level(24, 32, 2), Level(48, 64, 3)]
@@ -118,3 +128,58 @@ def test_a_slow_first_step_is_soon_forgotten() -> None:
 def test_a_resumed_run_counts_from_where_it_began() -> None:
     clock = Clock(LEVELS, now=0.0)
     assert clock.tick(1, 2, 4.0) == pytest.approx(4)
+
+
+# --- trainings -----------------------------------------------------------------------------------
+
+
+def lessons() -> list[Event]:
+    losses = {"content": 0.5, "style": 2.0}
+    return [
+        Trained(1, 0.25, 2.5, losses, 3.0),
+        Trained(2, 0.5, 2.5, losses, 6.0),
+        Validated(2, 2.5, losses, True, torch.zeros(1, 3, 4, 4)),
+        Trained(3, 0.75, 2.5, losses, 9.0),
+        Validated(3, 3.5, losses, False, torch.zeros(1, 3, 4, 4)),
+    ]
+
+
+def test_plain_lines_of_a_training(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PAUSE", 0.0)
+    with make_training_progress() as plain:
+        assert isinstance(plain, PlainTraining)
+        for event in lessons():
+            plain.on_event(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5
+    assert lines[1] == ("impasto: step 2, 50%: loss 2.5 (content 0.5, style 2), 3.0 s/it, 6 s left")
+    assert lines[2].endswith("loss 2.5 (content 0.5, style 2), the best so far")
+    assert lines[4].endswith("step 3: loss 3.5 (content 0.5, style 2)")
+
+
+def test_a_live_line_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    with make_training_progress() as live:
+        assert isinstance(live, LiveTraining)
+        for event in lessons():
+            live.on_event(event)
+            live.live.refresh()
+    for part in ("training", "step 3", "loss 2.5 (content", "validation at step 2", " left"):
+        assert part in terminal.getvalue()
+
+
+def test_a_training_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert isinstance(make_training_progress(quiet=True), Silence)
+
+
+def test_time_left_of_a_training_that_was_resumed() -> None:
+    pace = Pace()
+    assert pace.tick(Trained(501, 0.5, 1.0, {}, 300.0)) == pytest.approx(300)
+    assert pace.per_second == 0  # nothing to tell from one step
+    assert pace.tick(Trained(502, 0.6, 1.0, {}, 301.0)) == pytest.approx(301 * 0.4 / 0.6)
+    assert pace.per_second == pytest.approx(1)
