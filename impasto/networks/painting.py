@@ -1,26 +1,25 @@
 """A per-style network on pictures of any size.
 
 Instance norms look at all of a picture. What is larger than a tile is therefore painted in two
-passes: the first finds the statistics of every norm, from windows spread over the picture that
-count as one; the second paints tile by tile with those. Nothing else in the network looks further
-than :meth:`FeedForward.reach`, and a border of that width around each tile makes tiles agree with
-one another: there are no seams. The windows see the picture at its own size; a small copy of it
-would have other contrasts, and other statistics (docs/train.md has figures).
+passes: the first finds the statistics of every norm, on a copy of the picture that fits a tile; the
+second paints tile by tile with those. Nothing else in the network looks further than
+:meth:`FeedForward.reach`, and a border of that width around each tile makes tiles agree with one
+another: there are no seams. The copy's statistics are not quite the picture's, so the whole is not
+quite what it would be in one piece (docs/train.md has figures). Windows of the picture at its own
+size, in the copy's place, were further off wherever they missed something.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 
 import torch
 from torch import Tensor
 
+from impasto.images import resize, size_to_fit
 from impasto.networks.feedforward import MULTIPLE, FeedForward
 from impasto.networks.inference import TILE
-
-WINDOWS = 4  # a side, each a quarter of a tile's side: together as many pixels as a tile
 
 Rectangle = tuple[int, int, int, int]
 """Top, bottom, left, right."""
@@ -52,30 +51,16 @@ def paint_with(
 
 @torch.no_grad()
 def frozen(model: FeedForward, content: Tensor, tile: int = TILE) -> FeedForward:
-    """A copy of ``model`` whose instance norms have the statistics of ``content`` for good."""
+    """A copy of ``model`` whose instance norms have the statistics of ``content`` for good: those
+    of a copy of that with a long side of ``tile`` pixels."""
     model = deepcopy(model).eval()
     for norm in model.norms():
         norm.learning = True
     height, width = content.shape[-2:]
-    model(torch.cat([cut(content, window) for window in windows(height, width, tile)]))
+    model(resize(content, size_to_fit(height, width, tile)))
     for norm in model.norms():
         norm.learning = False
     return model
-
-
-def windows(height: int, width: int, tile: int) -> Iterator[Rectangle]:
-    """Windows of one size, in even rows and columns from border to border.
-
-    >>> list(windows(96, 32, 64))[:5]
-    [(0, 16, 0, 16), (0, 16, 5, 21), (0, 16, 11, 27), (0, 16, 16, 32), (27, 43, 0, 16)]
-    """
-    side = max(MULTIPLE, tile // WINDOWS)
-    tall, wide = min(side, height), min(side, width)
-    for row in range(WINDOWS):
-        top = round(row * (height - tall) / (WINDOWS - 1))
-        for column in range(WINDOWS):
-            left = round(column * (width - wide) / (WINDOWS - 1))
-            yield top, top + tall, left, left + wide
 
 
 def cut(image: Tensor, part: Rectangle) -> Tensor:
