@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -74,6 +75,7 @@ def train(
     if not quiet:
         _tell_of_checkpoint(checkpoint, resume)
     keep_freed_memory()
+    is_new = not folder.exists()
     folder.mkdir(exist_ok=True)
     try:
         with alone(checkpoint, str(folder)), use_threads(threads):
@@ -81,7 +83,8 @@ def train(
             training = Training(style, images, folder, config, resume=resume, overwrite=overwrite)
             carry_through(training, quiet=quiet)
     finally:
-        _remove_if_empty(folder)
+        if is_new:
+            _remove_if_empty(folder)
     if as_json:
         print_json({"output": str(folder), **training.metadata()})
     elif not quiet and sys.stderr is not None:
@@ -138,9 +141,7 @@ def _tell_of_checkpoint(checkpoint: Path, resume: bool) -> None:
     print(f"impasto: {text}", file=sys.stderr)
 
 
-def _remove_if_empty(folder: Path) -> Any:
+def _remove_if_empty(folder: Path) -> None:
     """A command that failed before its first step leaves nothing behind."""
-    from contextlib import suppress
-
     with suppress(OSError):
         folder.rmdir()

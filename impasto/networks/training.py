@@ -43,7 +43,7 @@ LAST_RATE = 0.01  # what is left of it at the end
 CLIP = 1.0  # the longest gradient that is followed to its end
 MOST_FAILURES = 10  # steps one after the other whose loss is no number
 SHOWN = 2  # held-out photos in a preview
-PREVIEWS = "previews"
+PREVIEWS, STEP = "previews", "step-{}.png"
 ENDS = {
     "steps": "all steps were made",
     "minutes": "the time was up",
@@ -115,6 +115,9 @@ class Training:
 
     def __iter__(self) -> Iterator[Event]:
         config, model = self.config, self.model.train()
+        if self.step == 0 and self.folder is not None:
+            for path in (self.folder / PREVIEWS).glob(STEP.format("*")):
+                path.unlink()  # of a training whose place this one takes
         began = time.perf_counter() - self.seconds
         saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE
         while True:
@@ -312,7 +315,7 @@ class Training:
         if self.folder is not None:
             folder = self.folder / PREVIEWS
             folder.mkdir(parents=True, exist_ok=True)
-            save_image(folder / f"step-{self.step:06}.png", preview)
+            save_image(folder / STEP.format(f"{self.step:06}"), preview)
         return Validated(self.step, total, losses, best, preview)
 
     def _held_out(self) -> Iterator[Tensor]:

@@ -316,7 +316,11 @@ def test_outputs_that_cannot_be(make: Make, tmp_path: Path) -> None:
     for resume in (False, True):  # there is no checkpoint any more
         with pytest.raises(OutputExistsError, match="holds a network already"):
             make(done, resume=resume)
-    make(done, overwrite=True)
+    (done / "previews" / "mine.png").write_bytes(b"mine")
+    again = make(done, overwrite=True, steps=4)
+    list(again)
+    kept = sorted(path.name for path in (done / "previews").iterdir())
+    assert kept == ["mine.png", "step-000003.png", "step-000004.png"]
     with pytest.raises(UsageError, match="give it a folder"):
         make().save()
 
