@@ -32,7 +32,7 @@ A network that paints any photo in one style, made by impasto {impasto}.
 - **Photos**: {learned} from the folder `{photos}` to learn from, {held_out} held out, {skipped}
   left out because they could not be read.
 - **Training**: {steps:,} steps in {minutes:.1f} minutes on {machine}; {ended}.
-- **Judge**: {encoder}.
+- **Encoder** whose losses it learned from: {encoder}.
 - **Settings** that differ from the defaults: {changes}.
 
 ## How well it does
