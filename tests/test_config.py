@@ -174,7 +174,7 @@ def test_every_name_in_a_help_text_exists() -> None:
 def test_which_settings_are_choices() -> None:
     assert [name for name in NAMES if choices(name)] == [
         *("color", "color_match", "wrap"),
-        *("flavour", "pooling", "padding", "content_form", "style_form"),
+        *("flavour", "pooling", "padding", "balance", "content_form", "style_form"),
         *("guidance", "optimizer", "quality", "precision"),
     ]
 

@@ -123,10 +123,8 @@ class Objective:
         parts: dict[str, Tensor] = {}
         for name, by_layer in values.items():
             weight = self.terms[name][1]
-            weighted = {
-                layer: weight * self.gains.get(f"{name}.{layer}", 1.0) * value
-                for layer, value in by_layer.items()
-            }
+            gain = {layer: self.gains.get(f"{name}.{layer}", 1.0) for layer in by_layer}
+            weighted = {layer: weight * gain[layer] * value for layer, value in by_layer.items()}
             parts |= {f"{name}.{layer}": value for layer, value in weighted.items()}
             terms[name] = _sum(weighted)
         return Evaluation(_sum(terms), terms, parts)
