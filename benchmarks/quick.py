@@ -3,9 +3,12 @@
     python benchmarks/quick.py speed --out quick-speed.json
     IMPASTO_WEIGHTS=../shared/weights python benchmarks/quick.py pairs ../shared/images --out FOLDER
 
-``speed``: the seconds of the pass itself (without reading and writing files; the network loaded,
-the style measured anew each time), the median of some runs, and the process's largest resident set,
-each size in a process of its own.
+``speed``: on each backend and in each precision, the seconds of the pass itself (from tensors to a
+tensor: the style encoded, the transport found, the content encoded and painted; networks loaded and
+compiled), the same from two files to a third, and the pass of a network of MicroAST's size (see
+microast.py) beside it. At 512x512 all take turns in one process, round by round; at 3840x2160 each
+has a process of its own, and the first of its runs includes loading and compiling. Told are the
+best and the median, and of large pictures the process's largest resident set.
 
 ``pairs``: twelve pairs of content and style at 512 pixels, judged by the real VGG-19 as in
 style_gap.py: the share of the style gap that is closed and the content distance. Writes the
@@ -19,27 +22,35 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import style_gap
 import torch
+from microast import MicroAST
+from torch import Tensor
 
 import impasto
-from impasto.devices import choose_dtype, describe_machine, peak_memory
+from impasto.devices import describe_machine, peak_memory
 from impasto.encoders import get_encoder
-from impasto.images import load_image
+from impasto.images import load_image, resize, save_image
 from impasto.metrics import score
+from impasto.networks import draft, load_quick
+from impasto.networks.backends import PACKAGES, make_backend, version
+from impasto.networks.export import as_onnx
 
-# height, width, precision, runs
-SIZES = [
-    (512, 512, "auto", 9),
-    (512, 512, "float32", 9),
-    (1080, 1920, "auto", 3),
-    (2160, 3840, "auto", 3),
-    (2160, 3840, "float32", 1),
+KINDS = [
+    ("torch", "float32"),
+    ("torch", "bfloat16"),
+    ("onnxruntime", "float32"),
+    ("openvino", "float32"),
+    ("openvino", "bfloat16"),
 ]
+LARGE_RUNS = 3
 PAIRS = [
     *style_gap.PAIRS,
     ("flowers", "flames"),
@@ -51,40 +62,156 @@ PAIRS = [
 ]
 
 
-def one(height: int, width: int, precision: str, runs: int) -> None:
-    """Run and print the seconds of each pass and the peak of memory."""
-    draw = torch.Generator().manual_seed(0)
-    content = torch.rand(1, 3, height, width, generator=draw)
-    style = impasto.swatch("waves", size=min(1024, max(height, width)))
-    seconds = []
-    for number in range(runs + 1):
-        began = time.perf_counter()
-        impasto.quick(content, style, size=None, precision=precision)
-        if number > 0 or runs == 1:  # the first one loads the network
-            seconds.append(time.perf_counter() - began)
-    print(json.dumps({"seconds": seconds, "peak": peak_memory()}))
+def passes(
+    kind: tuple[str, str], content: Tensor, style: Tensor
+) -> dict[str, Callable[[], object]]:
+    """What is timed for one kind: the pass of ``quick``, and that of the network beside it."""
+    name, precision = kind
+    dtype = getattr(torch, precision)
+    model = load_quick().to(memory_format=torch.channels_last)
+    backend = make_backend(name, model, dtype)
+    return {
+        "network": lambda: draft(model, content, [style], backend=backend),
+        "microast": microast_pass(name, dtype, content, style),
+    }
 
 
-def speed(out: Path | None) -> None:
-    rows = []
-    print("     size  precision   seconds  megapixels/s  memory")
-    for row in SIZES:
-        command = [sys.executable, __file__, "one", json.dumps(row)]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        found = json.loads(output.splitlines()[-1])
-        height, width, precision, _ = row
-        median = statistics.median(found["seconds"])
-        pace = height * width / 1e6 / median
-        print(
-            f"{width:>4}x{height:<4}  {precision:<9} {median:9.3f} {pace:13.2f}  "
-            f"{found['peak'] / 2**20:4.0f} MiB",
-            flush=True,
-        )
-        rows.append({"size": [height, width], "precision": precision, "median": median} | found)
+def microast_pass(
+    name: str, dtype: torch.dtype, content: Tensor, style: Tensor
+) -> Callable[[], object]:
+    network = MicroAST()
+    if name == "torch":
+        network = network.to(dtype, memory_format=torch.channels_last)
+        both = [x.to(memory_format=torch.channels_last) for x in (content, style)]
+        return lambda: network(*both)
+    given = {"content": torch.rand(1, 3, 64, 96), "style": torch.rand(1, 3, 64, 64)}
+    free = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    graph = as_onnx(network, given, (free, free), ["picture"], {})
+    feed = {"content": content.numpy(), "style": style.numpy()}
+    if name == "onnxruntime":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.enable_cpu_mem_arena = False
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return lambda: session.run(None, feed)
+    import openvino
+
+    core = openvino.Core()
+    read = core.read_model(graph)
+    read.reshape({key: list(value.shape) for key, value in feed.items()})
+    options = {
+        "INFERENCE_PRECISION_HINT": {torch.float32: "f32", torch.bfloat16: "bf16"}[dtype],
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,
+    }
+    request = core.compile_model(read, "CPU", options).create_infer_request()
+    return lambda: request.infer(feed, share_inputs=True)
+
+
+def end_to_end(kind: tuple[str, str], folder: Path, size: int | None) -> Callable[[], object]:
+    """From two files to a third."""
+    name, precision = kind
+    files = [str(folder / f"{each}.png") for each in ("content", "style")]
+
+    def run() -> object:
+        result = impasto.quick(*files, size=size, backend=name, precision=precision)
+        return result.save(folder / "out.png")
+
+    return run
+
+
+def pictures(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Content and style; what they show does not matter."""
+    content = resize(impasto.swatch("night", size=512), (height, width)).clamp(0, 1)
+    return content, impasto.swatch("waves", size=384)
+
+
+def seconds_of(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def small(rounds: int) -> list[dict[str, Any]]:
+    """512x512, all kinds by turns in one process, so that a disturbance hits them alike."""
+    content, style = pictures(512, 512)
+    with tempfile.TemporaryDirectory() as folder:
+        save_image(f"{folder}/content.png", content)
+        save_image(f"{folder}/style.png", style)
+        runs = {
+            kind: passes(kind, content, style) | {"end to end": end_to_end(kind, Path(folder), 512)}
+            for kind in KINDS
+        }
+        for each in runs.values():
+            for run in each.values():
+                run()  # loads, compiles
+        times: dict[tuple[tuple[str, str], str], list[float]] = {}
+        for _ in range(rounds):
+            for kind, each in runs.items():
+                for what, run in each.items():
+                    times.setdefault((kind, what), []).append(seconds_of(run))
+    return [
+        {"size": [512, 512], "backend": kind[0], "precision": kind[1]}
+        | {what: summary(times[kind, what]) for what in runs[kind]}
+        for kind in KINDS
+    ]
+
+
+def large(kind: tuple[str, str], what: str) -> dict[str, Any]:
+    """2160x3840, in a process of its own: its peak is the largest resident set there."""
+    content, style = pictures(2160, 3840)
+    if what == "microast":
+        run = microast_pass(kind[0], getattr(torch, kind[1]), content, style)
+    elif what == "network":
+        run = passes(kind, content, style)["network"]
+    else:
+        folder = tempfile.TemporaryDirectory()
+        save_image(f"{folder.name}/content.png", content)
+        save_image(f"{folder.name}/style.png", style)
+        run = end_to_end(kind, Path(folder.name), None)
+    times = [seconds_of(run) for _ in range(LARGE_RUNS)]
+    return summary(times) | {"peak": peak_memory()}
+
+
+def summary(times: list[float]) -> dict[str, Any]:
+    return {"median": statistics.median(times), "best": min(times), "seconds": times}
+
+
+def speed(out: Path | None, rounds: int) -> None:
+    rows = small(rounds)
+    for kind in KINDS:
+        row: dict[str, Any] = {"size": [2160, 3840], "backend": kind[0], "precision": kind[1]}
+        for what in ("network", "microast", "end to end"):
+            command = [sys.executable, __file__, "large", json.dumps([kind, what])]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:  # out of memory, most likely: MicroAST knows no tiles
+                row[what] = {"failed": done.stderr.strip().splitlines()[-1:]}
+            else:
+                row[what] = json.loads(done.stdout.splitlines()[-1])
+        rows.append(row)
+    print("     size  backend      precision   network         end to end      MicroAST-sized")
+    for row in rows:
+        cells = []
+        for what in ("network", "end to end", "microast"):
+            found = row[what]
+            peak = f" {found['peak'] / 2**30:4.2f} GiB" if "peak" in found else ""
+            cells.append(
+                f"{found['best']:7.3f} ({found['median']:7.3f}) s{peak}"
+                if "best" in found
+                else "failed"
+            )
+        height, width = row["size"]
+        print(f"{width:>4}x{height:<4}  {row['backend']:<12} {row['precision']:<9}", *cells)
     if out:
-        cpu = torch.device("cpu")
-        machine = describe_machine(cpu, choose_dtype("auto", cpu))
-        out.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1))
+        machine = describe_machine(torch.device("cpu"), torch.float32)
+        versions = {name: version(name) for name in PACKAGES}
+        document = {"machine": machine, "versions": versions, "rows": rows}
+        out.write_text(json.dumps(document, indent=1))
 
 
 def pairs(images: Path, out: Path, size: int) -> None:
@@ -116,15 +243,17 @@ def pairs(images: Path, out: Path, size: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["speed", "pairs", "one"])
+    parser.add_argument("command", choices=["speed", "pairs", "large"])
     parser.add_argument("images", nargs="?", help="folder with content/ and style/")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=7)
     a = parser.parse_args()
-    if a.command == "one":
-        one(*json.loads(a.images))
+    if a.command == "large":
+        kind, what = json.loads(a.images)
+        print(json.dumps(large(tuple(kind), what)))
     elif a.command == "speed":
-        speed(a.out)
+        speed(a.out, a.rounds)
     elif a.images and a.out:
         pairs(Path(a.images), a.out, a.size)
     else:

@@ -33,6 +33,7 @@ ColorMode = Literal["style", "keep", "match", "only"]
 ColorMatch = Literal["covariance", "histogram"]
 Balance = Literal["off", "style"]
 Wrap = Literal["off", "horizontal", "both"]
+BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -430,6 +431,9 @@ class QuickConfig(Settings):
     )
     seed: int = setting(0, "Seed of swatches", least=0, most=2**63 - 1)
     device: str = setting("auto", "auto, cpu, cuda, mps")
+    backend: BackendName = setting(
+        "auto", "Who computes the network; 'auto' takes the fastest that is installed"
+    )
     precision: Precision = setting("auto", "Arithmetic of the network; statistics are float32")
     tile: int = setting(1024, "Pixels a side that are painted at once", least=64, most=16384)
 

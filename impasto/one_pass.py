@@ -28,6 +28,7 @@ from impasto.networks import (
     load_quick,
     paint_with,
 )
+from impasto.networks.backends import Backend, choose_backend, make_backend, version
 from impasto.result import Result
 from impasto.sources import Source, describe, filled, read_style, several
 
@@ -53,10 +54,12 @@ def quick(
     the picture is the same up to rounding. ``model`` is a network of your own: one for
     any style, or one that :func:`impasto.train` made for one style (the object, or where it lies).
     That has its style already: give none. There ``strength`` mixes photo and painting pixel by
-    pixel.
+    pixel. With a ``model`` the backend ``auto`` is torch, which needs no preparation. The metadata
+    tell which backend it was.
 
     Raises ConfigError and UnknownNameError for bad settings, InputError for bad pictures and models
-    that are not there, IntegrityError for damaged ones.
+    that are not there, IntegrityError for damaged ones, MissingDependencyError for a backend that
+    is not installed.
 
     >>> import impasto
     >>> photo = impasto.swatch("waves", size=64)
@@ -78,8 +81,8 @@ def quick(
     long_side = min(max(height, width), STYLE_SIZE) * config.style_scale
     styles = [read_style(source, long_side, config.seed, **limit) for source in sources]
     device = choose_device(config.device)
-    dtype = choose_dtype(config.precision, device)
-    network = placed(model or _shipped(), device, dtype)
+    backend = _backend(config, device, model)
+    network = model or _shipped()
     began = time.perf_counter()
     image = draft(
         network,
@@ -88,6 +91,7 @@ def quick(
         weights=weights,
         strength=config.strength,
         tile=config.tile,
+        backend=backend,
     ).cpu()
     told = [describe(source, one) for source, one in zip(sources, styles, strict=True)]
     alpha = picture.alpha
@@ -105,7 +109,8 @@ def quick(
             "style": told[0] if len(told) == 1 else told,
             "encoder": {"name": network.name, "sha256": network.sha256},
             "size": [height, width],
-            "machine": describe_machine(device, dtype),
+            "backend": {"name": backend.name, "version": version(backend.name)},
+            "machine": describe_machine(device, backend.dtype),
             "seconds": round(time.perf_counter() - began, 2),
         },
     )
@@ -123,6 +128,11 @@ def _per_style(
     if sources:
         raise ConfigError(
             f"a style is given, and a model of the style '{model.name}'", "leave out one of them"
+        )
+    if config.backend not in ("auto", "torch"):
+        raise ConfigError(
+            f"backend is {config.backend}, and a model of one style runs on torch",
+            "leave it out, or give the file that impasto export writes to another program",
         )
     if meant_for_styles := {"blend", "style_scale", "seed"} & set(config.changes()):
         raise ConfigError(
@@ -153,6 +163,7 @@ def _per_style(
             "content": describe(content, picture),
             "model": {**told, "style": model.name, "sha256": model.sha256},
             "size": [height, width],
+            "backend": {"name": "torch", "version": version("torch")},
             "machine": describe_machine(device, dtype),
             "seconds": round(time.perf_counter() - began, 2),
         },
@@ -166,16 +177,10 @@ def first_draft(
     dtype: torch.dtype,
 ) -> Tensor:
     """What the network that ships makes of ``content`` and ``styles``, on their device."""
-    network = placed(_shipped(), content.device, dtype)
+    network = _placed(_shipped(), content.device)
+    backend = make_backend("torch", network, dtype)
     styles = [style_at(style, min(max(style.shape[-2:]), STYLE_SIZE)) for style in styles]
-    return draft(network, content, styles, weights=weights)
-
-
-def placed(model: Quick, device: torch.device, dtype: torch.dtype) -> Quick:
-    """``model`` itself, moved to where and how precisely it shall compute."""
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
-    model.encoder.to(dtype)
-    return model
+    return draft(network, content, styles, weights=weights, backend=backend)
 
 
 def style_at(pixels: Tensor, long_side: float) -> Tensor:
@@ -199,6 +204,32 @@ def _weights(count: int, config: QuickConfig) -> list[float]:
     if not any(given):
         raise ConfigError(f"blend is {config.blend}", "use numbers >= 0, not all 0")
     return given
+
+
+def _backend(config: QuickConfig, device: torch.device, model: Quick | None) -> Backend:
+    """What computes ``model``, or the network that ships, by the settings."""
+    wanted = config.backend
+    if wanted == "auto" and model is not None:
+        wanted = "torch"
+    name = choose_backend(wanted, device, config.precision)
+    dtype = choose_dtype(config.precision, device)
+    if name == "torch":
+        return make_backend(name, _placed(model or _shipped(), device), dtype)
+    if model is not None:
+        return make_backend(name, model, dtype)
+    return _prepared(name, dtype, torch.get_num_threads())
+
+
+def _placed(model: Quick, device: torch.device) -> Quick:
+    """``model`` itself, moved to where it shall compute."""
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+    return model
+
+
+@cache
+def _prepared(name: str, dtype: torch.dtype, threads: int) -> Backend:
+    """A backend of the network that ships, with so many threads: made once for all pictures."""
+    return make_backend(name, _shipped(), dtype)
 
 
 @cache

@@ -23,6 +23,7 @@ COMMANDS = {
     "stylize": "Paint one picture in the style of another, or of several.",
     "quick": "Paint one picture in the style of others, in one pass.",
     "train": "Train a network that paints any photo in one style, for impasto quick --model.",
+    "export": "Write a network as an ONNX file, for other programs.",
     "texture": "Make more of a style, without seams if wanted.",
     "dream": "Dream on a photo: let grow what the encoder sees in it.",
     "look": "Show what the encoder sees: in a picture, or in single channels.",

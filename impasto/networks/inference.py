@@ -2,22 +2,26 @@
 
 Moments are sums over positions, so the tiles' add up to the picture's. With those at hand each tile
 is painted by itself: nothing else in the network looks further than :meth:`Quick.reach`, and a
-border of that width around each tile makes the picture the same with tiles and without.
+border of that width around each tile makes the picture the same with tiles and without. All tiles
+are of one size, so that a backend prepares for one; those at the picture's edges see more than they
+need to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.encoders.base import IMAGE
+from impasto.networks.backends import Backend, TorchBackend
+from impasto.networks.halves import Brush, Taps, compose, through_head
 from impasto.networks.quick import LEVELS, MULTIPLE, Plan, Quick, Statistics, plan_for
 from impasto.networks.transport import Moments, blend
-from impasto.tiles import Tiling
+from impasto.tiles import Tile, Tiling
 
 TILE = 1024
 """Pixels a side of a tile, without its border; what is smaller is painted as a whole."""
@@ -32,6 +36,7 @@ def draft(
     weights: Sequence[float] | None = None,
     strength: float = 1.0,
     tile: int = TILE,
+    backend: Backend | None = None,
 ) -> Tensor:
     """``content`` ``(1, 3, H, W)`` in the style of ``styles`` ``(1, 3, h, w)``, all in [0, 1].
 
@@ -39,84 +44,128 @@ def draft(
     interpolated. ``strength`` interpolates from the content's moments to theirs. The network
     does not give a picture back exactly where there is nothing to change; for a ``strength`` s
     below 1 what it misses is put back, by the share 1 - s, so that 0 is the content itself.
+    ``backend`` computes the two halves of ``model`` (default: torch).
     """
     if strength == 0:
         return content.clone()
-    before = measure(model, content, tile)
+    backend = backend or TorchBackend(model)
     shares = weights or [1.0] * len(styles)
     used = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
     total = sum(share for _, share in used)
-    each = [measure(model, style, tile) for style, _ in used]
+    each = [_survey(model, backend, style, tile)[0] for style, _ in used]
+    before, taps = _survey(model, backend, content, tile)
     after = {
         name: blend([found[name] for found in each], [share / total for _, share in used])
         for name in before
     }
-    painted = paint(model, content, plan_for(model.decoder, before, after, strength), tile)
+
+    def painted(towards: Statistics, strength: float) -> Tensor:
+        plan = plan_for(model.decoder, before, towards, strength)
+        return _apply(model, backend, content, taps, compose(model, plan), tile)
+
+    result = painted(after, strength)
     if strength < 1:
-        itself = paint(model, content, plan_for(model.decoder, before, before, 0.0), tile)
-        painted += (1 - strength) * (content - itself)
-    return painted.clamp_(0, 1)
+        result += (1 - strength) * (content - painted(before, 0.0))
+    return result.clamp_(0, 1)
 
 
 @torch.no_grad()
-def measure(model: Quick, image: Tensor, tile: int = TILE) -> Statistics:
+def measure(
+    model: Quick, image: Tensor, tile: int = TILE, backend: Backend | None = None
+) -> Statistics:
     """The moments of ``image`` ``(1, 3, H, W)`` at all levels, in float32."""
+    return _survey(model, backend or TorchBackend(model), image, tile)[0]
+
+
+@torch.no_grad()
+def paint(
+    model: Quick, image: Tensor, plan: Plan, tile: int = TILE, backend: Backend | None = None
+) -> Tensor:
+    """``image`` ``(1, 3, H, W)`` painted by ``plan``, of the same size.
+
+    Perhaps a little outside [0, 1].
+    """
+    brush = compose(model, plan)
+    return _apply(model, backend or TorchBackend(model), image, None, brush, tile)
+
+
+def _survey(
+    model: Quick, backend: Backend, image: Tensor, tile: int
+) -> tuple[Statistics, Taps | None]:
+    """The moments, and the taps if the picture is one tile."""
     whole = _padded(image)
+    names = (*LEVELS, IMAGE)
+    tiling = _tiling(model, max(int(model.encoder.reach(name)) for name in LEVELS), tile)
     sums: dict[str, tuple[Tensor, Tensor]] = {}
+    centres: dict[str, Tensor] = {}
     count: dict[str, int] = {}
-    tiling = Tiling(model.encoder, (*LEVELS, IMAGE), tile)
-    tiling.step = MULTIPLE
-    for part, features in tiling.features(whole):
-        del part
-        for name, f in features.items():
+    parts = list(_even(tiling, *whole.shape[-2:]))
+    for part in parts:
+        crop = part.crop(whole)
+        taps = backend.encode(crop)
+        windows = part.windows(tiling.strides, (part.outer[0], part.outer[2]))
+        for name, f in zip(names, (*taps, crop.permute(0, 2, 3, 1)), strict=True):
+            own = f[0, windows[name][0], windows[name][1]]  # (h, w, K)
+            if name not in centres:
+                centres[name] = own[::7, ::7].float().mean((0, 1))
             # Less a constant, lest the small difference of two large numbers is lost to rounding.
-            centre = model.decoder.get_buffer(f"centre_{name}")
-            rows = f.permute(0, 2, 3, 1).flatten(1, 2).float() - centre  # (1, h * w, C)
-            first, second = rows.sum(1).double(), (rows.transpose(1, 2) @ rows).double()
+            own = own - centres[name]  # float32
+            first, second = own.sum((0, 1)).cpu().double(), (own.mT @ own).sum(0).cpu().double()
             if name in sums:
                 first, second = sums[name][0] + first, sums[name][1] + second
             sums[name] = first, second
-            count[name] = count.get(name, 0) + rows.shape[1]
+            count[name] = count.get(name, 0) + own.shape[0] * own.shape[1]
     found = {}
     for name, (first, second) in sums.items():
         mean = first / count[name]
-        covariance = second / count[name] - mean.unsqueeze(2) * mean.unsqueeze(1)
-        centre = model.decoder.get_buffer(f"centre_{name}")
-        found[name] = Moments((mean + centre).float(), covariance.float())
-    return found
+        covariance = second / count[name] - mean[:, None] * mean
+        moments = Moments((mean + centres[name].cpu().double())[None], covariance[None])
+        if name != IMAGE:
+            moments = through_head(model, name, moments)
+        found[name] = Moments(*(part.float().to(image.device) for part in moments))
+    return found, taps if len(parts) == 1 else None
 
 
-@torch.no_grad()
-def paint(model: Quick, image: Tensor, plan: Plan, tile: int = TILE) -> Tensor:
-    """``image`` ``(1, 3, H, W)`` painted by ``plan``, of the same size.
-
-    Perhaps a little outside [0, 1]; in the precision of the encoder's weights.
-    """
+def _apply(
+    model: Quick, backend: Backend, image: Tensor, taps: Taps | None, brush: Brush, tile: int
+) -> Tensor:
+    """``image`` painted, in float32; ``taps`` as :func:`_survey` found them."""
     height, width = image.shape[-2:]
     whole = _padded(image)
+    if taps is not None:
+        return backend.paint(whole, taps, brush, (0, 0))[..., :height, :width]
     result = torch.empty_like(whole)
-    tiling = Tiling(model.encoder, LEVELS, tile)
-    tiling.halo = -(-model.reach() // MULTIPLE) * MULTIPLE
-    for part in tiling.of(*whole.shape[-2:]):
+    for part in _even(_tiling(model, model.reach(), tile), *whole.shape[-2:]):
         top, bottom, left, right = part.inner
         above, before = top - part.outer[0], left - part.outer[2]
-        with _precision(model):
-            painted = model(part.crop(whole), plan, (part.outer[0], part.outer[2]))
+        crop = part.crop(whole)
+        origin = (part.outer[0], part.outer[2])
+        painted = backend.paint(crop, backend.encode(crop), brush, origin)
         result[..., top:bottom, left:right] = painted[
             ..., above : above + bottom - top, before : before + right - left
         ]
     return result[..., :height, :width]
 
 
+def _tiling(model: Quick, reach: int, tile: int) -> Tiling:
+    """Tiles of about ``tile`` pixels on the grid of the decoder, with ``reach`` around them."""
+    tiling = Tiling(model.encoder, (*LEVELS, IMAGE), tile)
+    tiling.step = MULTIPLE
+    tiling.halo = -(-reach // MULTIPLE) * MULTIPLE
+    return tiling
+
+
+def _even(tiling: Tiling, height: int, width: int) -> Iterator[Tile]:
+    """The tiles of a picture, their outer rectangles as large as the largest of them."""
+    tiles = tiling.of(height, width)
+    high = max(part.outer[1] - part.outer[0] for part in tiles)
+    wide = max(part.outer[3] - part.outer[2] for part in tiles)
+    for part in tiles:
+        top, left = min(part.outer[0], height - high), min(part.outer[2], width - wide)
+        yield replace(part, outer=(top, top + high, left, left + wide))
+
+
 def _padded(image: Tensor) -> Tensor:
     """With rows and columns repeated at the bottom and the right, so that MULTIPLE divides both."""
     height, width = image.shape[-2:]
     return F.pad(image, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
-
-
-def _precision(model: Quick) -> AbstractContextManager[object]:
-    """The decoder's arithmetic is the encoder's; its weights stay in float32."""
-    if model.encoder.dtype == torch.float32:
-        return nullcontext()
-    device = next(model.decoder.parameters()).device.type
-    return torch.autocast(device, model.encoder.dtype)

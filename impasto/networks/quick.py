@@ -34,7 +34,7 @@ from impasto.encoders import Encoder
 from impasto.encoders.base import IMAGE, Features, pad_and_convolve
 from impasto.encoders.mini import load_mini
 from impasto.errors import IntegrityError
-from impasto.networks.transport import Affine, Moments, moments, optimal_map
+from impasto.networks.transport import Affine, Moments, Roots, eigen_roots, moments, optimal_map
 
 LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")  # as the decoder takes them in
 CHANNELS = {"relu4_1": 161, "relu3_1": 97, "relu2_1": 49, "relu1_1": 25}  # mini's
@@ -221,10 +221,15 @@ class Decoder(nn.Module):
 
 
 def plan_for(
-    decoder: Decoder, content: Statistics, style: Statistics, strength: float = 1.0
+    decoder: Decoder,
+    content: Statistics,
+    style: Statistics,
+    strength: float | Tensor = 1.0,
+    *,
+    roots: Roots = eigen_roots,
 ) -> Plan:
     """Maps from the content's statistics towards the style's, and the code of where they end."""
-    maps = {n: optimal_map(content[n], style[n], strength) for n in (*LEVELS, IMAGE)}
+    maps = {n: optimal_map(content[n], style[n], strength, roots=roots) for n in (*LEVELS, IMAGE)}
     towards = {
         n: Moments(
             content[n].mean + strength * (style[n].mean - content[n].mean),

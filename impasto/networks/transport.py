@@ -9,7 +9,7 @@ mean and covariance together are the Gram matrix, and what moves little keeps th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,6 +22,10 @@ Directions in which a picture hardly varies would be stretched from noise otherw
 """
 
 ROUNDING = 1e-6
+
+Roots = Callable[[Tensor, float], tuple[Tensor, Tensor]]
+"""M ``(N, C, C)`` -> M^(1/2) and M^(-1/2); no root of an eigenvalue is smaller than the number
+times the root of M's Frobenius norm."""
 
 
 class Moments(NamedTuple):
@@ -62,27 +66,44 @@ def blend(several: Sequence[Moments], weights: Sequence[float]) -> Moments:
     return Moments(mean, covariance)
 
 
+def eigen_roots(matrix: Tensor, least: float) -> tuple[Tensor, Tensor]:
+    """M^(1/2) and M^(-1/2) of symmetric positive M ``(N, C, C)``, from its eigenvectors."""
+    values, vectors = torch.linalg.eigh(matrix)
+    norm = values.square().sum(1, keepdim=True).sqrt()
+    values = torch.maximum(values, least**2 * norm)  # rounding may have made them smaller
+    root = (vectors * values.sqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
+    inverse = (vectors * values.rsqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
+    return root, inverse
+
+
 @torch.no_grad()
-def optimal_map(source: Moments, target: Moments, strength: float = 1.0) -> Affine:
+def optimal_map(
+    source: Moments,
+    target: Moments,
+    strength: float | Tensor = 1.0,
+    *,
+    roots: Roots = eigen_roots,
+) -> Affine:
     """The map of least motion from ``source`` to ``target``; ``strength`` 0 leaves all in place.
 
     ``A = S^(-1/2) (S^(1/2) T S^(1/2))^(1/2) S^(-1/2)`` for covariances S and T, each with a ridge
     (see RIDGE). A ``strength`` in between goes that part of each point's way, which is the
-    Wasserstein geodesic between the two Gaussians.
+    Wasserstein geodesic between the two Gaussians. ``roots`` finds M^(1/2) and M^(-1/2) of a
+    matrix in double precision.
     """
     given = source.covariance
+    if isinstance(strength, float | int) and strength == 0:
+        return Affine(torch.eye(given.shape[-1]).to(given).expand_as(given), 0 * source.mean)
     # In double precision: some directions of deep features vary a million times more than others.
     source, target = (Moments(*(part.double().cpu() for part in m)) for m in (source, target))
-    precision = source.covariance.dtype
     channels = source.covariance.shape[-1]
-    identity = torch.eye(channels, dtype=precision)
+    identity = torch.eye(channels, dtype=source.covariance.dtype)
     ridge = (_ridge(source) + _ridge(target))[:, None, None] * identity
-    values, vectors = torch.linalg.eigh(source.covariance + ridge)
-    values = values.clamp_min(ridge[:, :1, 0] / 2)
-    root = (vectors * values.sqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
-    inverse = (vectors * values.rsqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
-    values, vectors = torch.linalg.eigh(root @ (target.covariance + ridge) @ root)
-    middle = (vectors * values.clamp_min(0).sqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
+    # The ridge bounds how small a root can be: it is at least half of RIDGE times the mean
+    # variance, and that is at least the Frobenius norm over C.
+    least = (RIDGE / channels) ** 0.5 / 2
+    root, inverse = roots(source.covariance + ridge, least)
+    middle, _ = roots(root @ (target.covariance + ridge) @ root, least**2)
     matrix = identity + strength * (inverse @ middle @ inverse - identity)
     goal = source.mean + strength * (target.mean - source.mean)
     offset = goal - (matrix @ source.mean.unsqueeze(2)).squeeze(2)

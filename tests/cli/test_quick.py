@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def test_json_and_a_mixture(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert len(told["metadata"]["style"]) == 2
     assert told["metadata"]["config"]["blend"] == [3, 1]
     assert told["metadata"]["config"]["strength"] == 0.5
+
+
+def test_a_backend_is_chosen_and_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--backend", "torch"]
+    assert main(["quick", "cat.png", "art.png", "-o", "out.png", *SMALL, *flags]) == 0
+    assert capsys.readouterr().err.rstrip().endswith(" s by torch)")
+    metadata = read_metadata("out.png")
+    assert metadata["backend"] == {"name": "torch", "version": version("torch")}
+    assert metadata["config"]["backend"] == "torch"
+    assert metadata["machine"]["dtype"] == "float32"
 
 
 def test_info_tells_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,6 +79,8 @@ def test_standard_output(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]
         (["--tile", "3"], 2, "tile is 3"),
         (["--device", "abacus"], 2, "abacus"),
         (["--precision", "half"], 2, "half"),
+        (["--backend", "abacus"], 2, "no backend is called 'abacus'"),
+        (["--backend", "onnxruntime", "--precision", "bfloat16"], 2, "computes in float32"),
         (["--max-pixels", "10"], 3, "pixels"),
     ],
 )

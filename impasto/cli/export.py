@@ -1,0 +1,60 @@
+"""``impasto export``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impasto.errors import UnknownNameError
+
+app = typer.Typer()
+
+MODELS = ("quick",)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The network: quick.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            *("-o", "--output"),
+            help="Where the graph goes.  [default: MODEL.onnx]",
+            metavar="FILE",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+) -> None:
+    """Write a network as one ONNX file, for programs that know nothing of torch.
+
+    Number and size of the pictures are free. The graph is run and compared with torch before it is
+    written; where they differ by more than 0.001, there is no file and exit code 1.
+    """
+    if model not in MODELS:
+        raise UnknownNameError("network", model, MODELS)
+    path = (output or Path(f"{model}.onnx")).expanduser()
+
+    from impasto.cli.run import print_json
+    from impasto.networks import load_quick
+    from impasto.networks.export import LIMIT, SIZES, export_quick
+
+    network = load_quick()
+    most = export_quick(network, path, overwrite=overwrite)
+    if as_json:
+        sizes = [list(size) for size in SIZES]
+        found = {"output": str(path), "network": model, "sha256": network.sha256}
+        print_json({**found, "difference": most, "limit": LIMIT, "checked_at": sizes})
+    elif not quiet and sys.stderr is not None:
+        print(
+            f"impasto: {path} (at most {most:.1g} from torch at {len(SIZES)} sizes)",
+            file=sys.stderr,
+        )

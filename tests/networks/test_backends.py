@@ -1,0 +1,167 @@
+"""All backends paint the same picture; whoever is not installed is told of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from impasto import swatch
+from impasto.encoders.weights import cache_folder
+from impasto.errors import ConfigError, MissingDependencyError
+from impasto.networks import Quick, draft, measure
+from impasto.networks import backends as module
+from impasto.networks.backends import Backend, choose_backend, graphs, is_installed, make_backend
+
+CPU = torch.device("cpu")
+KINDS = [
+    ("torch", torch.float32),
+    ("torch", torch.bfloat16),
+    ("onnxruntime", torch.float32),
+    ("openvino", torch.float32),
+    ("openvino", torch.bfloat16),
+]
+
+
+@pytest.fixture(scope="module")
+def made(network: Quick) -> dict[tuple[str, torch.dtype], Backend]:
+    """Backends, made when first asked for."""
+    return {}
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: f"{kind[0]}-{str(kind[1])[6:]}")
+def backend(
+    request: pytest.FixtureRequest,
+    network: Quick,
+    made: dict[tuple[str, torch.dtype], Backend],
+) -> Backend:
+    name, dtype = request.param
+    if not is_installed(name):
+        pytest.skip(f"{name} is not installed")
+    if request.param not in made:
+        made[request.param] = make_backend(name, network, dtype)
+    return made[request.param]
+
+
+@pytest.fixture(scope="module")
+def content() -> Tensor:
+    return swatch("waves", size=(203, 309))
+
+
+@pytest.fixture(scope="module")
+def style() -> Tensor:
+    return swatch("mosaic", size=(75, 96))
+
+
+def test_they_agree_with_torch(
+    backend: Backend, network: Quick, content: Tensor, style: Tensor
+) -> None:
+    exact = backend.dtype == torch.float32
+    for part in (content[..., :50, :64], content[..., :33, :41], content[..., :7, :90]):
+        wanted = draft(network, part, [style])
+        found = draft(network, part, [style], backend=backend)
+        assert found.shape == part.shape
+        difference = (found - wanted).abs()
+        assert difference.max() < (1e-3 if exact else 0.15)
+        assert difference.square().mean().sqrt() < (1e-4 if exact else 1e-2)
+
+
+def test_tiles_and_the_whole_agree(
+    backend: Backend, network: Quick, content: Tensor, style: Tensor
+) -> None:
+    whole = draft(network, content, [style], backend=backend)
+    tiled = draft(network, content, [style], backend=backend, tile=88)
+    exact = backend.dtype == torch.float32
+    assert (whole - tiled).abs().max() < (0.1 if exact else 2) / 255
+
+
+def test_what_was_encoded_stays(backend: Backend, network: Quick) -> None:
+    """The next picture of the same size does not overwrite it."""
+    first, second = (swatch(name, size=32) for name in ("waves", "mosaic"))
+    taps = backend.encode(first)
+    before = [tap.clone() for tap in taps]
+    backend.encode(second)
+    assert all(torch.equal(one, other) for one, other in zip(before, taps, strict=True))
+    assert all(tap.dtype == backend.dtype for tap in taps)
+
+
+def test_moments_are_torchs(backend: Backend, network: Quick, content: Tensor) -> None:
+    wanted = measure(network, content)
+    for name, found in measure(network, content, backend=backend).items():
+        scale = float(wanted[name].covariance.abs().max())
+        tolerance = (1e-4 if backend.dtype == torch.float32 else 2e-2) * scale
+        assert torch.allclose(found.covariance, wanted[name].covariance, atol=tolerance)
+
+
+def test_a_model_keeps_its_weights(network: Quick) -> None:
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    make_backend("torch", network, torch.bfloat16).encode(swatch("waves", size=32))
+    for name, tensor in network.state_dict().items():
+        assert tensor.dtype == before[name].dtype
+        assert torch.equal(tensor, before[name])
+
+
+def test_graphs_lie_in_the_cache(network: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And are read from there, by another process too."""
+    if not is_installed("onnxruntime"):
+        pytest.skip("nothing to export with")
+    made = graphs(network)
+    monkeypatch.setattr(module, "_EXPORTED", {})
+    calls = []
+
+    def export(model: Quick) -> tuple[bytes, bytes]:
+        calls.append(model)
+        return made
+
+    monkeypatch.setattr("impasto.networks.export.halves", export)
+    assert graphs(network) == made
+    files = sorted((cache_folder().parent / "networks").iterdir())
+    assert [path.name[-11:] for path in files] == ["encode.onnx", "-paint.onnx"]
+    monkeypatch.setattr(module, "_EXPORTED", {})
+    assert graphs(network) == made
+    assert len(calls) == 1
+
+
+def test_a_cache_that_cannot_be_written_does_no_harm(
+    network: Quick, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if not is_installed("onnxruntime"):
+        pytest.skip("nothing to export with")
+    monkeypatch.setattr(module, "_EXPORTED", {})
+    monkeypatch.setattr("impasto.networks.export.halves", lambda model: (b"one", b"two"))
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / "file" / "weights")
+    assert graphs(network) == (b"one", b"two")
+
+
+@pytest.mark.parametrize(
+    ("there", "precision", "expected"),
+    [
+        ({"torch"}, "float32", "torch"),
+        ({"torch", "onnxruntime"}, "float32", "onnxruntime"),
+        ({"torch", "onnxruntime"}, "bfloat16", "torch"),
+        ({"torch", "onnxruntime", "openvino"}, "float32", "openvino"),
+        ({"torch", "onnxruntime", "openvino"}, "bfloat16", "openvino"),
+    ],
+)
+def test_auto_takes_the_first_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, there: set[str], precision: str, expected: str
+) -> None:
+    monkeypatch.undo()  # conftest's order
+    monkeypatch.setattr(module, "is_installed", there.__contains__)
+    assert choose_backend("auto", CPU, precision) == expected
+    assert choose_backend("auto", torch.device("cuda"), precision) == "torch"
+
+
+def test_bad_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="device is 'cuda'"):
+        choose_backend("openvino", torch.device("cuda"), "auto")
+    with pytest.raises(ConfigError, match="precision is 'bfloat16'"):
+        choose_backend("onnxruntime", CPU, "bfloat16")
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    for name, extra in (("onnxruntime", "onnx"), ("openvino", "openvino")):
+        with pytest.raises(MissingDependencyError) as caught:
+            choose_backend(name, CPU, "auto")
+        assert caught.value.remedy == f'pip install "impasto[{extra}]"'
