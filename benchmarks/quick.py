@@ -7,7 +7,7 @@
 tensor: the style encoded, the transport found, the content encoded and painted; networks loaded and
 compiled), the same from two files to a third, and the pass of a network of MicroAST's size (see
 microast.py) beside it. At 512x512 all take turns in one process, round by round; at 3840x2160 each
-has a process of its own, and the first of its runs includes loading and compiling. Told are the
+has a process of its own, and its first run includes compiling. Told are the
 best and the median, and of large pictures the process's largest resident set.
 
 ``pairs``: twelve pairs of content and style at 512 pixels, judged by the real VGG-19 as in
@@ -35,7 +35,7 @@ from microast import MicroAST
 from torch import Tensor
 
 import impasto
-from impasto.devices import describe_machine, peak_memory
+from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
 from impasto.images import load_image, resize, save_image
 from impasto.metrics import score
@@ -50,7 +50,7 @@ KINDS = [
     ("openvino", "float32"),
     ("openvino", "bfloat16"),
 ]
-LARGE_RUNS = 3
+LARGE_RUNS = 1
 PAIRS = [
     *style_gap.PAIRS,
     ("flowers", "flames"),
@@ -94,7 +94,6 @@ def microast_pass(
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.enable_cpu_mem_arena = False
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         return lambda: session.run(None, feed)
     import openvino
@@ -184,34 +183,35 @@ def summary(times: list[float]) -> dict[str, Any]:
 
 def speed(out: Path | None, rounds: int) -> None:
     rows = small(rounds)
-    for kind in KINDS:
-        row: dict[str, Any] = {"size": [2160, 3840], "backend": kind[0], "precision": kind[1]}
-        for what in ("network", "microast", "end to end"):
+    print("best and median, seconds; of large pictures the largest resident set")
+    for row in rows:
+        tell(row)
+    later = [{"size": [2160, 3840], "backend": kind[0], "precision": kind[1]} for kind in KINDS]
+    for what in ("network", "microast", "end to end"):
+        for kind, row in zip(KINDS, later, strict=True):
             command = [sys.executable, __file__, "large", json.dumps([kind, what])]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:  # out of memory, most likely: MicroAST knows no tiles
                 row[what] = {"failed": done.stderr.strip().splitlines()[-1:]}
             else:
                 row[what] = json.loads(done.stdout.splitlines()[-1])
-        rows.append(row)
-    print("     size  backend      precision   network         end to end      MicroAST-sized")
-    for row in rows:
-        cells = []
-        for what in ("network", "end to end", "microast"):
-            found = row[what]
+            tell(row)
+            if out:  # after each, lest a long run is lost
+                machine = describe_machine(torch.device("cpu"), torch.float32)
+                versions = {name: version(name) for name in PACKAGES}
+                document = {"machine": machine, "versions": versions, "rows": rows + later}
+                out.write_text(json.dumps(document, indent=1))
+
+
+def tell(row: dict[str, Any]) -> None:
+    cells = []
+    for what in ("network", "end to end", "microast"):
+        if found := row.get(what):
             peak = f" {found['peak'] / 2**30:4.2f} GiB" if "peak" in found else ""
-            cells.append(
-                f"{found['best']:7.3f} ({found['median']:7.3f}) s{peak}"
-                if "best" in found
-                else "failed"
-            )
-        height, width = row["size"]
-        print(f"{width:>4}x{height:<4}  {row['backend']:<12} {row['precision']:<9}", *cells)
-    if out:
-        machine = describe_machine(torch.device("cpu"), torch.float32)
-        versions = {name: version(name) for name in PACKAGES}
-        document = {"machine": machine, "versions": versions, "rows": rows}
-        out.write_text(json.dumps(document, indent=1))
+            times = f"{found['best']:.3f} ({found['median']:.3f})" if "best" in found else "failed"
+            cells.append(f"{what} {times}{peak}")
+    height, width = row["size"]
+    print(f"{width}x{height} {row['backend']} {row['precision']}: {', '.join(cells)}", flush=True)
 
 
 def pairs(images: Path, out: Path, size: int) -> None:
@@ -249,6 +249,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=7)
     a = parser.parse_args()
+    keep_freed_memory()  # as the command line does
     if a.command == "large":
         kind, what = json.loads(a.images)
         print(json.dumps(large(tuple(kind), what)))

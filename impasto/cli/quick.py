@@ -83,9 +83,11 @@ def quick(
     outputs.check([content, *styles], steps=0)
 
     from impasto.cli.run import tell_result
+    from impasto.devices import keep_freed_memory
     from impasto.devices import threads as use_threads
     from impasto.one_pass import quick as paint
 
+    keep_freed_memory()
     with use_threads(threads):
         result = paint(content, styles, config, model=model, max_pixels=max_pixels)
         outputs.save(result)

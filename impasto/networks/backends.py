@@ -93,8 +93,6 @@ class OnnxBackend:
         options.log_severity_level = 3  # errors
         # Its threads would spin while torch computes the statistics, and the other way round.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Tiles of a large picture have few sizes, but the arena would keep room for each.
-        options.enable_cpu_mem_arena = False
         self._encode, self._paint = (
             onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
             for graph in graphs(model)
