@@ -31,7 +31,7 @@ PACKAGES = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvin
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
 """Backend -> the extra of impasto that installs it."""
 
-ORDER = {True: ("openvino", "torch", "onnxruntime"), False: ("openvino", "onnxruntime", "torch")}
+ORDER = {True: ("openvino", "torch", "onnxruntime"), False: ("torch", "openvino", "onnxruntime")}
 """Backends on a CPU, the fastest first, as measured in docs/quick.md; True: in bfloat16."""
 
 SHAPES = 12
