@@ -34,7 +34,7 @@ def export(
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
 ) -> None:
-    """Write a network as one ONNX file, for programs that know nothing of torch.
+    """Write a network as an ONNX file, for other programs.
 
     Number and size of the pictures are free. The graph is run and compared with torch before it is
     written; where they differ by more than 0.001, there is no file and exit code 1.
