@@ -19,6 +19,7 @@ from impasto.networks.transport import eigen_roots
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
+pytestmark = pytest.mark.timeout(900)  # tracing is slow where many share a core
 
 
 class Toy(nn.Module):
