@@ -17,7 +17,13 @@ MODELS = ("quick",)
 
 @app.command()
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The network: quick.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="quick, or the folder of a network that impasto train made.",
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -39,19 +45,27 @@ def export(
     Number and size of the pictures are free. The graph is run and compared with torch before it is
     written; where they differ by more than 0.001, there is no file and exit code 1.
     """
-    if model not in MODELS:
+    place = Path(model).expanduser()
+    if model not in MODELS and not place.exists():
         raise UnknownNameError("network", model, MODELS)
-    path = (output or Path(f"{model}.onnx")).expanduser()
+    name = model if model in MODELS else place.resolve().name.removesuffix(".safetensors")
+    path = (output or Path(f"{name}.onnx")).expanduser()
 
     from impasto.cli.run import print_json
-    from impasto.networks import load_quick
-    from impasto.networks.export import LIMIT, SIZES, export_quick
+    from impasto.networks import FeedForward, Quick, load_feedforward, load_quick
+    from impasto.networks.export import LIMIT, SIZES, export_feedforward, export_quick
 
-    network = load_quick()
-    most = export_quick(network, path, overwrite=overwrite)
+    network: Quick | FeedForward
+    if model in MODELS:
+        network = load_quick()
+        most = export_quick(network, path, overwrite=overwrite)
+    else:
+        network = load_feedforward(place)
+        about = {"style": network.name, "sha256": network.sha256}
+        most = export_feedforward(network, path, described=about, overwrite=overwrite)
     if as_json:
         sizes = [list(size) for size in SIZES]
-        found = {"output": str(path), "network": model, "sha256": network.sha256}
+        found = {"output": str(path), "network": name, "sha256": network.sha256}
         print_json({**found, "difference": most, "limit": LIMIT, "checked_at": sizes})
     elif not quiet and sys.stderr is not None:
         print(

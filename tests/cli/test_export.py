@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from impasto.cli import main
 from impasto.errors import MissingDependencyError
+from impasto.networks import FeedForward, save_feedforward
 
 
 @pytest.fixture
@@ -43,6 +45,23 @@ def test_json(exported: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
     assert told["difference"] == 0.00012
     assert told["sha256"] == exported[0]["model"].sha256
     assert exported[0]["overwrite"]
+
+
+def test_a_network_of_ones_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    model = FeedForward((4, 8, 8), 1, name="dots").eval()
+    Path("my-style").mkdir()
+    save_feedforward(model, Path("my-style") / "model.safetensors", style="dots")
+    assert main(["export", "my-style", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["network"] == "my-style"
+    assert told["difference"] < 1e-4
+    photo = torch.rand(1, 3, 41, 58)
+    session = onnxruntime.InferenceSession(told["output"], providers=["CPUExecutionProvider"])
+    [found] = session.run(None, {"content": photo.numpy()})
+    with torch.no_grad():
+        assert (torch.from_numpy(found) - model(photo)).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize(
