@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from impasto.cli.options import (
+    AsJson,
+    Depth,
+    Evolution,
+    MaxPixels,
+    Overwrite,
+    Quiet,
+    Resume,
+    Threads,
+)
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import SectionedCommand
@@ -40,37 +50,21 @@ def dream(
     guide: Annotated[
         str | None, typer.Option(help="A picture of what to dream of.", metavar="FILE")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that are there.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
-    ] = False,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
     fps: Annotated[
         float, typer.Option(help="Frames a second, of a sequence.", metavar="X", min=0.1)
     ] = 15.0,
-    depth: Annotated[
-        int, typer.Option(help="Bits per channel: 8, or 16 for PNG and TIFF.", metavar="8|16")
-    ] = 8,
-    evolution: Annotated[
-        Path | None,
-        typer.Option(help="How the picture forms, as .gif, .webp, .png or .mp4.", metavar="FILE"),
-    ] = None,
+    depth: Depth = 8,
+    evolution: Evolution = None,
     plot: Annotated[
         Path | None,
         typer.Option(help="The objective over the steps, as .png, .svg or .pdf.", metavar="FILE"),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads to use.", metavar="N", min=1)
-    ] = None,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(help="Refuse input pictures with more.  [default: 100 million]", metavar="N"),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    threads: Threads = None,
+    max_pixels: MaxPixels = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     **settings: str | None,
 ) -> None:
     """Dream on a photo: let grow what the encoder sees in it.

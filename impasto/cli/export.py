@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli.options import AsJson, OverwriteOne, Quiet
 from impasto.errors import UnknownNameError
 
 app = typer.Typer()
@@ -32,13 +33,9 @@ def export(
             metavar="FILE",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that is there.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    overwrite: OverwriteOne = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write a network as an ONNX file, for other programs.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from impasto.cli.options import AsJson, MaxPixels, OverwriteOne, Quiet, Threads
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import SectionedCommand
@@ -39,20 +40,11 @@ def look(
         str | None,
         typer.Option(help="With --show where: the style to compare with.", metavar="FILE"),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that is there.")
-    ] = False,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads to use.", metavar="N", min=1)
-    ] = None,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(help="Refuse input pictures with more.  [default: 100 million]", metavar="N"),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    overwrite: OverwriteOne = False,
+    threads: Threads = None,
+    max_pixels: MaxPixels = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     **settings: str | None,
 ) -> None:
     """Show what the encoder sees: in a picture, or in single channels.

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli.options import AsJson, Depth, MaxPixels, OverwriteOne, Quiet, Threads
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import SectionedCommand, default_output
@@ -40,23 +41,12 @@ def quick(
             metavar="FILE",
         ),
     ] = None,
-    depth: Annotated[
-        int, typer.Option(help="Bits per channel: 8, or 16 for PNG and TIFF.", metavar="8|16")
-    ] = 8,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads to use.", metavar="N", min=1)
-    ] = None,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(help="Refuse input pictures with more.  [default: 100 million]", metavar="N"),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that is there.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    depth: Depth = 8,
+    threads: Threads = None,
+    max_pixels: MaxPixels = None,
+    overwrite: OverwriteOne = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     **settings: str | None,
 ) -> None:
     """Paint one picture in the style of others, in one pass.

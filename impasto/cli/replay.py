@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impasto.cli.info import MASKS, config_of, is_texture, masks_of, parts
+from impasto.cli.options import AsJson, OverwriteOne, Resume
 from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -65,15 +66,9 @@ def replay(
     max_pixels: Annotated[
         int | None, typer.Option(metavar="N", help="Refuse input pictures with more.")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that is there.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.")
-    ] = False,
+    overwrite: OverwriteOne = False,
+    resume: Resume = False,
+    as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and warnings.")] = False,
 ) -> None:
     """Make a picture again from what is written in it.

@@ -10,6 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impasto.cli.info import masks_of, parts
+from impasto.cli.options import (
+    AsJson,
+    Depth,
+    Evolution,
+    MaxPixels,
+    Overwrite,
+    Quiet,
+    Resume,
+    Threads,
+)
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import PANEL, resolve, with_settings
 from impasto.config import StylizeConfig
@@ -63,12 +73,8 @@ def stylize(
             metavar="FILE",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that are there.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
-    ] = False,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -84,13 +90,8 @@ def stylize(
     save_config: Annotated[
         Path | None, typer.Option(help="Write all settings as TOML.", metavar="FILE")
     ] = None,
-    depth: Annotated[
-        int, typer.Option(help="Bits per channel: 8, or 16 for PNG and TIFF.", metavar="8|16")
-    ] = 8,
-    evolution: Annotated[
-        Path | None,
-        typer.Option(help="How the picture forms, as .gif, .webp, .png or .mp4.", metavar="FILE"),
-    ] = None,
+    depth: Depth = 8,
+    evolution: Evolution = None,
     evolution_size: Annotated[
         int, typer.Option(help="Its long side in pixels, at most.", metavar="N", min=16)
     ] = 512,
@@ -115,20 +116,13 @@ def stylize(
         Path | None,
         typer.Option(help="A picture that is refreshed every second.", metavar="FILE"),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads to use.", metavar="N", min=1)
-    ] = None,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(help="Refuse input pictures with more.  [default: 100 million]", metavar="N"),
-    ] = None,
+    threads: Threads = None,
+    max_pixels: MaxPixels = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the plan, paint nothing.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     **settings: str | None,
 ) -> None:
     """Paint one picture in the style of another, or of several.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from impasto.cli.options import Overwrite
 from impasto.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ def swatches(
     ] = None,
     size: Annotated[int, typer.Option("-s", "--size", metavar="N", help="Side in pixels.")] = 512,
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another painting.")] = 0,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that are there.")
-    ] = False,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
 ) -> None:
     """List the built-in styles, or write them as pictures.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from impasto.cli.options import AsJson, Quiet, Threads
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import SectionedCommand
 from impasto.config import TrainConfig
@@ -47,13 +48,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from where a training was stopped or killed.")
     ] = False,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads to use.", metavar="N", min=1)
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     **settings: str | None,
 ) -> None:
     """Train a network that paints any photo in one style, for impasto quick --model.

@@ -1,0 +1,33 @@
+"""Flags that several commands have, each written once: types for their parameters.
+
+::
+
+    overwrite: Overwrite = False
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+OverwriteOne = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
+]
+Depth = Annotated[
+    int, typer.Option(help="Bits per channel: 8, or 16 for PNG and TIFF.", metavar="8|16")
+]
+Evolution = Annotated[
+    Path | None,
+    typer.Option(help="How the picture forms, as .gif, .webp, .png or .mp4.", metavar="FILE"),
+]
+Threads = Annotated[int | None, typer.Option(help="CPU threads to use.", metavar="N", min=1)]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(help="Refuse input pictures with more.  [default: 100 million]", metavar="N"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")]
