@@ -38,6 +38,7 @@ CONFIGS: dict[str, type[Settings]] = {
 EXCEPTIONS = {
     "device": "where it is computed: the picture is the same",
     "precision": "how it is computed: the picture is the same to the eye",
+    "backend": "who computes it: the picture is the same to the eye",
     "tile": "how it is computed: the picture is the same to the eye",
     "max_memory": "how it is computed: the picture is the same to the eye",
     "encoder": "the others need weights that do not ship; the presets' page names mini",
