@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from impasto.errors import IntegrityError, ResourceError
+from impasto.errors import ConfigError, IntegrityError, ResourceError
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -61,3 +61,20 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
             f"{path} is not a checkpoint of impasto ({reason})", "delete it and start anew"
         ) from error
     return state
+
+
+def load_matching(path: Path, fingerprint: dict[str, Any], kind: str) -> dict[str, Any] | None:
+    """The state that was saved, or None where there is none; ``kind`` is "run" or "training".
+
+    Raises ConfigError where it was not saved with ``fingerprint``, and what
+    :func:`load_checkpoint` raises.
+    """
+    saved = load_checkpoint(path)
+    if saved is None:
+        return None
+    if differing := [k for k, v in fingerprint.items() if saved["fingerprint"].get(k) != v]:
+        raise ConfigError(
+            f"{path} was made by a {kind} with another {', '.join(differing)}",
+            f"repeat that {kind}'s command to resume it, or leave out --resume to start anew",
+        )
+    return saved

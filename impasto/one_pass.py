@@ -19,7 +19,7 @@ from impasto import __version__
 from impasto.config import QuickConfig
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.errors import ConfigError
-from impasto.images import read_image, resize, size_to_fit
+from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.networks import (
     FeedForward,
     Quick,
@@ -75,9 +75,7 @@ def quick(
     weights = _weights(len(sources), config)
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
     picture = read_image(content, **limit)
-    height, width = picture.pixels.shape[-2:]
-    if config.size is not None:
-        height, width = size_to_fit(height, width, config.size)
+    height, width = _size(picture, config)
     long_side = min(max(height, width), STYLE_SIZE) * config.style_scale
     styles = [read_style(source, long_side, config.seed, **limit) for source in sources]
     device = choose_device(config.device)
@@ -92,28 +90,15 @@ def quick(
         strength=config.strength,
         tile=config.tile,
         backend=backend,
-    ).cpu()
-    told = [describe(source, one) for source, one in zip(sources, styles, strict=True)]
-    alpha = picture.alpha
-    return Result(
-        image=image,
-        alpha=None if alpha is None else resize(alpha, (height, width)).clamp(0, 1),
-        depth=picture.depth,
-        exif=picture.exif,
-        metadata={
-            "impasto": __version__,
-            "command": "quick",
-            "method": "one forward pass",
-            "config": config.to_dict(),
-            "content": describe(content, picture),
-            "style": told[0] if len(told) == 1 else told,
-            "encoder": {"name": network.name, "sha256": network.sha256},
-            "size": [height, width],
-            "backend": {"name": backend.name, "version": version(backend.name)},
-            "machine": describe_machine(device, backend.dtype),
-            "seconds": round(time.perf_counter() - began, 2),
-        },
     )
+    told = [describe(source, one) for source, one in zip(sources, styles, strict=True)]
+    network_told = {
+        "style": told[0] if len(told) == 1 else told,
+        "encoder": {"name": network.name, "sha256": network.sha256},
+    }
+    machine = describe_machine(device, backend.dtype)
+    about = describe(content, picture)
+    return _result(image, picture, config, about, network_told, backend.name, machine, began)
 
 
 def _per_style(
@@ -140,19 +125,39 @@ def _per_style(
             "leave it out",
         )
     picture = read_image(content, **({} if max_pixels is None else {"max_pixels": max_pixels}))
-    height, width = picture.size
-    if config.size is not None:
-        height, width = size_to_fit(height, width, config.size)
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
     model = model.to(device)
     began = time.perf_counter()
-    pixels = resize(filled(picture).pixels, (height, width)).to(device)
+    pixels = resize(filled(picture).pixels, _size(picture, config)).to(device)
     image = paint_with(model, pixels, strength=config.strength, tile=config.tile, dtype=dtype)
     told = {} if place is None else {"path": str(Path(place).expanduser().resolve())}
+    network_told = {"model": {**told, "style": model.name, "sha256": model.sha256}}
+    machine = describe_machine(device, dtype)
+    about = describe(content, picture)
+    return _result(image, picture, config, about, network_told, "torch", machine, began)
+
+
+def _size(picture: Picture, config: QuickConfig) -> tuple[int, int]:
+    """The result's height and width."""
+    return picture.size if config.size is None else size_to_fit(*picture.size, config.size)
+
+
+def _result(
+    image: Tensor,
+    picture: Picture,
+    config: QuickConfig,
+    content: dict[str, Any],
+    network: dict[str, Any],
+    backend: str,
+    machine: dict[str, Any],
+    began: float,
+) -> Result:
+    """``image`` with what the content's ``picture`` had beside its pixels, and what made it."""
+    size, alpha = _size(picture, config), picture.alpha
     return Result(
         image=image.cpu(),
-        alpha=None if picture.alpha is None else resize(picture.alpha, (height, width)).clamp(0, 1),
+        alpha=None if alpha is None else resize(alpha, size).clamp(0, 1),
         depth=picture.depth,
         exif=picture.exif,
         metadata={
@@ -160,11 +165,11 @@ def _per_style(
             "command": "quick",
             "method": "one forward pass",
             "config": config.to_dict(),
-            "content": describe(content, picture),
-            "model": {**told, "style": model.name, "sha256": model.sha256},
-            "size": [height, width],
-            "backend": {"name": "torch", "version": version("torch")},
-            "machine": describe_machine(device, dtype),
+            "content": content,
+            **network,
+            "size": list(size),
+            "backend": {"name": backend, "version": version(backend)},
+            "machine": machine,
             "seconds": round(time.perf_counter() - began, 2),
         },
     )

@@ -101,13 +101,13 @@ def finished(
     ``image`` and ``photo`` are ``(1, 3, H, W)``. In a region with colours of its own its mask says
     how far to go; ``axes`` are those along which the picture wraps.
     """
-    own = [] if layout is None else [x for x in layout.regions if x.color is not None]
-    if photo is None or (config.color != "keep" and all(x.color != "keep" for x in own)):
+    own = layout is not None and any(region.color is not None for region in layout.regions)
+    keeps = config.color == "keep" if layout is None else keeps_colors(layout, config)
+    if photo is None or not keeps:
         return image
     kept = keep_colors(image, photo, config.color_strength)
-    if not own:
+    if layout is None or not own:
         return kept
-    assert layout is not None
     size = (image.shape[-2], image.shape[-1])
     share = torch.zeros(1, 1, *size)
     for region in layout.regions:

@@ -20,7 +20,6 @@ from impasto import checkpoint as checkpoints
 from impasto.devices import describe_machine
 from impasto.encoders import Encoder
 from impasto.engine import State
-from impasto.errors import ConfigError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
 from impasto.pyramid import Level
 
@@ -135,15 +134,9 @@ class Passage(ABC):
         checkpoints.save_checkpoint(self.checkpoint, state)
 
     def _load(self, path: Path) -> None:
-        saved = checkpoints.load_checkpoint(path)
+        saved = checkpoints.load_matching(path, self._fingerprint(), "run")
         if saved is None:
             return
-        ours = self._fingerprint()
-        if differing := [k for k, v in ours.items() if saved["fingerprint"].get(k) != v]:
-            raise ConfigError(
-                f"{path} was made by a run with another {', '.join(differing)}",
-                "repeat that run's command to resume it, or leave out --resume to start anew",
-            )
         self.level, self.seconds = saved["level"], saved["seconds"]
         self.tile = saved["tile"]  # whatever memory is free today: another would be other bits
         self.history, self.attachments = saved["history"], saved["attachments"]

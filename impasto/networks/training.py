@@ -240,15 +240,9 @@ class Training:
         checkpoints.save_checkpoint(self.checkpoint, state)
 
     def _load(self, path: Path) -> None:
-        saved = checkpoints.load_checkpoint(path)
+        saved = checkpoints.load_matching(path, self._fingerprint(), "training")
         if saved is None:
             return
-        ours = self._fingerprint()
-        if differing := [k for k, v in ours.items() if saved["fingerprint"].get(k) != v]:
-            raise ConfigError(
-                f"{path} was made by a training with another {', '.join(differing)}",
-                "repeat that training's command to resume it, or leave out --resume to start anew",
-            )
         self.model.load_state_dict(saved["model"])
         self.average.load_state_dict(saved["average"])
         self.best = saved["best"]
