@@ -42,13 +42,15 @@ from impasto.swatches import SWATCHES, swatch
 SEEN = tuple(dict.fromkeys((*LEVELS, *STYLE_LAYERS, CONTENT_LAYER, IMAGE)))
 PIXELS = 20.0  # weight of the squared error of a crop in its own style
 RANGE = 20.0  # weight of what leaves [0, 1]
-FLOOR = 0.5  # of the untouched distance: pairs that are alike from the start count less
+# Of the untouched distance: pairs that are alike from the start count less, and so does a picture
+# that is better than one that was as wrong as can be.
+LEAST, MOST = 0.35, 1.0
 AVERAGE = 0.998
 # (part of the time from which on, [(size, batch, chance)], share of the steps judged by VGG-19)
 PHASES = [
     (0.00, [(128, 4, 0.7), (192, 2, 0.3)], 0.1),
-    (0.35, [(128, 4, 0.4), (192, 2, 0.4), (256, 2, 0.2)], 0.25),
-    (0.70, [(192, 2, 0.5), (256, 2, 0.5)], 0.5),
+    (0.40, [(128, 4, 0.2), (192, 2, 0.4), (256, 2, 0.4)], 0.3),
+    (0.75, [(192, 2, 0.3), (256, 2, 0.5), (320, 1, 0.2)], 0.5),
 ]
 OWN = 20  # one step in so many has a crop in its own style
 VALIDATION = [
@@ -79,7 +81,7 @@ class Colourful(Crops):
             source = self.extra if rng.random() < self.extra_share else self.pictures
             picture = source[int(rng.integers(len(source)))]
             for _ in range(8):  # enlarged pictures are smoother than what it will paint
-                if min(picture.shape[:2]) >= 0.9 * size:
+                if min(picture.shape[:2]) >= 0.8 * size:
                     break
                 picture = source[int(rng.integers(len(source)))]
             least = min(*picture.shape[:2], round(size * 0.8))
@@ -113,8 +115,9 @@ class Pairs(Crops):
         chances = np.array([s[2] for s in self.sizes])
         size, count, _ = self.sizes[int(rng.choice(len(chances), p=chances / chances.sum()))]
         self.contents.sizes = [(size, count, 1.0)]
-        larger = size * (1 + 0.75 * float(rng.random())) / 8
-        self.styles.sizes = [(8 * round(min(288 / 8, larger)), count, 1.0)]
+        # Most paintings are small, and what is enlarged is smoother than what it shall teach.
+        least, most = (128, 216) if rng.random() < 0.75 else (224, 320)
+        self.styles.sizes = [(8 * int(rng.integers(least // 8, most // 8 + 1)), count, 1.0)]
         return self.contents.batch(rng), self.styles.batch(rng)
 
 
@@ -128,6 +131,11 @@ def moved_by(ours: Tensor, theirs: Tensor) -> Tensor:
     """``|F - F_content|² / |F_content|²``, where flat crops count as half of an ordinary one."""
     size = theirs.square().flatten(1).sum(1)
     return (ours - theirs).square().flatten(1).sum(1) / size.maximum(size.mean() / 2)
+
+
+def bounded(untouched: Tensor) -> Tensor:
+    """What a distance is divided by."""
+    return untouched.clamp(LEAST, MOST).maximum(untouched / 5)  # flat styles are far from all
 
 
 def grams(features: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -201,9 +209,9 @@ class Trainer:
         kept = moved_by(seen[CONTENT_LAYER].float(), content[CONTENT_LAYER].float())
         outside = (painted - painted.clamp(0, 1)).square().mean()
         pixels = (painted[-1] - contents[-1]).square().mean() * itself
-        ratios = distance / untouched.clamp_min(FLOOR)
+        ratios = distance / bounded(untouched)
         # Half of the loss weighs layers by what they are off: so does the judge.
-        whole = distance.sum(0) / untouched.sum(0).clamp_min(FLOOR * len(STYLE_LAYERS))
+        whole = distance.mean(0) / bounded(untouched.mean(0))
         ratio = (ratios.mean(0) + whole) / 2
         loss = (
             (ratio + self.content * kept).mean() + RANGE * outside + PIXELS * pixels / len(contents)
