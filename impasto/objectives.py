@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from impasto.balance import balanced
 from impasto.config import StylizeConfig, mixture
@@ -372,7 +373,16 @@ class Targets:
 
     def _inside(self, mask: Tensor, layers: Sequence[str], share: float = 1.0) -> dict[str, Tensor]:
         windows = {layer: (self.encoder.stride(layer), self._reach(layer)) for layer in layers}
-        return inside_masks(mask, windows, share)
+        height, width = mask.shape[-2:]
+        grids = {layer: self.encoder.grid(layer, height, width) for layer in layers}
+        # As large as what the positions stand for, the last ones too.
+        lacking = [
+            max(0, *(grid[axis] * windows[layer][0] - length for layer, grid in grids.items()))
+            for axis, length in enumerate((height, width))
+        ]
+        mask = F.pad(mask, (0, lacking[1], 0, lacking[0]), mode="replicate")
+        masks = inside_masks(mask, windows, share)
+        return {layer: masks[layer][..., :h, :w] for layer, (h, w) in grids.items()}
 
     def _reach(self, layer: str) -> int:
         try:

@@ -78,7 +78,7 @@ class Tiling:
     def __init__(self, encoder: Encoder, layers: Sequence[str], size: int) -> None:
         self.encoder, self.layers, self.axes = encoder, tuple(layers), encoder.wraps
         self.strides = {layer: encoder.stride(layer) for layer in layers}
-        self.step = max(self.strides.values(), default=1)
+        self.step = max((encoder.step, *self.strides.values()))
         reach = max((encoder.reach(layer) for layer in layers), default=0)
         self.halo = -(-reach // self.step) * self.step
         self.size = max(size, self.step)

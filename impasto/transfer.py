@@ -19,6 +19,7 @@ from impasto.config import STARTS, StylizeConfig
 from impasto.devices import choose_device, choose_dtype, generator
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.base import CIRCULAR, IMAGE
+from impasto.encoders.mirrored import Mirrored
 from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Step
@@ -231,9 +232,8 @@ class Stylization(Passage):
         layout = recolored_regions(
             self._lay_out(masks, pictures), pictures, self.content, self.config
         )
-        reader = self.encoder
-        if self.axes:
-            self.encoder = reader.with_padding(PADDING[self.axes])
+        reader = Mirrored(self.encoder)
+        self.encoder = reader.with_padding(PADDING[self.axes]) if self.axes else reader
         self.targets = Targets(
             self.content,
             [recolored(picture, self.content, self.config) for picture in pictures],

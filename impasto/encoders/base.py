@@ -73,6 +73,11 @@ class Encoder(nn.Module, ABC):
         return height // stride, width // stride
 
     @property
+    def step(self) -> int:
+        """Where a picture may be cut into tiles, beside the layers' own strides: at multiples."""
+        return 1
+
+    @property
     def wraps(self) -> tuple[int, ...]:
         """The axes of ``(N, C, H, W)`` along which a picture goes on at its other side."""
         return ()

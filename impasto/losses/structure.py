@@ -136,11 +136,18 @@ def laplacian(image: Tensor, pool: int) -> Tensor:
             [0., 0.]])
     """
     channels = image.shape[1]
-    small = F.pad(F.avg_pool2d(image, pool), (1, 1, 1, 1), mode="replicate")
+    small = F.pad(F.avg_pool2d(_whole(image, pool), pool), (1, 1, 1, 1), mode="replicate")
     kernel = torch.tensor(STENCIL, dtype=image.dtype, device=image.device)
     return F.conv2d(small, kernel.expand(channels, 1, 3, 3), groups=channels)
 
 
 def _least_weight(mask: Tensor, pool: int) -> Tensor:
     """The least weight among the pixels that a position of :func:`laplacian` sees."""
-    return -F.max_pool2d(F.max_pool2d(-mask, pool), 3, stride=1, padding=1)
+    return -F.max_pool2d(F.max_pool2d(-_whole(mask, pool), pool), 3, stride=1, padding=1)
+
+
+def _whole(image: Tensor, pool: int) -> Tensor:
+    """``image`` with a mirrored border below and to the right, to multiples of ``pool``: else its
+    last rows and columns would belong to no window, and nothing would hold them."""
+    height, width = image.shape[-2:]
+    return F.pad(image, (0, -width % pool, 0, -height % pool), mode="reflect")

@@ -62,6 +62,16 @@ def test_laplacians_by_loops(form: str) -> None:
     assert value.item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_no_row_or_column_is_free() -> None:
+    """Where the pooling does not divide the picture its last pixels count, too."""
+    content = features(10, 15, 0)
+    loss = LaplacianLoss({"image": content}, pool=(4,))
+    for y, x in ((9, 0), (0, 14), (9, 14), (4, 4)):
+        changed = content.clone()
+        changed[..., y, x] += 1
+        assert loss({"image": changed})["image"].item() > 0, (y, x)
+
+
 def test_several_poolings_are_averaged() -> None:
     content, ours = {"image": features(8, 12, 0)}, {"image": features(8, 12, 1)}
     one, two = (LaplacianLoss(content, pool=(p,))(ours)["image"] for p in (1, 4))
