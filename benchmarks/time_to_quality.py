@@ -15,7 +15,9 @@ impasto's runs, on the machine as it is then. What L-BFGS itself costs is left o
 is a little better off for it.
 
 The question: when does the reference first stand within 5 % of its own final distances, and when
-does impasto stand there, or better? Writes curves.json and curves.png; prints a table.
+does impasto stand there, or better? With --first and --pairs the
+reference's pictures can be made in several processes. Writes curves.json and curves.png; prints a
+table.
 """
 
 from __future__ import annotations
@@ -39,7 +41,15 @@ from impasto.encoders import get_encoder
 from impasto.images import load_image, resize
 from impasto.metrics import content_distance, style_distance
 
-RUNS: dict[str, dict[str, Any]] = {"mini": {}, "vgg19": {"encoder": "vgg19"}}
+RUNS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "strength 0.3": {"strength": 0.3},
+    "strength 0.2": {"strength": 0.2},
+    "draft": {"quality": "draft"},
+    "best": {"quality": "best"},
+    "vgg19": {"encoder": "vgg19"},
+    "vgg19, strength 0.3": {"encoder": "vgg19", "strength": 0.3},
+}
 MARGIN = 1.05
 Frames = list[tuple[float, Tensor]]
 
@@ -107,21 +117,30 @@ def reached(curve: list[dict[str, float]], style: float, content: float) -> floa
 
 
 def draw(path: Path, curves: dict[str, dict[str, list[dict[str, float]]]]) -> None:
-    """One row for each pair: style and content against seconds."""
+    """One column for each pair: style and content against seconds, the reference in black."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    size = (2.4 * len(curves) + 0.6, 5)
     figure, axes = pyplot.subplots(
-        len(curves), 2, figsize=(9, 3 * len(curves)), squeeze=False, layout="constrained"
+        2, len(curves), figsize=size, sharex=True, sharey="row", squeeze=False, layout="constrained"
     )
-    for row, (pair, by_run) in zip(axes, curves.items(), strict=True):
-        for axis, key in zip(row, ("style", "content"), strict=True):
+    for column, (pair, by_run) in zip(axes.T, curves.items(), strict=True):
+        for axis, key in zip(column, ("style", "content"), strict=True):
             for name, curve in by_run.items():
-                axis.plot([p["seconds"] for p in curve], [p[key] for p in curve], label=name)
-            axis.set(xscale="log", yscale="log", title=f"{pair}: {key}", xlabel="seconds")
-        row[0].legend()
+                look = {"color": "black", "lw": 2} if name == "reference" else {"lw": 1.2}
+                points = [(p["seconds"], p[key]) for p in curve]
+                axis.plot(*zip(*points, strict=True), label=name, **look)
+                axis.plot(*points[-1], "o", ms=4, color=axis.lines[-1].get_color())
+            axis.set(xscale="log", yscale="log")
+            axis.grid(color="#eeeeee")
+        column[0].set_title(pair.replace(" x ", "\n").replace("_", " "), fontsize=10)
+        column[1].set_xlabel("seconds")
+    for axis, key in zip(axes[:, 0], ("style", "content"), strict=True):
+        axis.set_ylabel(f"{key} distance")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=7)
     figure.savefig(path, dpi=100)
 
 
@@ -132,6 +151,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--iterations", type=int, default=1000, help="of the reference")
     parser.add_argument("--pairs", type=int, default=len(PAIRS))
+    parser.add_argument("--first", type=int, default=0, help="pair to begin with")
     parser.add_argument("--only", choices=["reference"], help="make the reference's pictures")
     parser.add_argument("--runs", nargs="+", default=list(RUNS))
     a = parser.parse_args()
@@ -139,7 +159,7 @@ def main() -> None:
     judge = get_encoder("vgg19")
     curves: dict[str, dict[str, list[dict[str, float]]]] = {}
     table = []
-    for content_name, style_name in PAIRS[: a.pairs]:
+    for content_name, style_name in PAIRS[a.first : a.pairs]:
         pair = f"{content_name} x {style_name}"
         files = [a.images / "content" / content_name, a.images / "style" / style_name]
         content_file, style_file = (str(f.with_suffix(".jpg")) for f in files)

@@ -20,9 +20,10 @@ from PIL import Image
 import impasto
 from impasto.cli import build
 from impasto.cli.settings import flag_of, parse_all, resolve
-from impasto.config import MIXTURES, QuickConfig, Settings, StylizeConfig, choices
+from impasto.config import MIXTURES, QuickConfig, StylizeConfig, choices
 from impasto.dream.config import DreamConfig
 from impasto.presets import PRESETS
+from impasto.settings import Settings
 
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
 PICTURES = GALLERY / "pictures"

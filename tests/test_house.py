@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "impasto"
 
 LEVELS = {
     1: ["errors", "events"],
-    1.5: ["selection"],
+    1.5: ["selection", "settings"],
     2: ["config", "devices", "color", "swatches"],
     # From the file to the tensor, in the order in which the bytes pass through.
     2.1: ["files", "profiles"],

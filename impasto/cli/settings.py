@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 
 import typer
 
-from impasto.config import Settings, StylizeConfig, choices
+from impasto.config import StylizeConfig, choices
 from impasto.errors import ConfigError
+from impasto.settings import Settings
 
 SHORT = {"size": "-s"}
 PANEL = "Settings"

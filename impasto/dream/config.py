@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from impasto.config import Flavour, Padding, Pooling, Precision, Settings, setting
+from impasto.config import Flavour, Padding, Pooling, Precision
 from impasto.errors import ConfigError
 from impasto.selection import parse_selections
+from impasto.settings import Settings, setting
 
 Smoothing = Literal["laplacian", "fourier", "none"]
 Colors = Literal["dream", "original"]

@@ -1,0 +1,136 @@
+"""What classes of settings have in common: types and ranges, checked; dicts and changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import field, fields, replace
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from impasto.errors import ConfigError, UnknownNameError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11 on
+
+
+def setting(default: Any, help: str, **limits: float) -> Any:
+    """A field with its help text and, for numbers, its least and greatest value."""
+    return field(default=default, metadata={"help": help, **limits})
+
+
+class Settings:
+    """What dataclasses of settings have in common: types and ranges are checked when one is made.
+
+    A subclass is a frozen dataclass of fields made by :func:`setting`, each with a default.
+    """
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for item in fields(self):  # type: ignore[arg-type]  # each subclass is a dataclass
+            value = getattr(self, item.name)
+            _check_type(item.name, value, hints[item.name])
+            _check_range(item.name, value, item.metadata)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain JSON types; tuples become lists."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The opposite of :meth:`to_dict`; what is not named keeps its default."""
+        return cls().with_changes(**values)
+
+    def with_changes(self, **changes: Any) -> Self:
+        """A copy with some settings changed; lists become tuples, a lone value a tuple of one.
+
+        Raises UnknownNameError for a setting that does not exist.
+
+        >>> from impasto import StylizeConfig
+        >>> StylizeConfig().with_changes(steps=50).steps
+        (50,)
+        """
+        hints = get_type_hints(type(self))
+        ready = {}
+        for name, value in changes.items():
+            if name not in hints:
+                raise UnknownNameError("setting", name, hints)
+            if isinstance(value, list):
+                value = tuple(value)
+            elif "tuple" in str(hints[name]) and isinstance(value, int | float | str):
+                value = (value,)
+            if "float" in str(hints[name]) and isinstance(value, tuple):
+                value = tuple(_as_float(x) for x in value)
+            elif _without_none(hints[name]) is float:
+                value = _as_float(value)
+            ready[name] = value
+        changed: Self = replace(self, **ready)  # type: ignore[type-var]
+        return changed
+
+    def changes(self) -> dict[str, Any]:
+        """Only the settings that differ from their defaults."""
+        standard = type(self)().to_dict()
+        return {name: v for name, v in self.to_dict().items() if v != standard[name]}
+
+
+def literals(hint: Any) -> tuple[str, ...]:
+    """The texts that a hint allows, where it is a choice; empty otherwise."""
+    options = get_args(hint)
+    if options and all(isinstance(x, str) for x in options):
+        return options
+    return next((found for x in options if (found := literals(x))), ())
+
+
+def _without_none(hint: Any) -> Any:
+    """``float | None`` -> ``float``."""
+    options = [x for x in get_args(hint) if x is not type(None)]
+    return options[0] if len(options) == 1 and type(None) in get_args(hint) else hint
+
+
+def _as_float(value: Any) -> Any:
+    """A whole number as a float; anything else as it is, for the checks to judge."""
+    if type(value) is not int:
+        return value
+    return float(value) if abs(value) < 2**1023 else math.inf
+
+
+def _check_type(name: str, value: Any, hint: Any) -> None:
+    if value is None and type(None) in get_args(hint):
+        return
+    if allowed := literals(hint):
+        if value not in allowed:
+            raise UnknownNameError(name, str(value), allowed)
+        return
+    text = str(hint)
+    if "tuple" in text:
+        element: tuple[type, ...] = (
+            (str,) if "str" in text else (int, float) if "float" in text else (int,)
+        )
+        good = isinstance(value, tuple) and all(
+            isinstance(x, element) and not isinstance(x, bool) for x in value
+        )
+        wanted = f"a list of {'names' if str in element else 'numbers'}"
+    elif _without_none(hint) is str:
+        good, wanted = isinstance(value, str), "a text"
+    elif _without_none(hint) is float:
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        wanted = "a number"
+    else:
+        good, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    if not good:
+        raise ConfigError(f"{name} is {value!r}", f"use {wanted}")
+
+
+def _check_range(name: str, value: Any, limits: Mapping[str, Any]) -> None:
+    if isinstance(value, tuple) and "least" in limits:
+        for x in value:
+            _check_range(name, x, limits)
+        if not value:
+            raise ConfigError(f"{name} is empty", "give at least one number")
+    if not isinstance(value, int | float):
+        return
+    least, most = limits.get("least"), limits.get("most")
+    low = least is not None and not value >= least
+    if low or (most is not None and not value <= most) or value == math.inf:
+        span = f"from {least} to {most}" if most is not None else f">= {least}"
+        raise ConfigError(f"{name} is {value}", f"use a number {span}")
