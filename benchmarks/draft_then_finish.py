@@ -29,13 +29,21 @@ from impasto.metrics import score
 
 CANDIDATES: dict[str, dict[str, Any]] = {
     "photo, standard": {},
-    "photo, draft": {"quality": "draft"},
-    "photo, 40 + 44": {"steps": (40, 44)},
-    "draft, 44": {"init": "quick", "steps": (44,)},
-    "draft, 40 + 30": {"init": "quick", "steps": (40, 30)},
-    "draft, 60 + 25": {"init": "quick", "steps": (60, 25)},
-    "draft, 50 + 60 + 25": {"init": "quick", "steps": (50, 60, 25)},
-    "draft, 60 + 44": {"init": "quick", "steps": (60, 44)},
+    "photo, 60 + 34": {"steps": (60, 34)},
+    "photo, 96 + 60 + 28": {"steps": (96, 60, 28)},
+    "photo, 60 + 34, strength 0.47": {"steps": (60, 34), "strength": 0.47},
+    "draft, 60 + 34": {"init": "quick", "steps": (60, 34)},
+    "draft, 96 + 60 + 28": {"init": "quick", "steps": (96, 60, 28)},
+    "draft, 96 + 60 + 28, strength 0.47": {
+        "init": "quick",
+        "steps": (96, 60, 28),
+        "strength": 0.47,
+    },
+    "draft, 96 + 60 + 28, strength 0.44": {
+        "init": "quick",
+        "steps": (96, 60, 28),
+        "strength": 0.44,
+    },
 }
 
 
@@ -69,11 +77,11 @@ def main() -> None:
         for name, own in rows.items()
     }
     base = means["photo, standard"]
-    print(f"{'':24} style  content  seconds  (processor)  faster by")
+    print(f"{'':38} style  content  seconds  (processor)  faster by")
     for name, mean in means.items():
         arrived = all(mean[key] <= base[key] for key in ("style", "content"))
         print(
-            f"{name:<22} {mean['style']:7.3f} {mean['content']:8.3f} {mean['seconds']:8.2f} "
+            f"{name:<36} {mean['style']:7.3f} {mean['content']:8.3f} {mean['seconds']:8.2f} "
             f"{mean['processor']:12.2f} {base['processor'] / mean['processor']:10.2f}"
             + ("  arrived" if arrived else "")
         )

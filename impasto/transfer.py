@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -343,11 +344,7 @@ class Stylization(Passage):
         if init == "noise":
             return (0.5 + 0.15 * noise).clamp(0, 1).to(self.device)
         if init == "quick":
-            last, count = self.levels[-1], len(self.targets.styles)
-            styles = [self.targets.style_at(last, k) for k in range(count)]
-            content = self.targets.content_at(last)
-            image = first_draft(content, styles, self.config.blend, self.dtype)
-            return resized(image, shape[2:], self.axes, resize)
+            return resized(self._draft, shape[2:], self.axes, resize)
         if init == "style":
             styles = [self.targets.style_at(level, k) for k in range(len(self.targets.styles))]
             mean = torch.stack([x.mean((2, 3), keepdim=True) for x in styles]).mean(0)
@@ -356,6 +353,14 @@ class Stylization(Passage):
         assert self.init is not None
         return resized(self.init.pixels, shape[2:], self.axes, resize).to(self.device)
 
+    @cached_property
+    def _draft(self) -> Tensor:
+        """What ``quick`` makes of the pictures, at the size of the finest level."""
+        last, count = self.levels[-1], len(self.targets.styles)
+        styles = [self.targets.style_at(last, k) for k in range(count)]
+        content = self.targets.content_at(last)
+        return first_draft(content, styles, self.config.blend, self.dtype)
+
     @torch.no_grad()
     def _add_detail(self, image: Tensor, before: Level, level: Level) -> None:
         """Give back what the content lost at the size of the level before: edges, small things.
@@ -363,15 +368,19 @@ class Stylization(Passage):
         A picture that was enlarged has none, and would have to grow them in steps that are the
         dearest of all; so each finer level begins with the photo's, on painted forms, and paints
         over them. (Deep dreams do the same: Mordvintsev 2015, "detail".) Where there is to be
-        little of the content, little of it is given back.
+        little of the content, little of it is given back. A run that began with a draft takes the
+        draft's, which has strokes already.
         """
         config = self.config
-        share = config.detail * min(1.0, 2 - 2 * config.strength)
-        if config.init != "content" or share == 0:
+        share = config.detail
+        if config.init == "content":
+            share *= min(1.0, 2 - 2 * config.strength)
+        elif config.init != "quick":
             return
-        content = self.targets.content_at(level)
-        coarse = grow(self.targets.content_at(before), level, axes=self.axes)
-        image.add_(content - coarse, alpha=share).clamp_(0, 1)
+        if share == 0:
+            return
+        fine, coarse = (self._init_image(x) for x in (level, before))
+        image.add_(fine - grow(coarse, level, axes=self.axes), alpha=share).clamp_(0, 1)
 
     def _lay_out(self, masks: Masks, styles: list[Picture]) -> Layout:
         """Which style goes where; with ``auto`` after a look at what the pictures show."""

@@ -189,6 +189,17 @@ def test_finer_levels_begin_with_the_detail_of_the_content(
     assert distance(strength=1.0) == pytest.approx(distance(detail=0.0), rel=0.1)
 
 
+def test_finer_levels_begin_with_the_detail_of_the_draft(painting: Tensor) -> None:
+    """With next to no steps in between: what quick paints."""
+    photo = impasto.swatch("night", size=96)
+    still = replace(SMALL, size=96, steps=(1, 1), learning_rate=1e-6, init="quick")
+    made = stylize(photo, painting, still).image
+    draft = impasto.quick(photo, painting, size=96, backend="torch", precision="float32").image
+    assert float((made - draft).abs().mean()) < 2e-3
+    without = stylize(photo, painting, still, detail=0.0).image
+    assert float((without - draft).abs().mean()) > 0.01
+
+
 def test_a_starting_point_that_is_none(encoder: Encoder, photo: Tensor) -> None:
     with pytest.raises(
         ConfigError, match=r"init is 'nowhere'.*use content, noise, style, quick or"
