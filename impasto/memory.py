@@ -26,17 +26,17 @@ FLOAT = 4  # bytes
 GIB = 2**30
 
 # Copies of the picture (three floats a pixel) while a step is made. Adam: the image, its gradient,
-# its average, the two moments, what the moments are divided by, the gradient of smoothness, and two
-# pictures handed out. L-BFGS: twenty steps and twenty gradients, and about ten around them.
-COPIES = {"adam": 9, "lbfgs": 52}
+# its average, the two moments, what the moments are divided by, the gradient of smoothness, and one
+# picture handed out. L-BFGS: twenty steps and twenty gradients, and about ten around them.
+COPIES = {"adam": 8, "lbfgs": 52}
 # What a step needs on top of what it keeps: gradients on their way back, statistics in float32.
 # In units of the widest layer's features; measured, as are the next two (benchmarks/memory.py).
 PASSING = 0.85
 # What the libraries take when they are first used; torch's L-BFGS loads its compiler.
 OVERHEAD = {"adam": 40 * 2**20, "lbfgs": 150 * 2**20}
-# Gaps between pieces of memory (see devices.keep_freed_memory), in units of a step; and what they
-# come to where tiles of ever other sizes come and go.
-GAPS, OVERHEAD_OF_TILES = 1.12, 250 * 2**20
+# A step with the gaps between its pieces of memory (see devices.keep_freed_memory), in units of what
+# it needs; and where tiles of ever other sizes come and go.
+GAPS, GAPS_OF_TILES = 1.2, 1.9
 # The share of the free memory that a run takes without being told how much it may.
 FREE_SHARE = 0.8
 TILES = (2048, 1536, 1024, 768, 512, 384, 256)
@@ -99,11 +99,12 @@ def foresee(found: Footprint, pixels: int, in_network: int, optimizer: str, base
 
     ``base`` is what the process holds before.
     """
+    gaps = GAPS_OF_TILES if in_network < pixels else GAPS
     return Demand(
-        base=base + OVERHEAD[optimizer] + (OVERHEAD_OF_TILES if in_network < pixels else 0),
+        base=base + OVERHEAD[optimizer],
         pictures=COPIES[optimizer] * 3 * FLOAT * pixels,
         targets=round(found.targets * pixels),
-        step=round(GAPS * (found.kept + found.passing) * in_network),
+        step=round(gaps * (found.kept + found.passing) * in_network),
     )
 
 
