@@ -34,7 +34,7 @@ COPIES = {"adam": 8, "lbfgs": 52}
 PASSING = 0.85
 # What the libraries take when they are first used; torch's L-BFGS loads its compiler.
 OVERHEAD = {"adam": 40 * 2**20, "lbfgs": 150 * 2**20}
-# A step with the gaps between its pieces of memory (see devices.keep_freed_memory), in units of what
+# A step with the gaps between its pieces of memory (devices.keep_freed_memory), in units of what
 # it needs; and where tiles of ever other sizes come and go.
 GAPS, GAPS_OF_TILES = 1.2, 1.9
 # The share of the free memory that a run takes without being told how much it may.
