@@ -36,7 +36,7 @@ PASSING = 0.85
 OVERHEAD = {"adam": 40 * 2**20, "lbfgs": 150 * 2**20}
 # A step with the gaps between its pieces of memory (devices.keep_freed_memory), in units of what
 # it needs; and where tiles of ever other sizes come and go.
-GAPS, GAPS_OF_TILES = 1.2, 1.9
+GAPS, GAPS_OF_TILES = 1.16, 1.75
 # The share of the free memory that a run takes without being told how much it may.
 FREE_SHARE = 0.8
 TILES = (2048, 1536, 1024, 768, 512, 384, 256)
