@@ -29,20 +29,14 @@ from impasto.metrics import score
 
 CANDIDATES: dict[str, dict[str, Any]] = {
     "photo, standard": {},
-    "photo, 60 + 34": {"steps": (60, 34)},
-    "photo, 96 + 60 + 28": {"steps": (96, 60, 28)},
-    "photo, 60 + 34, strength 0.47": {"steps": (60, 34), "strength": 0.47},
-    "draft, 60 + 34": {"init": "quick", "steps": (60, 34)},
-    "draft, 96 + 60 + 28": {"init": "quick", "steps": (96, 60, 28)},
-    "draft, 96 + 60 + 28, strength 0.47": {
+    "photo, 60 + 44": {"steps": (60, 44)},
+    "photo, 80 + 60 + 38": {"steps": (80, 60, 38)},
+    "draft, 60 + 44": {"init": "quick", "steps": (60, 44)},
+    "draft, 80 + 60 + 38": {"init": "quick", "steps": (80, 60, 38)},
+    "draft, 80 + 60 + 38, strength 0.48": {
         "init": "quick",
-        "steps": (96, 60, 28),
-        "strength": 0.47,
-    },
-    "draft, 96 + 60 + 28, strength 0.44": {
-        "init": "quick",
-        "steps": (96, 60, 28),
-        "strength": 0.44,
+        "steps": (80, 60, 38),
+        "strength": 0.48,
     },
 }
 

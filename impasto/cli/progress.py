@@ -5,10 +5,12 @@ The only importer of rich. Everything goes to stderr.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from impasto.events import Event, LevelDone, LevelStarted, Step, Trained, Validated
@@ -36,6 +38,24 @@ class Progress(Protocol):
 
     def say(self, text: str) -> None:
         """One line for the user."""
+
+
+@contextmanager
+def log_shown(*, quiet: bool = False) -> Iterator[None]:
+    """What the package logs inside the block (what takes long and has no steps), line by line."""
+    if quiet or sys.stderr is None:
+        yield
+        return
+    log, handler = logging.getLogger("impasto"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("impasto: %(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def make_progress(levels: Sequence[Level], *, quiet: bool = False) -> Progress:

@@ -72,13 +72,14 @@ def quick(
     outputs = Outputs(None if to_stdout else output.expanduser(), depth=depth, overwrite=overwrite)
     outputs.check([content, *styles], steps=0)
 
+    from impasto.cli.progress import log_shown
     from impasto.cli.run import tell_result
     from impasto.devices import keep_freed_memory
     from impasto.devices import threads as use_threads
     from impasto.one_pass import quick as paint
 
     keep_freed_memory()
-    with use_threads(threads):
+    with use_threads(threads), log_shown(quiet=quiet):
         result = paint(content, styles, config, model=model, max_pixels=max_pixels)
         outputs.save(result)
     tell_result(result, outputs, {}, as_json=as_json, quiet=quiet)

@@ -8,6 +8,7 @@ as ONNX, once: the graphs lie in the user's cache and are made anew when the wei
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from copy import deepcopy
@@ -38,6 +39,8 @@ SHAPES = 12
 """Sizes of pictures for which OpenVINO's networks are kept."""
 
 _EXPORTED: dict[str, tuple[bytes, bytes]] = {}
+
+LOG = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
@@ -246,7 +249,8 @@ def version(name: str) -> str:
 def graphs(model: Quick) -> tuple[bytes, bytes]:
     """Both halves of ``model`` as ONNX: from the user's cache, or exported into it.
 
-    Exporting takes some seconds. Where nothing can be written, it is done each time.
+    Exporting takes some seconds, and the log says so. Where nothing can be written, it is done each
+    time.
     """
     from impasto.networks import export  # it loads half of torch
 
@@ -262,6 +266,7 @@ def graphs(model: Quick) -> tuple[bytes, bytes]:
     if all(path.is_file() for path in paths):
         first, second = (read_bytes(path) for path in paths)
         return _EXPORTED.setdefault(key, (first, second))
+    LOG.info("preparing the network for this machine, which takes ten seconds or more, once")
     made = _EXPORTED.setdefault(key, export.halves(model))
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 
 import pytest
@@ -17,6 +18,7 @@ from impasto.cli.progress import (
     PlainProgress,
     PlainTraining,
     Silence,
+    log_shown,
     make_progress,
     make_training_progress,
 )
@@ -98,6 +100,15 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(make_progress(LEVELS), PlainProgress)
+
+
+@pytest.mark.parametrize(("quiet", "told"), [(False, "impasto: it takes long\n"), (True, "")])
+def test_the_log_is_shown(capsys: pytest.CaptureFixture[str], quiet: bool, told: str) -> None:
+    log = logging.getLogger("impasto.networks.backends")
+    with log_shown(quiet=quiet):
+        log.info("it takes long")
+    log.info("nobody asked")
+    assert capsys.readouterr().err == told
 
 
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,7 +103,9 @@ def test_a_model_keeps_its_weights(network: Quick) -> None:
         assert torch.equal(tensor, before[name])
 
 
-def test_graphs_lie_in_the_cache(network: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphs_lie_in_the_cache(
+    network: Quick, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """And are read from there, by another process too."""
     if not is_installed("onnxruntime"):
         pytest.skip("nothing to export with")
@@ -116,7 +118,9 @@ def test_graphs_lie_in_the_cache(network: Quick, monkeypatch: pytest.MonkeyPatch
         return made
 
     monkeypatch.setattr("impasto.networks.export.halves", export)
-    assert graphs(network) == made
+    with caplog.at_level("INFO", "impasto"):
+        assert graphs(network) == made
+    assert "once" in caplog.text
     files = sorted((cache_folder().parent / "networks").iterdir())
     assert [path.name[-11:] for path in files] == ["encode.onnx", "-paint.onnx"]
     monkeypatch.setattr(module, "_EXPORTED", {})
