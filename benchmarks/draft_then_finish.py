@@ -25,7 +25,7 @@ import impasto
 from impasto.devices import choose_dtype, describe_machine
 from impasto.encoders import get_encoder
 from impasto.images import load_image
-from impasto.metrics import score
+from impasto.metrics import Case
 
 CANDIDATES: dict[str, dict[str, Any]] = {
     "photo, standard": {},
@@ -55,13 +55,14 @@ def main() -> None:
         files = [a.images / "content" / content_name, a.images / "style" / style_name]
         content_file, style_file = (str(f.with_suffix(".jpg")) for f in files)
         content, style = (load_image(f, size=a.size) for f in (content_file, style_file))
+        case = Case(content, style, judge)
         for name, settings in CANDIDATES.items():
             began, busy = time.perf_counter(), time.process_time()
             result = impasto.stylize(
                 content_file, style_file, encoder=encoder, size=a.size, **settings
             )
             seconds, busy = time.perf_counter() - began, time.process_time() - busy
-            found = score(result.image, content, style, judge)
+            found = case.score(result.image)
             rows[name].append(
                 {"style": found.style, "content": found.content, "seconds": seconds}
                 | {"processor": busy / torch.get_num_threads()}

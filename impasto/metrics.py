@@ -8,11 +8,13 @@ as an empty picture".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import mean
 
 import torch
 from torch import Tensor
 
 from impasto.encoders import Encoder
+from impasto.encoders.base import Features
 from impasto.losses.functional import gram
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -26,11 +28,7 @@ def style_distance(image: Tensor, style: Tensor, judge: Encoder) -> dict[str, fl
     Both pictures are ``(1, 3, H, W)`` in [0, 1], of any size; compare at the same scale.
     """
     ours, theirs = judge(image, STYLE_LAYERS), judge(style, STYLE_LAYERS)
-    distances = {}
-    for name in STYLE_LAYERS:
-        target = gram(theirs[name])
-        distances[name] = float((gram(ours[name]) - target).square().sum() / target.square().sum())
-    return distances
+    return {name: _relative(gram(ours[name]), gram(theirs[name])) for name in STYLE_LAYERS}
 
 
 @torch.no_grad()
@@ -38,7 +36,7 @@ def content_distance(image: Tensor, content: Tensor, judge: Encoder) -> float:
     """``|F - F_content|² / |F_content|²`` at relu4_2; pictures of one size, ``(1, 3, H, W)``."""
     ours = judge(image, [CONTENT_LAYER])[CONTENT_LAYER].float()
     theirs = judge(content, [CONTENT_LAYER])[CONTENT_LAYER].float()
-    return float((ours - theirs).square().sum() / theirs.square().sum())
+    return _relative(ours, theirs)
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,37 @@ class Score:
     layers: dict[str, float]
 
 
+class Case:
+    """A content and a style, both ``(1, 3, H, W)``, and a judge who has looked at them: for many
+    pictures of one pair, each of which is one pass through the network then."""
+
+    @torch.no_grad()
+    def __init__(self, content: Tensor, style: Tensor, judge: Encoder) -> None:
+        self.judge = judge
+        features = judge(style, STYLE_LAYERS)
+        self._grams = {name: gram(features[name]) for name in STYLE_LAYERS}
+        features = judge(content, (*STYLE_LAYERS, CONTENT_LAYER))
+        self._content = features[CONTENT_LAYER].float()
+        self.untouched = mean(self._style(features).values())
+
+    @torch.no_grad()
+    def score(self, image: Tensor) -> Score:
+        """Judge ``image``, of the content's size."""
+        features = self.judge(image, (*STYLE_LAYERS, CONTENT_LAYER))
+        layers = self._style(features)
+        style = mean(layers.values())
+        moved = (features[CONTENT_LAYER].float() - self._content).square().sum()
+        gap = 1 - style / self.untouched if self.untouched > 0 else 0.0
+        return Score(style, float(moved / self._content.square().sum()), gap, layers)
+
+    def _style(self, features: Features) -> dict[str, float]:
+        return {name: _relative(gram(features[name]), self._grams[name]) for name in STYLE_LAYERS}
+
+
 def score(image: Tensor, content: Tensor, style: Tensor, judge: Encoder) -> Score:
     """Judge ``image``, made from ``content`` (same size) and ``style``; all ``(1, 3, H, W)``."""
-    layers = style_distance(image, style, judge)
-    before = style_distance(content, style, judge)
-    mean = sum(layers.values()) / len(layers)
-    untouched = sum(before.values()) / len(before)
-    gap = 1 - mean / untouched if untouched > 0 else 0.0
-    return Score(mean, content_distance(image, content, judge), gap, layers)
+    return Case(content, style, judge).score(image)
+
+
+def _relative(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours - theirs).square().sum() / theirs.square().sum())

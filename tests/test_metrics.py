@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from impasto.encoders import Mini
-from impasto.metrics import STYLE_LAYERS, content_distance, score, style_distance
+from impasto.metrics import STYLE_LAYERS, Case, content_distance, score, style_distance
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +51,17 @@ def test_the_untouched_content_closes_nothing_and_the_style_itself_all(
     assert score(painting, painting, painting, judge).style == pytest.approx(0, abs=1e-10)
     square = photo[..., :96, :96]
     assert score(painting, square, painting, judge).gap == pytest.approx(1)
+
+
+def test_a_case_says_what_the_distances_say(judge: Mini, photo: Tensor, painting: Tensor) -> None:
+    image = (photo * 0.9).clamp(0, 1)
+    case = Case(photo, painting, judge)
+    found = case.score(image)
+    layers = style_distance(image, painting, judge)
+    assert found.layers == pytest.approx(layers)
+    assert found.style == pytest.approx(sum(layers.values()) / 5)
+    assert found.content == pytest.approx(content_distance(image, photo, judge))
+    before = style_distance(photo, painting, judge)
+    assert case.untouched == pytest.approx(sum(before.values()) / 5)
+    assert found.gap == pytest.approx(1 - found.style / case.untouched)
+    assert case.score(photo).gap == 0
