@@ -134,7 +134,7 @@ def draw(path: Path, curves: dict[str, dict[str, list[dict[str, float]]]]) -> No
         column[1].set_xlabel("seconds")
     for axis, key in zip(axes[:, 0], ("style", "content"), strict=True):
         axis.set_ylabel(f"{key} distance")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=7)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(path, dpi=100)
 
 
