@@ -16,7 +16,7 @@ is a little better off for it.
 
 The question: when does the reference first stand within 5 % of its own final distances, and when
 does impasto stand there, or better? With --first and --pairs the
-reference's pictures can be made in several processes. Writes curves.json and curves.png; prints a
+reference's pictures can be made in several processes. Writes curves.json and curves.webp; prints a
 table.
 """
 
@@ -192,7 +192,7 @@ def main() -> None:
         }
         (a.out / "curves.json").write_text(json.dumps(report, indent=1))
     if curves:
-        draw(a.out / "curves.png", curves)
+        draw(a.out / "curves.webp", curves)
 
 
 if __name__ == "__main__":
