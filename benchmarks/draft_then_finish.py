@@ -32,12 +32,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "photo, 60 + 44": {"steps": (60, 44)},
     "photo, 80 + 60 + 38": {"steps": (80, 60, 38)},
     "draft, 60 + 44": {"init": "quick", "steps": (60, 44)},
-    "draft, 80 + 60 + 38": {"init": "quick", "steps": (80, 60, 38)},
-    "draft, 80 + 60 + 38, strength 0.48": {
-        "init": "quick",
-        "steps": (80, 60, 38),
-        "strength": 0.48,
-    },
+    "draft, 60 + 44, strength 0.52": {"init": "quick", "steps": (60, 44), "strength": 0.52},
 }
 
 
