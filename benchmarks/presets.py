@@ -28,7 +28,7 @@ import impasto
 from impasto.devices import choose_dtype, describe_machine, peak_memory
 from impasto.encoders import get_encoder
 from impasto.images import load_image
-from impasto.metrics import score
+from impasto.metrics import Case
 from impasto.presets import get_preset
 
 # Presets made for other weights of VGG run on these, which are the ones at hand.
@@ -84,11 +84,12 @@ def main() -> None:
         content_file, style_file = (str(f.with_suffix(".jpg")) for f in files)
         content, style = (load_image(f, size=a.size) for f in (content_file, style_file))
         rows.append([content, style])
+        case = Case(content, style, judge)
         for preset in a.presets:
             out = a.out / f"{content_name}-{style_name}-{preset}.png"
             took = paint(preset, content_file, style_file, a.size, out)
             image = load_image(str(out))
-            found = score(image, content, style, judge)
+            found = case.score(image)
             rows[-1].append(image)
             pair = f"{content_name} x {style_name}"
             results.append({"pair": pair, "preset": preset, **asdict(found), **took})

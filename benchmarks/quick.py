@@ -38,7 +38,7 @@ import impasto
 from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
 from impasto.images import load_image, resize, save_image
-from impasto.metrics import score
+from impasto.metrics import Case
 from impasto.networks import draft, load_quick
 from impasto.networks.backends import PACKAGES, make_backend, version
 from impasto.networks.export import as_onnx
@@ -236,7 +236,8 @@ def pairs(images: Path, out: Path, size: int) -> None:
         content, style = (load_image(f, size=size) for f in (content_file, style_file))
         result = impasto.quick(content_file, style_file, size=size)
         result.save(out / f"{content_name}-{style_name}.png")
-        found, before = (score(x, content, style, judge) for x in (result.image, content))
+        case = Case(content, style, judge)
+        found, before = (case.score(x) for x in (result.image, content))
         rows.append([content, style, result.image])
         results.append(
             {"pair": f"{content_name} x {style_name}", "untouched": asdict(before)} | asdict(found)

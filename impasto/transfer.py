@@ -340,11 +340,11 @@ class Stylization(Passage):
         if init == "content":
             return self.targets.content_at(level)
         shape = (1, 3, level.height, level.width)
+        if init == "quick":
+            return resized(self._draft, shape[2:], self.axes, resize)
         noise = torch.randn(shape, generator=generator(self.config.seed))
         if init == "noise":
             return (0.5 + 0.15 * noise).clamp(0, 1).to(self.device)
-        if init == "quick":
-            return resized(self._draft, shape[2:], self.axes, resize)
         if init == "style":
             styles = [self.targets.style_at(level, k) for k in range(len(self.targets.styles))]
             mean = torch.stack([x.mean((2, 3), keepdim=True) for x in styles]).mean(0)

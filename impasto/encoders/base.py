@@ -190,6 +190,13 @@ class _FixedConvolution(torch.autograd.Function):
         return slope[..., 1:-1, 1:-1], None, None, None
 
 
+def completed(image: Tensor, step: int, mode: str) -> Tensor:
+    """``(N, C, H, W)`` with a border below and to the right, up to the next multiples of ``step``;
+    ``mode`` is one of :func:`torch.nn.functional.pad`."""
+    below, right = (-length % step for length in image.shape[-2:])
+    return F.pad(image, (0, right, 0, below), mode=mode) if below or right else image
+
+
 def check_choice(what: str, value: str, allowed: Iterable[str]) -> str:
     """``value`` if it is one of ``allowed``; ConfigError otherwise."""
     if value not in (names := list(allowed)):

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from impasto.encoders.base import Encoder, Features
+from impasto.encoders.base import Encoder, Features, completed
 
 
 class Mirrored(Encoder):
@@ -34,10 +33,10 @@ class Mirrored(Encoder):
         height, width = image.shape[-2:]
         # Of all layers, not of those asked for: a layer's features are the same in all company.
         step = max((x for x in self._strides if x <= min(height, width)), default=1)
-        below, right = -height % step, -width % step
-        if not below and not right:
-            return self.inner.encode(image, layers)
-        found = self.inner.encode(F.pad(image, (0, right, 0, below), mode="reflect"), layers)
+        whole = completed(image, step, "reflect")
+        found = self.inner.encode(whole, layers)
+        if whole is image:
+            return found
         for layer, features in found.items():
             rows, columns = self.grid(layer, height, width)
             found[layer] = features[..., :rows, :columns]

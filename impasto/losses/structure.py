@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.encoders.base import IMAGE, Features
+from impasto.encoders.base import IMAGE, Features, completed
 from impasto.errors import ConfigError
 from impasto.losses.base import Loss
 from impasto.losses.neighbours import unit
@@ -149,5 +149,4 @@ def _least_weight(mask: Tensor, pool: int) -> Tensor:
 def _whole(image: Tensor, pool: int) -> Tensor:
     """``image`` with a mirrored border below and to the right, to multiples of ``pool``: else its
     last rows and columns would belong to no window, and nothing would hold them."""
-    height, width = image.shape[-2:]
-    return F.pad(image, (0, -width % pool, 0, -height % pool), mode="reflect")
+    return completed(image, pool, "reflect")

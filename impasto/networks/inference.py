@@ -14,9 +14,8 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from impasto.encoders.base import IMAGE
+from impasto.encoders.base import IMAGE, completed
 from impasto.networks.backends import Backend, TorchBackend
 from impasto.networks.halves import Brush, Taps, compose, through_head
 from impasto.networks.quick import LEVELS, MULTIPLE, Plan, Quick, Statistics, plan_for
@@ -93,7 +92,7 @@ def _survey(
     model: Quick, backend: Backend, image: Tensor, tile: int
 ) -> tuple[Statistics, Taps | None]:
     """The moments, and the taps if the picture is one tile."""
-    whole = _padded(image)
+    whole = completed(image, MULTIPLE, "replicate")
     names = (*LEVELS, IMAGE)
     tiling = _tiling(model, max(int(model.encoder.reach(name)) for name in LEVELS), tile)
     sums: dict[str, tuple[Tensor, Tensor]] = {}
@@ -131,7 +130,7 @@ def _apply(
 ) -> Tensor:
     """``image`` painted, in float32; ``taps`` as :func:`_survey` found them."""
     height, width = image.shape[-2:]
-    whole = _padded(image)
+    whole = completed(image, MULTIPLE, "replicate")
     if taps is not None:
         return backend.paint(whole, taps, brush, (0, 0))[..., :height, :width]
     result = torch.empty_like(whole)
@@ -163,9 +162,3 @@ def _even(tiling: Tiling, height: int, width: int) -> Iterator[Tile]:
     for part in tiles:
         top, left = min(part.outer[0], height - high), min(part.outer[2], width - wide)
         yield replace(part, outer=(top, top + high, left, left + wide))
-
-
-def _padded(image: Tensor) -> Tensor:
-    """With rows and columns repeated at the bottom and the right, so that MULTIPLE divides both."""
-    height, width = image.shape[-2:]
-    return F.pad(image, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
