@@ -40,7 +40,7 @@ from impasto.encoders import get_encoder
 from impasto.images import load_image, resize, save_image
 from impasto.metrics import Case
 from impasto.networks import draft, load_quick
-from impasto.networks.backends import PACKAGES, make_backend, version
+from impasto.networks.backends import PACKAGES, make_backend, session, version
 from impasto.networks.export import as_onnx
 
 KINDS = [
@@ -89,13 +89,8 @@ def microast_pass(
     graph = as_onnx(network, given, (free, free), ["picture"], {})
     feed = {"content": content.numpy(), "style": style.numpy()}
     if name == "onnxruntime":
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        return lambda: session.run(None, feed)
+        computed = session(graph)
+        return lambda: computed.run(None, feed)
     import openvino
 
     core = openvino.Core()

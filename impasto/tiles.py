@@ -92,8 +92,8 @@ class Tiling:
         [(0, 32, 0, 34), (0, 32, 34, 66)]
         """
         tiles = []
-        for top, bottom in self._spans(height):
-            for left, right in self._spans(width):
+        for top, bottom in spans(height, self.size, self.step):
+            for left, right in spans(width, self.size, self.step):
                 outer = (
                     *self._around(top, bottom, height, 2),
                     *self._around(left, right, width, 3),
@@ -111,12 +111,17 @@ class Tiling:
             return first - self.halo, last + self.halo
         return max(0, first - self.halo), min(length, last + self.halo)
 
-    def _spans(self, length: int) -> list[tuple[int, int]]:
-        """Equal parts of 0 ... length, cut at multiples of the step."""
-        count = -(-length // self.size)
-        cuts = [round(i * length / count / self.step) * self.step for i in range(count)]
-        cuts = sorted({x for x in cuts if x < length})
-        return list(zip(cuts, [*cuts[1:], length], strict=True))
+
+def spans(length: int, size: int, step: int) -> list[tuple[int, int]]:
+    """Equal parts of 0 ... length, of about ``size``, cut at multiples of ``step``.
+
+    >>> spans(100, 40, 8)
+    [(0, 32), (32, 64), (64, 100)]
+    """
+    count = -(-length // size)
+    cuts = {round(i * length / count / step) * step for i in range(count)}
+    starts = sorted(x for x in cuts if x < length)
+    return list(zip(starts, [*starts[1:], length], strict=True))
 
 
 def encode(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from impasto.encoders import VGG, Encoder, Features
 from impasto.errors import ConfigError
 from impasto.losses import Loss, Objective, StatisticLoss, WassersteinLoss
 from impasto.losses.masks import layer_masks
-from impasto.tiles import Tiling, differentiate, encode, measure
+from impasto.tiles import Tiling, differentiate, encode, measure, spans
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]
 
@@ -187,3 +188,12 @@ def test_tiles_of_a_picture_that_goes_round(padding: str, size: int) -> None:
     features = encode(encoder, image, LAYERS, size)
     for name, wanted in encoder(image, LAYERS).items():
         assert torch.allclose(features[name], wanted, rtol=1e-10), name
+
+
+@pytest.mark.parametrize(("length", "tile"), [(65, 64), (1000, 64), (129, 128), (64, 64)])
+def test_spans_cover_all(length: int, tile: int) -> None:
+    found = spans(length, tile, 4)
+    assert found[0][0] == 0
+    assert found[-1][1] == length
+    assert all(before[1] == after[0] for before, after in pairwise(found))
+    assert all(start % 4 == 0 and 0 < end - start <= tile + 4 for start, end in found)

@@ -89,17 +89,7 @@ class OnnxBackend:
     dtype = torch.float32
 
     def __init__(self, model: Quick) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors
-        # Its threads would spin while torch computes the statistics, and the other way round.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._encode, self._paint = (
-            onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-            for graph in graphs(model)
-        )
+        self._encode, self._paint = (session(graph) for graph in graphs(model))
 
     def encode(self, image: Tensor) -> Taps:
         found = self._encode.run(None, {"image": image.contiguous().numpy()})
@@ -244,6 +234,18 @@ def make_backend(name: str, model: Quick, dtype: torch.dtype) -> Backend:
 def version(name: str) -> str:
     """The version of a backend's package."""
     return metadata.version(PACKAGES[name])
+
+
+def session(graph: bytes) -> Any:
+    """An onnxruntime session that computes ``graph`` with as many threads as torch has."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    # Its threads would spin while torch computes the statistics, and the other way round.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def graphs(model: Quick) -> tuple[bytes, bytes]:

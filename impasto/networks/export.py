@@ -25,6 +25,7 @@ from impasto import __version__
 from impasto.encoders.base import IMAGE
 from impasto.errors import ImpastoError, MissingDependencyError
 from impasto.files import check_folder, shown, write_bytes
+from impasto.networks.backends import session
 from impasto.networks.halves import INPUTS, Encode, Paint, compose, through_head
 from impasto.networks.inference import draft
 from impasto.networks.quick import LEVELS, MULTIPLE, Quick, plan_for
@@ -247,13 +248,7 @@ def _strip(graph: Any) -> None:
 
 def _difference(data: bytes, feed: Feed, wanted: Tensor) -> float:
     """The largest, between what the graph makes of ``feed`` and ``wanted``."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # errors
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    [found] = session.run(None, {name: value.numpy() for name, value in feed.items()})
+    [found] = session(data).run(None, {name: value.numpy() for name, value in feed.items()})
     if found.shape != wanted.shape:
         raise ImpastoError(
             f"the exported graph returns {found.shape} where torch returns {tuple(wanted.shape)}",

@@ -20,6 +20,7 @@ from torch import Tensor
 from impasto.images import resize, size_to_fit
 from impasto.networks.feedforward import MULTIPLE, FeedForward
 from impasto.networks.inference import TILE
+from impasto.tiles import spans
 
 Rectangle = tuple[int, int, int, int]
 """Top, bottom, left, right."""
@@ -73,20 +74,13 @@ def _tiled(model: FeedForward, content: Tensor, tile: int) -> Tensor:
     height, width = content.shape[-2:]
     halo = -(-model.reach() // MULTIPLE) * MULTIPLE
     result = torch.empty_like(content)
-    for top, bottom in _spans(height, tile):
-        for left, right in _spans(width, tile):
+    for top, bottom in spans(height, tile, MULTIPLE):
+        for left, right in spans(width, tile, MULTIPLE):
             above, before = max(0, top - halo), max(0, left - halo)
             outer = above, min(height, bottom + halo), before, min(width, right + halo)
             inner = top - above, bottom - above, left - before, right - before
             result[..., top:bottom, left:right] = cut(model(cut(content, outer)), inner)
     return result
-
-
-def _spans(length: int, tile: int) -> list[tuple[int, int]]:
-    """Equal parts of 0 ... length, cut where the network's small sizes have a pixel's border."""
-    count = -(-length // tile)
-    cuts = [round(i * length / count / MULTIPLE) * MULTIPLE for i in range(count)]
-    return list(zip(cuts, [*cuts[1:], length], strict=True))
 
 
 def _precision(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:

@@ -95,11 +95,7 @@ class Quick(nn.Module):
         ``origin`` is where the top left pixel of ``image`` lies in the whole picture; MULTIPLE
         divides both numbers.
         """
-        return self.decode(self.features(image), plan, origin)
-
-    def decode(self, features: Features, plan: Plan, origin: tuple[int, int] = (0, 0)) -> Tensor:
-        """The second half of :meth:`forward`, for features that are at hand."""
-        moved = {name: plan.maps[name](f) for name, f in features.items()}
+        moved = {name: plan.maps[name](f) for name, f in self.features(image).items()}
         painted: Tensor = self.decoder(moved, plan.code, origin)
         return painted
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 import torch
 from torch import Tensor
 
 from impasto import swatch
 from impasto.networks import FeedForward, paint_with
-from impasto.networks.painting import _spans, frozen
+from impasto.networks.painting import frozen
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +72,3 @@ def test_bfloat16_is_close(model: FeedForward, content: Tensor) -> None:
 @pytest.mark.parametrize("size", [(3, 200), (200, 3), (70, 65)])
 def test_odd_shapes(model: FeedForward, size: tuple[int, int]) -> None:
     assert paint_with(model, torch.rand(1, 3, *size), tile=64).shape == (1, 3, *size)
-
-
-@pytest.mark.parametrize(("length", "tile"), [(65, 64), (1000, 64), (129, 128), (64, 64)])
-def test_spans_cover_all(length: int, tile: int) -> None:
-    spans = _spans(length, tile)
-    assert spans[0][0] == 0
-    assert spans[-1][1] == length
-    assert all(before[1] == after[0] for before, after in pairwise(spans))
-    assert all(start % 4 == 0 and 0 < end - start <= tile + 4 for start, end in spans)
