@@ -49,6 +49,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "best": {"quality": "best"},
     "vgg19": {"encoder": "vgg19"},
     "vgg19, strength 0.3": {"encoder": "vgg19", "strength": 0.3},
+    "vgg19, strength 0.2": {"encoder": "vgg19", "strength": 0.2},
 }
 MARGIN = 1.05
 Frames = list[tuple[float, Tensor]]
