@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from impasto import swatch
-from impasto.networks import Quick, draft, measure
+from impasto.metrics import Case
+from impasto.networks import Quick, draft, load_quick, measure
 from impasto.networks.quick import statistics
 
 
@@ -63,6 +64,19 @@ def test_strength_0_is_the_content_and_leads_there(
         for s in (0.02, 0.3, 0.6, 1.0)
     ]
     assert distances == sorted(distances)
+
+
+def test_more_strength_is_nearer_to_the_style(content: Tensor, styles: list[Tensor]) -> None:
+    """The network that ships, as its own encoder sees it."""
+    network = load_quick()
+    for style in (*styles, swatch("woodcut", size=128)):
+        case = Case(content, style, network.encoder)
+        pictures = (draft(network, content, [style], strength=k / 4) for k in range(5))
+        found = [case.score(picture) for picture in pictures]
+        distances = [x.style for x in found]
+        assert distances == sorted(distances, reverse=True)
+        moved = [x.content for x in found]
+        assert moved == sorted(moved)
 
 
 def test_mixtures_end_at_single_styles(
