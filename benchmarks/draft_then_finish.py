@@ -30,9 +30,10 @@ from impasto.metrics import Case
 CANDIDATES: dict[str, dict[str, Any]] = {
     "photo, standard": {},
     "photo, 60 + 44": {"steps": (60, 44)},
-    "photo, 80 + 60 + 38": {"steps": (80, 60, 38)},
-    "draft, 60 + 44": {"init": "quick", "steps": (60, 44)},
-    "draft, 60 + 44, strength 0.52": {"init": "quick", "steps": (60, 44), "strength": 0.52},
+    "photo, 100 + 60 + 15": {"steps": (100, 60, 15)},
+    "draft, 60 + 44": {"init": "quick"},
+    "draft, 60 + 44, strength 0.55": {"init": "quick", "strength": 0.55},
+    "draft, 20 + 15 (--quality draft)": {"quality": "draft"},
 }
 
 

@@ -39,12 +39,20 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 COARSEST = 128
 # A texture has no photo to begin with: its large forms come about on pictures smaller still.
 COARSEST_TEXTURE = 32
+# Where a draft in one pass is the beginning, the large forms are there.
+COARSEST_DRAFT = 256
 QUALITIES: dict[str, tuple[int, ...]] = {
     "draft": (100, 60, 15, 8, 5, 4, 4, 4),
     "standard": (150, 100, 44, 25, 12, 8, 8, 8),
     "best": (300, 300, 200, 100, 50, 25, 12, 8),
 }
 """Quality -> steps where the long side is about 128, 256, 512, ... pixels."""
+FROM_DRAFT: dict[str, tuple[int, ...]] = {
+    "draft": (30, 20, 15, 8, 5, 4, 4, 4),
+    "standard": (60, 60, 44, 25, 12, 8, 8, 8),
+    "best": QUALITIES["best"],
+}
+"""The same for runs that begin with a draft in one pass."""
 
 MIXTURES: dict[str, tuple[str, ...]] = {
     "content_loss": get_args(ContentLossName),
@@ -60,7 +68,7 @@ LAYER_GROUPS: dict[str, tuple[int, ...]] = {
 """What ``layers_per_style`` calls the layers of some of VGG's stages. Gatys et al. (2017, section
 6) take fine texture from the layers up to conv2_1."""
 
-STARTS = ("content", "noise", "style", "quick")
+STARTS = ("auto", "content", "noise", "style", "quick")
 """What ``init`` may be besides a picture's path."""
 
 REGION_COLORS = ("style", "keep", "match")
@@ -218,8 +226,9 @@ class StylizeConfig(Settings):
         1.0, "How much of the content's fine detail each finer level begins with", least=0, most=1
     )
     init: str = setting(
-        "content",
-        "Where to start: content, noise, style, quick (a draft in one pass), or a picture's path",
+        "auto",
+        "Where to start: content, noise, style, quick (a draft in one pass), or a picture's path; "
+        "auto: the content, but with quality draft a draft in one pass where that will do",
     )
 
     # --- machine ---------------------------------------------------------------------------------
@@ -291,16 +300,20 @@ class StylizeConfig(Settings):
         """The steps at each level, coarsest first, of a picture so large.
 
         Those given; or the quality's, from about 128 pixels on, so that a preview and a print go
-        through the same sizes; from 32 for a texture, with as many steps at 32 and 64 as at 128.
+        through the same sizes; from 32 for a texture, with as many steps at 32 and 64 as at 128;
+        from 256 and with fewer where the start is a draft in one pass.
 
         >>> StylizeConfig().schedule(512), StylizeConfig(steps=(20, 10)).schedule(512)
         ((150, 100, 44), (20, 10))
         """
         if self.steps is not None:
             return self.steps
-        table, octaves = QUALITIES[self.quality], math.log2(max(1.0, long_side / COARSEST))
-        below = math.log2(COARSEST / COARSEST_TEXTURE) if texture else 0
-        count = round((octaves + below) / math.log2(self.ratio))
+        drafted = self.init == "quick"
+        table = (FROM_DRAFT if drafted else QUALITIES)[self.quality]
+        octaves = math.log2(max(1.0, long_side / COARSEST))
+        coarsest = COARSEST_TEXTURE if texture else COARSEST_DRAFT if drafted else COARSEST
+        below = math.log2(COARSEST / coarsest)
+        count = max(0, round((octaves + below) / math.log2(self.ratio)))
         distances = (octaves - k * math.log2(self.ratio) for k in range(count, -1, -1))
         return tuple(table[min(max(0, round(x)), len(table) - 1)] for x in distances)
 

@@ -179,13 +179,14 @@ def first_draft(
     content: Tensor,
     styles: Sequence[Tensor],
     weights: Sequence[float] | None,
+    strength: float,
     dtype: torch.dtype,
 ) -> Tensor:
     """What the network that ships makes of ``content`` and ``styles``, on their device."""
     network = _placed(_shipped(), content.device)
     backend = make_backend("torch", network, dtype)
     styles = [style_at(style, min(max(style.shape[-2:]), STYLE_SIZE)) for style in styles]
-    return draft(network, content, styles, weights=weights, backend=backend)
+    return draft(network, content, styles, weights=weights, strength=strength, backend=backend)
 
 
 def style_at(pixels: Tensor, long_side: float) -> Tensor:

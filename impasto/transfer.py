@@ -135,7 +135,7 @@ def texture(
 def for_texture(config: StylizeConfig) -> StylizeConfig:
     """The settings for a run without a content: it cannot start from one, so from the style's mean
     and deviation. Raises ConfigError for settings that ask for a content's colours or size."""
-    if config.init == "content":
+    if config.init in ("auto", "content"):
         config = config.with_changes(init="style")
     asked = {
         "color": config.color != "style",
@@ -148,6 +148,18 @@ def for_texture(config: StylizeConfig) -> StylizeConfig:
     if config.size is None:
         raise ConfigError("size is none, and a texture has no content to take it from", "give it")
     return config
+
+
+def for_content(config: StylizeConfig, masked: bool) -> StylizeConfig:
+    """The settings for a run with a content: where it starts is said.
+
+    A draft in one pass is the start of a run that is itself a draft. Few steps follow, so not where
+    they would have much to mend: the pass knows nothing of regions and of borders that meet.
+    """
+    if config.init != "auto":
+        return config
+    plain = config.steps is None and config.wrap == "off" and config.color != "only" and not masked
+    return config.with_changes(init="quick" if config.quality == "draft" and plain else "content")
 
 
 class Stylization(Passage):
@@ -184,6 +196,8 @@ class Stylization(Passage):
             self.config = for_texture(self.config)
         else:
             self.content = read_image(content, **limit)
+            masked = regions is not None or self.config.regions is not None
+            self.config = for_content(self.config, masked)
         self.axes = AXES[self.config.wrap]
         height, width = self.height, self.width = self._size()
         styles = several(style)
@@ -359,7 +373,8 @@ class Stylization(Passage):
         last, count = self.levels[-1], len(self.targets.styles)
         styles = [self.targets.style_at(last, k) for k in range(count)]
         content = self.targets.content_at(last)
-        return first_draft(content, styles, self.config.blend, self.dtype)
+        strength = min(1.0, 2 * self.config.strength)  # a draft as strong as the picture
+        return first_draft(content, styles, self.config.blend, strength, self.dtype)
 
     @torch.no_grad()
     def _add_detail(self, image: Tensor, before: Level, level: Level) -> None:

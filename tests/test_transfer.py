@@ -200,9 +200,35 @@ def test_finer_levels_begin_with_the_detail_of_the_draft(painting: Tensor) -> No
     assert float((without - draft).abs().mean()) > 0.01
 
 
+@pytest.mark.parametrize(
+    ("settings", "start"),
+    [
+        ({"quality": "draft"}, "quick"),
+        ({"quality": "standard"}, "content"),
+        ({"quality": "draft", "init": "content"}, "content"),
+        ({"quality": "draft", "steps": (2,)}, "content"),
+        ({"quality": "draft", "wrap": "both"}, "content"),
+        ({"quality": "draft", "color": "only"}, "content"),
+        ({"init": "noise"}, "noise"),
+    ],
+)
+def test_a_draft_begins_with_a_draft(
+    encoder: Encoder, photo: Tensor, painting: Tensor, settings: dict[str, Any], start: str
+) -> None:
+    config = StylizeConfig(size=512).with_changes(**settings)
+    made = Stylization(photo, painting, config, encoder=encoder)
+    assert made.config.init == start
+    assert made.metadata()["config"]["init"] == start
+    if start == "quick":
+        assert [level.steps for level in made.levels] == [20, 15]
+    masks = [torch.ones(1, 1, 48, 64)]
+    made = Stylization(photo, painting, config, encoder=encoder, regions=masks)
+    assert made.config.init == ("content" if start == "quick" else start)
+
+
 def test_a_starting_point_that_is_none(encoder: Encoder, photo: Tensor) -> None:
     with pytest.raises(
-        ConfigError, match=r"init is 'nowhere'.*use content, noise, style, quick or"
+        ConfigError, match=r"init is 'nowhere'.*use auto, content, noise, style, quick or"
     ):
         run(photo, "waves", encoder, init="nowhere")
 
@@ -302,7 +328,7 @@ def test_metadata_is_json_and_complete(
     told = json.loads(json.dumps(result.metadata, allow_nan=False))
     assert told == result.metadata
     assert told["impasto"] == impasto.__version__
-    assert StylizeConfig.from_dict(told["config"]) == SMALL
+    assert StylizeConfig.from_dict(told["config"]) == replace(SMALL, init="content")
     assert told["content"]["path"] == str(content.resolve())
     assert len(told["content"]["sha256"]) == len(told["style"]["sha256"]) == 64
     assert told["encoder"] == {"name": "small", "sha256": ""}
