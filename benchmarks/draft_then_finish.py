@@ -22,7 +22,7 @@ import torch
 from style_gap import PAIRS
 
 import impasto
-from impasto.devices import choose_dtype, describe_machine
+from impasto.devices import choose_dtype, describe_machine, keep_freed_memory
 from impasto.encoders import get_encoder
 from impasto.images import load_image
 from impasto.metrics import Case
@@ -31,8 +31,9 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "photo, standard": {},
     "photo, 60 + 44": {"steps": (60, 44)},
     "photo, 100 + 60 + 15": {"steps": (100, 60, 15)},
-    "draft, 60 + 44": {"init": "quick"},
-    "draft, 60 + 44, strength 0.55": {"init": "quick", "strength": 0.55},
+    "draft, 60 + 44": {"init": "quick", "steps": (60, 44)},
+    "draft, 60 + 44, strength 0.55": {"init": "quick", "steps": (60, 44), "strength": 0.55},
+    "draft, 50 + 44, strength 0.55": {"init": "quick", "strength": 0.55},
     "draft, 20 + 15 (--quality draft)": {"quality": "draft"},
 }
 
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--pairs", type=int, default=len(PAIRS))
     a = parser.parse_args()
+    keep_freed_memory()  # as the command line does
     judge, encoder = get_encoder("vgg19"), get_encoder("mini")
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in CANDIDATES}
     impasto.quick(impasto.swatch("waves", size=64), "night", size=64)  # load it once

@@ -243,6 +243,8 @@ def session(graph: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors
+    # A large picture's tiles have several sizes, and it would keep the memory of each.
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     # Its threads would spin while torch computes the statistics, and the other way round.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
