@@ -4,8 +4,9 @@
 
 Loss and gradient at the layers of the default run, on 3:2 pictures of several sizes, in the rounds
 of one loop; the table shows medians in nanoseconds per pixel and as a ratio to the smallest size.
-VGG-19 computes pictures above 2048 pixels in tiles of 1024, as a run on such a machine would; mini
-computes them whole and, beside it, in tiles of 2048.
+VGG-19 computes pictures above 2048 pixels in tiles of 1024, as a run in 4 GiB would, and with
+--whole in one piece too, for which 16:9 pictures (--aspect 1.7778) want 17 GiB; mini computes them
+whole and, beside it, in tiles of 2048.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ CASES = {
 class Case:
     """One encoder at one size."""
 
-    def __init__(self, name: str, size: int, tile: int | None) -> None:
+    def __init__(self, name: str, size: int, tile: int | None, aspect: float) -> None:
         self.name, self.size, self.tile = name, size, tile
         self.encoder = get_encoder(name, padding=CONFIG.padding)
         device = torch.device("cpu")
         self.encoder.to(choose_dtype("auto", device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
-        content = impasto.swatch("night", size=size)[..., : size * 2 // 3, :].contiguous()
+        content = impasto.swatch("night", size=size)[..., : round(size / aspect), :].contiguous()
         style = impasto.swatch("waves", size=512)
         self.objective = Objective(
             content=(FeatureLoss(encode(self.encoder, content, CONFIG.content_layers, tile)), 0.02),
@@ -64,11 +65,18 @@ class Case:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--encoders", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--aspect", type=float, default=1.5, help="width over height")
+    parser.add_argument("--whole", action="store_true", help="VGG-19 at 3840 without tiles as well")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--out", type=Path, required=True)
     a = parser.parse_args()
     keep_freed_memory()
-    cases = [Case(name, *case) for name in a.encoders for case in CASES[name]]
+    whole: list[tuple[int, int | None]] = [(3840, None)] if a.whole else []
+    cases = [
+        Case(name, *case, a.aspect)
+        for name in a.encoders
+        for case in CASES[name] + (whole if name == "vgg19" else [])
+    ]
     for _ in range(a.rounds):
         for case in cases:
             case.measure()
