@@ -73,9 +73,9 @@ class Case:
         features = self.judge(image, (*STYLE_LAYERS, CONTENT_LAYER))
         layers = self._style(features)
         style = mean(layers.values())
-        moved = (features[CONTENT_LAYER].float() - self._content).square().sum()
+        moved = _relative(features[CONTENT_LAYER].float(), self._content)
         gap = 1 - style / self.untouched if self.untouched > 0 else 0.0
-        return Score(style, float(moved / self._content.square().sum()), gap, layers)
+        return Score(style, moved, gap, layers)
 
     def _style(self, features: Features) -> dict[str, float]:
         return {name: _relative(gram(features[name]), self._grams[name]) for name in STYLE_LAYERS}

@@ -339,6 +339,10 @@ class Targets:
         picture = (own or self.styles)[style]
         return self._resized(picture.pixels, self._style_size(level, style, region))
 
+    def styles_at(self, level: Level) -> list[Tensor]:
+        """All of the styles at the sizes that go with a level."""
+        return [self.style_at(level, number) for number in range(len(self.styles))]
+
     def style_alpha_at(
         self, level: Level, style: int = 0, region: Region | None = None
     ) -> Tensor | None:

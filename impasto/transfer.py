@@ -360,7 +360,7 @@ class Stylization(Passage):
         if init == "noise":
             return (0.5 + 0.15 * noise).clamp(0, 1).to(self.device)
         if init == "style":
-            styles = [self.targets.style_at(level, k) for k in range(len(self.targets.styles))]
+            styles = self.targets.styles_at(level)
             mean = torch.stack([x.mean((2, 3), keepdim=True) for x in styles]).mean(0)
             std = torch.stack([x.std((2, 3), keepdim=True) for x in styles]).mean(0)
             return (mean + std * noise.to(self.device)).clamp(0, 1)
@@ -370,9 +370,8 @@ class Stylization(Passage):
     @cached_property
     def _draft(self) -> Tensor:
         """What ``quick`` makes of the pictures, at the size of the finest level."""
-        last, count = self.levels[-1], len(self.targets.styles)
-        styles = [self.targets.style_at(last, k) for k in range(count)]
-        content = self.targets.content_at(last)
+        last = self.levels[-1]
+        content, styles = self.targets.content_at(last), self.targets.styles_at(last)
         strength = min(1.0, 2 * self.config.strength)  # a draft as strong as the picture
         return first_draft(content, styles, self.config.blend, strength, self.dtype)
 
