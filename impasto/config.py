@@ -26,6 +26,7 @@ Form = Literal["relative", "mean", "gatys"]
 Quality = Literal["draft", "standard", "best"]
 Guidance = Literal["inside", "effective", "simple"]
 Precision = Literal["auto", "float32", "bfloat16"]
+PixelPrecision = Literal["auto", "float32", "bfloat16", "exact"]
 ColorMode = Literal["style", "keep", "match", "only"]
 ColorMatch = Literal["covariance", "histogram"]
 Balance = Literal["off", "style"]
@@ -233,7 +234,11 @@ class StylizeConfig(Settings):
 
     # --- machine ---------------------------------------------------------------------------------
     device: str = setting("auto", "auto, cpu, cuda, mps")
-    precision: Precision = setting("auto", "Arithmetic of the encoder; statistics are float32")
+    precision: PixelPrecision = setting(
+        "auto",
+        "Arithmetic of the encoder; statistics are float32. exact: float32 with statistics in "
+        "float64, and tiles then give the same picture to the bit",
+    )
     tile: int | None = setting(
         None,
         "Compute in tiles of this many pixels a side (default: only if memory is short)",

@@ -38,10 +38,13 @@ def choose_device(name: str = "auto") -> torch.device:
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The encoder's arithmetic: ``auto`` is bfloat16 where the hardware has it, else float32.
 
-    On a CPU that must emulate bfloat16 it would be slower than float32, not faster.
+    On a CPU that must emulate bfloat16 it would be slower than float32, not faster. ``exact`` is
+    float32, too; what it does beside that is :class:`impasto.encoders.exact.Exact`'s.
     """
+    if precision == "exact" and device.type == "mps":
+        raise ConfigError("precision is 'exact', and mps has no float64", "use device cpu")
     if precision != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
     if device.type == "cpu":
         return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):

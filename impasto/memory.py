@@ -111,7 +111,7 @@ def foresee(found: Footprint, pixels: int, in_network: int, optimizer: str, base
 def largest_tile(tiling: Tiling, height: int, width: int) -> int:
     """How many pixels the largest tile of a picture has, with its border."""
     areas = []
-    for tile in tiling.of(height, width):
+    for _, tile in tiling.for_gradients(height, width):
         top, bottom, left, right = tile.outer
         areas.append((bottom - top) * (right - left))
     return max(areas)

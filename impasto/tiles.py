@@ -8,6 +8,10 @@ share of that derivative goes back to its pixels (the chain rule, with the sums 
 A tile is surrounded by as many pixels as its features can see. So its features are those of the
 whole picture, and no seam can appear: nothing is blended, because nothing differs. The price is the
 second pass forwards and the borders that are computed twice.
+
+That is exact up to rounding. Around an encoder that is to be exact to the bit
+(:mod:`impasto.encoders.exact`) the second pass takes tiles with twice the border: then each knows
+all of the gradient of its own pixels, and none is added up from two tiles.
 """
 
 from __future__ import annotations
@@ -44,6 +48,13 @@ class Tile:
         """Add ``values`` to the outer rectangle of ``image``, in place."""
         add_to_window(image, self.outer, self.axes, values)
 
+    def inside(self, other: Tile) -> Tensor:
+        """Which pixels of the outer rectangle of ``other`` are of this one's inner: ``(h, w)``."""
+        top, bottom, left, right = self.inner
+        y, yy, x, xx = other.outer
+        rows, columns = torch.arange(y, yy)[:, None], torch.arange(x, xx)
+        return (top <= rows) & (rows < bottom) & (left <= columns) & (columns < right)
+
     def windows(self, strides: Mapping[str, int], origin: tuple[int, int] = (0, 0)) -> Windows:
         """Where the inner rectangle lies in features of a picture whose first pixel is ``origin``:
         those of the whole one, if it is left out."""
@@ -70,7 +81,8 @@ class Tiling:
     """How an encoder computes ``layers`` of large pictures: tiles of about ``size`` pixels a side.
 
     Where its padding is circular, tiles at the border see what lies at the other side; the picture
-    must then be a multiple of the deepest layer's stride along those axes.
+    must then be a multiple of the deepest layer's stride along those axes (and are never exact to
+    the bit).
 
     Raises ConfigError for an encoder that does not know how far its features see.
     """
@@ -82,6 +94,7 @@ class Tiling:
         reach = max((encoder.reach(layer) for layer in layers), default=0)
         self.halo = -(-reach // self.step) * self.step
         self.size = max(size, self.step)
+        self.exact = encoder.exact and not self.axes
 
     def of(self, height: int, width: int) -> list[Tile]:
         """The tiles of a picture, row by row; their borders lie on the grid of the deepest layer.
@@ -100,6 +113,19 @@ class Tiling:
                 )
                 tiles.append(Tile((top, bottom, left, right), outer, height, width, self.axes))
         return tiles
+
+    def for_gradients(self, height: int, width: int) -> list[tuple[Tile, Tile]]:
+        """The tiles of the second pass, each with the one whose features it reads: itself, or,
+        where the encoder is exact, all positions that see one of its pixels."""
+        tiles = self.of(height, width)
+        if not self.exact:
+            return [(tile, tile) for tile in tiles]
+        pairs = []
+        for tile in tiles:
+            wide = self._around(*tile.inner[:2], height, 2), self._around(*tile.inner[2:], width, 3)
+            outer = self._around(*wide[0], height, 2), self._around(*wide[1], width, 3)
+            pairs.append((tile, Tile((*wide[0], *wide[1]), (*outer[0], *outer[1]), height, width)))
+        return pairs
 
     def features(self, image: Tensor) -> Iterator[tuple[Tile, Features]]:
         """The features of each tile's inner rectangle."""
@@ -198,10 +224,10 @@ def differentiate(
     if image.grad is None:
         image.grad = torch.zeros_like(image)
     torch.autograd.backward(evaluation.total, inputs=[image, *leaves])
-    for tile in tiling.of(*image.shape[-2:]) if additive else ():
-        crop = tile.crop(image.detach()).requires_grad_(True)
-        features = tile.trim(encoder(crop, tiling.layers), tiling.strides)
-        windows = tile.windows(tiling.strides)
+    for tile, wide in tiling.for_gradients(*image.shape[-2:]) if additive else ():
+        crop = wide.crop(image.detach()).requires_grad_(True)
+        features = wide.trim(encoder(crop, tiling.layers), tiling.strides)
+        windows = wide.windows(tiling.strides)
         shares, slopes = [], []
         for name, loss in additive.items():
             for key, share in loss.sums(features, windows).items():
@@ -209,7 +235,9 @@ def differentiate(
                     shares.append(share)
                     slopes.append(totals[name][key].grad)
         (gradient,) = torch.autograd.grad(shares, crop, slopes)
-        tile.add(image.grad, gradient)
+        if tiling.exact:
+            gradient = gradient * tile.inside(wide).to(gradient)
+        wide.add(image.grad, gradient)
     return evaluation
 
 

@@ -20,6 +20,7 @@ from impasto.config import STARTS, StylizeConfig
 from impasto.devices import choose_device, choose_dtype, generator
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.base import CIRCULAR, IMAGE
+from impasto.encoders.exact import Exact
 from impasto.encoders.mirrored import Mirrored
 from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
@@ -247,7 +248,9 @@ class Stylization(Passage):
         layout = recolored_regions(
             self._lay_out(masks, pictures), pictures, self.content, self.config
         )
-        reader = Mirrored(self.encoder)
+        reader: Encoder = Mirrored(self.encoder)
+        if precision == "exact":
+            reader = Exact(reader)
         self.encoder = reader.with_padding(PADDING[self.axes]) if self.axes else reader
         self.targets = Targets(
             self.content,

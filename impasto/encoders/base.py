@@ -41,6 +41,8 @@ class Encoder(nn.Module, ABC):
     name: str = "custom"
     sha256: str = ""
     layers: tuple[str, ...] = ()
+    exact: bool = False
+    """Whether tiles must give the whole picture's numbers to the bit (:mod:`.exact`)."""
 
     @abstractmethod
     def encode(self, image: Tensor, layers: Sequence[str]) -> Features:
@@ -179,7 +181,10 @@ class _FixedConvolution(torch.autograd.Function):
         (weight,) = ctx.saved_tensors
         if ctx.padding == "zero":
             return F.conv_transpose2d(gradients[0], weight, padding=1), None, None, None
-        slope = F.conv_transpose2d(gradients[0], weight)  # (N, C, H + 2, W + 2)
+        # With padding, though without it the result would be the same: the width does not choose
+        # the algorithm then, and with it the rounding (see :mod:`.exact`).
+        ring = F.pad(gradients[0], (1, 1, 1, 1))
+        slope = F.conv_transpose2d(ring, weight, padding=1)  # (N, C, H + 2, W + 2)
         for axis in (2, 3):
             # The row that the border is a copy of, seen from it.
             source = 2 if ctx.padding == "reflect" else 1
