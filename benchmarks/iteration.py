@@ -53,9 +53,9 @@ def convolutions(name: str) -> list[tuple[int, int, int]]:
     if name == "mini":
         from impasto.encoders.mini import STAGES
 
-        for stage, (width, count) in enumerate(STAGES):
-            for _ in range(count):
-                found.append((channels, width, 2**stage))
+        for stage, (width, count, *early) in enumerate(STAGES):
+            for place in range(count):
+                found.append((channels, width, 2 ** (stage - (place < sum(early)))))
                 channels = width
         return found
     for layer in CONVOLUTIONS[name]:

@@ -29,7 +29,7 @@ def small(kind: str, padding: str = "zero") -> Encoder:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         if kind == "mini":
-            stages = ((4, 2), (5, 2), (6, 2), (6, 3), (6, 3))
+            stages = ((4, 2), (5, 2), (6, 2), (6, 3), (6, 3, 1))
             return Mini(stages=stages, padding=padding).double()
         return VGG("vgg16", padding=padding).double()
 
@@ -79,7 +79,7 @@ def test_features_from_tiles_are_those_of_the_whole(kind: str, padding: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["mini", "vgg"])
-@pytest.mark.parametrize("layer", ["relu1_1", "conv2_2", "relu3_1", "relu4_2", "image"])
+@pytest.mark.parametrize("layer", ["relu1_1", "conv2_2", "relu3_1", "relu4_2", "relu5_1", "image"])
 def test_a_position_sees_as_far_as_it_says_and_no_further(kind: str, layer: str) -> None:
     encoder = small(kind)
     image = picture(16 * 15, 16 * 15).requires_grad_(True)

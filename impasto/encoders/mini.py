@@ -47,8 +47,10 @@ from impasto.encoders.base import (
 from impasto.encoders.contents import CHANNELS, CONVOLUTIONS
 from impasto.errors import IntegrityError
 
-# (width, convolutions) of each stage. VGG-19 has (64, 2) (128, 2) (256, 4) (512, 4) (512, 4).
-STAGES = ((24, 2), (48, 2), (96, 2), (160, 3), (224, 3))
+# (width, convolutions) of each stage; a third number says how many of those, but not all, come
+# before the pooling that begins it. VGG-19 has (64, 2) (128, 2) (256, 4) (512, 4) (512, 4).
+Stages = Sequence[Sequence[int]]
+STAGES = ((24, 2), (48, 2), (96, 2), (160, 3), (224, 3, 1))
 
 # What [0, 1] input is shifted and divided by: the usual ImageNet figures, rounded.
 INPUT_MEAN, INPUT_DIVISOR = 0.45, 0.225
@@ -60,21 +62,23 @@ class Trunk(nn.Module):
     """The convolutions of mini: an image ``(N, 3, H, W)`` -> a list of taps, one per VGG stage.
 
     Taps 0 and 1 are both at full size (behind the first and the second convolution: ``relu1_1`` is
-    one convolution deep in VGG too), taps 2 to 5 end the stages 2 to 5.
+    one convolution deep in VGG too), taps 2 to 5 end the stages 2 to 5. The last stage has one of
+    its convolutions at the size of the stage before: VGG's relu5_1 rests on three more there.
     """
 
-    def __init__(self, stages: Sequence[tuple[int, int]] = STAGES, padding: str = "zero") -> None:
+    def __init__(self, stages: Stages = STAGES, padding: str = "zero") -> None:
         super().__init__()
         self.padding = check_choice("padding", padding, PADDINGS)
+        self.early = [sum(early) for _, _, *early in stages]  # convolutions before the pooling
         self.stages = nn.ModuleList()
         channels = 3
-        for width, count in stages:
+        for width, count, *_ in stages:
             stage = nn.ModuleList()
             for _ in range(count):
                 stage.append(nn.Conv2d(channels, width, 3, padding=1))
                 channels = width
             self.stages.append(stage)
-        self.widths = [stages[0][0], *(width for width, _ in stages)]
+        self.widths = [stages[0][0], *(width for width, *_ in stages)]
 
     def forward(self, image: Tensor, deepest: int = 5) -> list[Tensor]:
         """Taps 0 to ``deepest``; ``image`` is in [0, 1]."""
@@ -82,11 +86,11 @@ class Trunk(nn.Module):
         weight = next(self.parameters())
         x = x.to(weight.dtype, memory_format=torch.channels_last)
         taps: list[Tensor] = []
-        for number, stage in enumerate(self.stages, start=1):
-            if number > 1:
-                x = F.avg_pool2d(x, 2)
+        for number, (stage, early) in enumerate(zip(self.stages, self.early, strict=True), start=1):
             assert isinstance(stage, nn.ModuleList)
-            for convolution in stage:
+            for place, convolution in enumerate(stage):
+                if number > 1 and place == early:
+                    x = F.avg_pool2d(x, 2)
                 assert isinstance(convolution, nn.Conv2d)
                 x = F.relu_(pad_and_convolve(x, convolution, self.padding))
                 if not taps:
@@ -130,7 +134,7 @@ class Mini(Encoder):
         self,
         tensors: Mapping[str, Tensor] | None = None,
         *,
-        stages: Sequence[tuple[int, int]] = STAGES,
+        stages: Stages = STAGES,
         padding: str = "zero",
         predict: bool = False,
         name: str = "mini",
@@ -175,10 +179,13 @@ class Mini(Encoder):
             return 0
         if tap_of(layer) == 0:
             return 1
-        counts = [len(stage) for stage in self.trunk.stages[: tap_of(layer)]]  # type: ignore[arg-type]
-        return sum(count * 2**number for number, count in enumerate(counts))
+        total = 0
+        for number in range(tap_of(layer)):
+            early, count = self.trunk.early[number], len(self.trunk.stages[number])  # type: ignore[arg-type]
+            total += (count - early) * 2**number + early * 2**number // 2
+        return total
 
-    def _random(self, stages: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
+    def _random(self, stages: Stages) -> dict[str, Tensor]:
         widths = self.trunk.widths
         return {
             f"heads.{name}": torch.randn(CHANNELS[int(name[4])], widths[tap_of(name)] + 1)

@@ -24,17 +24,17 @@ SHIPPED = Path(str(resources.files("impasto") / "assets" / ASSET))
 shipped = pytest.mark.skipif(not SHIPPED.is_file(), reason="mini's weights are not made yet")
 
 
-def random_tensors(stages: Sequence[tuple[int, int]] = STAGES) -> dict[str, Tensor]:
+def random_tensors(stages: Sequence[Sequence[int]] = STAGES) -> dict[str, Tensor]:
     """A trunk as He et al. initialise, and random heads, as they would be in the file."""
     draw, channels, tensors = torch.Generator().manual_seed(0), 3, {}
-    for number, (width, count) in enumerate(stages):
+    for number, (width, count, *_) in enumerate(stages):
         for place in range(count):
             weight = torch.randn(width, channels, 3, 3, generator=draw)
             name = f"trunk.stages.{number}.{place}"
             tensors[f"{name}.weight"] = weight * (2 / (9 * channels)) ** 0.5
             tensors[f"{name}.bias"] = torch.randn(width, generator=draw) * 0.1
             channels = width
-    widths = [stages[0][0], *(width for width, _ in stages)]
+    widths = [stages[0][0], *(width for width, *_ in stages)]
     full = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
     for layer in Mini.layers:
         shape = full[int(layer[4])], widths[tap_of(layer)] + 1
@@ -144,6 +144,20 @@ def test_taps_of_the_trunk() -> None:
     assert [tuple(t.shape[1:]) for t in taps] == [
         *[(24, 40, 48), (24, 40, 48), (48, 20, 24), (96, 10, 12), (160, 5, 6), (224, 2, 3)]
     ]
+
+
+def test_a_convolution_may_come_before_the_pooling_of_its_stage() -> None:
+    usual, with_early = ((*SMALL[:4], last) for last in ((14, 2), (14, 2, 1)))
+    tensors, image = random_tensors(usual), pictures()[0]
+    late, early = Mini(tensors, stages=usual), Mini(tensors, stages=with_early)
+    tap = late.trunk(image)[4]
+    stage = early.trunk.stages[4]
+    assert isinstance(stage, torch.nn.ModuleList)
+    pooled = torch.nn.functional.avg_pool2d(stage[0](tap).relu(), 2)
+    assert torch.equal(early.trunk(image)[5], stage[1](pooled).relu())
+    assert torch.equal(early.trunk(image)[4], tap)
+    assert late.reach("relu5_1") - early.reach("relu5_1") == 8
+    assert early.trunk(image)[5].shape == late.trunk(image)[5].shape
 
 
 def test_padding() -> None:
