@@ -236,8 +236,8 @@ class StylizeConfig(Settings):
     device: str = setting("auto", "auto, cpu, cuda, mps")
     precision: PixelPrecision = setting(
         "auto",
-        "Arithmetic of the encoder; statistics are float32. exact: float32 with statistics in "
-        "float64, and tiles then give the same picture to the bit",
+        "Arithmetic of the encoder; statistics are float32. exact: float32, with sums without "
+        "rounding, so that tiles give the same picture to the bit",
     )
     tile: int | None = setting(
         None,

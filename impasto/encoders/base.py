@@ -94,6 +94,13 @@ class Encoder(nn.Module, ABC):
             "give it a with_padding(), or leave out wrap",
         )
 
+    def steadied(self) -> Encoder:
+        """The same network, sharing its weights, that rounds alike in pictures of all widths.
+
+        Itself, where nothing is known to do about that.
+        """
+        return self
+
     def reach(self, layer: str) -> int:
         """How many pixels beyond its own ``stride`` x ``stride`` a position of ``layer`` sees.
 
@@ -135,20 +142,22 @@ def stage_of(layer: str) -> int:
     return int(found[1])
 
 
-def pad_and_convolve(features: Tensor, convolution: nn.Conv2d, padding: str) -> Tensor:
+def pad_and_convolve(
+    features: Tensor, convolution: nn.Conv2d, padding: str, steady: bool = False
+) -> Tensor:
     """A 3x3 convolution that keeps the size; ``padding`` is one of ``PADDINGS``.
 
     Zero padding, VGG's own, costs nothing; the others copy the features first. ``reflect``
     needs at least two rows and columns and falls back to ``replicate`` below that. ``circular``
     goes on at the opposite side, ``circular-horizontal`` does at left and right and replicates
-    above and below.
+    above and below. ``steady`` makes the gradient's rounding independent of the picture's width.
     """
     if padding == "reflect" and min(features.shape[-2:]) < 2:
         padding = "replicate"
     weight, bias = convolution.weight, convolution.bias
     if weight.requires_grad or not features.requires_grad:
         return _convolve(features, weight, bias, padding)
-    return cast(Tensor, _FixedConvolution.apply(features, weight, bias, padding))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _FixedConvolution.apply(features, weight, bias, padding, steady))  # type: ignore[no-untyped-call]
 
 
 def _convolve(features: Tensor, weight: Tensor, bias: Tensor | None, padding: str) -> Tensor:
@@ -170,21 +179,21 @@ class _FixedConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, padding: str
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, padding: str, steady: bool
     ) -> Tensor:
         ctx.save_for_backward(weight)
-        ctx.padding = padding
+        ctx.padding, ctx.steady = padding, steady
         return _convolve(features, weight, bias, padding)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        (weight,) = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+        weight = ctx.saved_tensors[0].to(gradients[0].dtype)  # another under torch.autocast
         if ctx.padding == "zero":
-            return F.conv_transpose2d(gradients[0], weight, padding=1), None, None, None
-        # With padding, though without it the result would be the same: the width does not choose
-        # the algorithm then, and with it the rounding (see :mod:`.exact`).
-        ring = F.pad(gradients[0], (1, 1, 1, 1))
-        slope = F.conv_transpose2d(ring, weight, padding=1)  # (N, C, H + 2, W + 2)
+            return F.conv_transpose2d(gradients[0], weight, padding=1), None, None, None, None
+        if ctx.steady:  # one algorithm for all widths, a few per cent slower than the next line's
+            slope = F.conv_transpose2d(F.pad(gradients[0], (1, 1, 1, 1)), weight, padding=1)
+        else:
+            slope = F.conv_transpose2d(gradients[0], weight)  # (N, C, H + 2, W + 2)
         for axis in (2, 3):
             # The row that the border is a copy of, seen from it.
             source = 2 if ctx.padding == "reflect" else 1
@@ -192,7 +201,7 @@ class _FixedConvolution(torch.autograd.Function):
                 source = -2
             slope.select(axis, source).add_(slope.select(axis, 0))
             slope.select(axis, -1 - source).add_(slope.select(axis, -1))
-        return slope[..., 1:-1, 1:-1], None, None, None
+        return slope[..., 1:-1, 1:-1], None, None, None, None
 
 
 def completed(image: Tensor, step: int, mode: str) -> Tensor:

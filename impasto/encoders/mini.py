@@ -68,7 +68,7 @@ class Trunk(nn.Module):
 
     def __init__(self, stages: Stages = STAGES, padding: str = "zero") -> None:
         super().__init__()
-        self.padding = check_choice("padding", padding, PADDINGS)
+        self.padding, self.steady = check_choice("padding", padding, PADDINGS), False
         self.early = [sum(early) for _, _, *early in stages]  # convolutions before the pooling
         self.stages = nn.ModuleList()
         channels = 3
@@ -92,7 +92,7 @@ class Trunk(nn.Module):
                 if number > 1 and place == early:
                     x = F.avg_pool2d(x, 2)
                 assert isinstance(convolution, nn.Conv2d)
-                x = F.relu_(pad_and_convolve(x, convolution, self.padding))
+                x = F.relu_(pad_and_convolve(x, convolution, self.padding, self.steady))
                 if not taps:
                     taps.append(x)
                     if deepest == 0:
@@ -167,10 +167,20 @@ class Mini(Encoder):
 
     def with_padding(self, padding: str) -> Mini:
         """The same network, sharing its weights, with another padding."""
+        other = self._with_own_trunk()
+        other.trunk.padding = check_choice("padding", padding, PADDINGS)
+        return other
+
+    def steadied(self) -> Mini:
+        """The same network, sharing its weights, that rounds alike in pictures of all widths."""
+        other = self._with_own_trunk()
+        other.trunk.steady = True
+        return other
+
+    def _with_own_trunk(self) -> Mini:
         other = copy.copy(self)
         other._modules = dict(self._modules)  # shallow: only the trunk is another
         other.trunk = copy.copy(self.trunk)
-        other.trunk.padding = check_choice("padding", padding, PADDINGS)
         return other
 
     def reach(self, layer: str) -> int:

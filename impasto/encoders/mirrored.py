@@ -65,6 +65,10 @@ class Mirrored(Encoder):
         """The same, around the inner encoder with another padding."""
         return Mirrored(self.inner.with_padding(padding))
 
+    def steadied(self) -> Mirrored:
+        """The same, around the inner encoder steadied."""
+        return Mirrored(self.inner.steadied())
+
     def reach(self, layer: str) -> int:
         """That of the inner encoder."""
         return self.inner.reach(layer)

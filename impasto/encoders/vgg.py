@@ -67,7 +67,7 @@ class VGG(Encoder):
         self.name = architecture
         self.flavour = check_choice("flavour", flavour, INPUTS)
         self.pooling = check_choice("pooling", pooling, POOLINGS)
-        self.padding = check_choice("padding", padding, PADDINGS)
+        self.padding, self.steady = check_choice("padding", padding, PADDINGS), False
         self.sha256 = sha256
         names = CONVOLUTIONS[architecture]
         self.layers = tuple(x for n in names for x in (n, n.replace("conv", "relu")))
@@ -104,7 +104,7 @@ class VGG(Encoder):
         for name, following in zip(names, [*names[1:], ""], strict=True):
             convolution, relu = self.convolutions[name], name.replace("conv", "relu")
             assert isinstance(convolution, nn.Conv2d)
-            x = pad_and_convolve(x, convolution, self.padding)
+            x = pad_and_convolve(x, convolution, self.padding, self.steady)
             if name in wanted:
                 found[name] = x
             if len(found) == len(wanted):
@@ -134,6 +134,12 @@ class VGG(Encoder):
         """The same network, sharing its weights, with another padding."""
         other = copy.copy(self)
         other.padding = check_choice("padding", padding, PADDINGS)
+        return other
+
+    def steadied(self) -> VGG:
+        """The same network, sharing its weights, that rounds alike in pictures of all widths."""
+        other = copy.copy(self)
+        other.steady = True
         return other
 
     def reach(self, layer: str) -> int:

@@ -219,14 +219,29 @@ def test_circular_features_are_those_of_copies_side_by_side(
         assert torch.allclose(ours[layer], middle, atol=1e-9), layer
 
 
+@pytest.mark.parametrize("padding", ["zero", "replicate"])
+def test_fixed_weights_under_autocast(padding: str) -> None:
+    """As the scripts in training/ use them; the gradient arrives in bfloat16 then."""
+    convolution = nn.Conv2d(3, 4, 3, padding=1).requires_grad_(False)
+    x = torch.rand(1, 3, 6, 8).requires_grad_(True)
+    (wanted,) = torch.autograd.grad(pad_and_convolve(x, convolution, padding).square().sum(), x)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = pad_and_convolve(x, convolution, padding)
+    (found,) = torch.autograd.grad(y.float().square().sum(), x)
+    assert (found - wanted).norm() < 0.02 * wanted.norm()
+
+
+@pytest.mark.parametrize("steady", [False, True])
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("size", [(4, 5), (2, 3)])
-def test_the_gradient_at_the_borders_is_autograds(padding: str, size: tuple[int, int]) -> None:
+def test_the_gradient_at_the_borders_is_autograds(
+    padding: str, size: tuple[int, int], steady: bool
+) -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.rand(2, 3, *size, generator=generator, dtype=torch.float64)
     convolution = torch.nn.Conv2d(3, 4, 3).double().requires_grad_(False)
     ours, theirs = features.clone().requires_grad_(), features.clone().requires_grad_()
-    out = pad_and_convolve(ours, convolution, padding)
+    out = pad_and_convolve(ours, convolution, padding, steady)
     slope = torch.rand(out.shape, generator=generator, dtype=torch.float64)
     learning = torch.nn.Conv2d(3, 4, 3).double()
     learning.load_state_dict(convolution.state_dict())
