@@ -30,11 +30,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from data import Crops, Pictures
-from distil import PADDING, Muon, Student, Teacher, losses, paint, validate
+from distil import Muon, Student, Teacher, losses, paint, validate
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.encoders.base import pad_and_convolve
 from impasto.encoders.mini import STAGES, Trunk, tap_of
 
 SIZE = 256  # of the crops
@@ -76,7 +75,7 @@ def expand(stored: Tensor, shape: tuple[int, int, int]) -> Tensor:
 
 
 def shallow(trunk: Trunk, images: Tensor) -> Tensor:
-    """What enters the first stage that is trained."""
+    """What the first convolution that is trained is given."""
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         return F.avg_pool2d(trunk(images, FROZEN)[-1], 2)
 
@@ -84,13 +83,9 @@ def shallow(trunk: Trunk, images: Tensor) -> Tensor:
 def deep(student: Student, x: Tensor, parity: int) -> dict[str, Tensor]:
     """Predictions at TARGETS, thinned out, from the output of :func:`shallow`."""
     taps: dict[int, Tensor] = {}
+    x = F.interpolate(x, scale_factor=2)  # the stage begins with the pooling, which undoes this
     for number in range(FROZEN + 1, len(STAGES) + 1):
-        stage = student.trunk.stages[number - 1]
-        assert isinstance(stage, nn.ModuleList)
-        x = F.avg_pool2d(x, 2) if taps else x
-        for convolution in stage:
-            assert isinstance(convolution, nn.Conv2d)
-            x = F.relu_(pad_and_convolve(x, convolution, PADDING))
+        *_, x = student.trunk.stage(number, x)
         taps[number] = x
     return {name: student.predict(name, thin(taps[tap_of(name)], name, parity)) for name in TARGETS}
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -86,13 +86,9 @@ class Trunk(nn.Module):
         weight = next(self.parameters())
         x = x.to(weight.dtype, memory_format=torch.channels_last)
         taps: list[Tensor] = []
-        for number, (stage, early) in enumerate(zip(self.stages, self.early, strict=True), start=1):
-            assert isinstance(stage, nn.ModuleList)
-            for place, convolution in enumerate(stage):
-                if number > 1 and place == early:
-                    x = F.avg_pool2d(x, 2)
-                assert isinstance(convolution, nn.Conv2d)
-                x = F.relu_(pad_and_convolve(x, convolution, self.padding, self.steady))
+        for number in range(1, len(self.stages) + 1):
+            for behind in self.stage(number, x):
+                x = behind
                 if not taps:
                     taps.append(x)
                     if deepest == 0:
@@ -101,6 +97,17 @@ class Trunk(nn.Module):
             if number == deepest:
                 break
         return taps
+
+    def stage(self, number: int, x: Tensor) -> Iterator[Tensor]:
+        """What each convolution of stage ``number``, from 1, makes of ``x``, the tap before it."""
+        stage = self.stages[number - 1]
+        assert isinstance(stage, nn.ModuleList)
+        for place, convolution in enumerate(stage):
+            if number > 1 and place == self.early[number - 1]:
+                x = F.avg_pool2d(x, 2)
+            assert isinstance(convolution, nn.Conv2d)
+            x = F.relu_(pad_and_convolve(x, convolution, self.padding, self.steady))
+            yield x
 
 
 def tap_of(layer: str) -> int:
