@@ -194,26 +194,6 @@ def test_exact_tiles_know_all_of_their_gradient(padding: str) -> None:
     assert torch.allclose(whole.grad, tiled.grad, rtol=1e-8, atol=1e-14)
 
 
-def _halves(features: Tensor) -> tuple[Tensor, Tensor]:
-    return features[..., :7], features[..., 7:]
-
-
-def test_sums_are_exact_only_if_asked_for() -> None:
-    image = picture(32, 32).float()
-    inner = Mini()
-    assert not inner.exact
-    features = Exact(inner)(image, ["relu2_1", "image"])
-    assert features["relu2_1"].dtype == torch.float64
-    assert features["image"] is image
-    difference = features["relu2_1"] - inner(image, "relu2_1")["relu2_1"]
-    assert 0 < difference.abs().max() < 1e-3 * features["relu2_1"].square().mean().sqrt()
-    one, other = (GramLoss.add_up(f, None) for f in (_halves(features["relu2_1"])))
-    assert torch.equal(one + other, GramLoss.add_up(features["relu2_1"], None))
-    run = impasto.Stylization(image, "waves", impasto.StylizeConfig(precision="exact", tile=64))
-    assert run.encoder.exact
-    assert run.dtype == torch.float32
-
-
 def test_exact_tiles_give_the_same_picture_to_the_bit() -> None:
     """With Adam's usual steps, which without would end 0.02 apart in some pixel.
 
