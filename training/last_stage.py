@@ -87,7 +87,6 @@ class Scene:
         self.cache, self.run = cache, run
         self.teacher = load_vgg("vgg19", padding=PADDING)
         self.teacher.to(torch.bfloat16, memory_format=torch.channels_last)
-        self.scale, self.variance, self.unit = self._units(run / "units.pt")
         torch.manual_seed(0)
         self.student = Student()
         tensors = load_file(SHIPPED)
@@ -97,6 +96,7 @@ class Scene:
             if key.startswith("trunk.") and not key.startswith("trunk.stages.4")
         }
         self.student.trunk.load_state_dict(shallow, strict=False)
+        self.scale, self.variance, self.unit = self._units(run / "units.pt")
         with torch.no_grad():
             for name, head in self.student.heads.items():
                 affine = tensors[f"heads.{name}"].float() / self.scale[name]
@@ -131,14 +131,9 @@ class Scene:
         if not file.exists():
             variance = channel_variance(self.teacher, self.crops(2))
             scale = {name: float(v.mean().sqrt()) for name, v in variance.items()}
-            student = Student()  # only for the size of what leaves stage 4
-            tensors = load_file(SHIPPED)
-            own = {k[6:]: t.float() for k, t in tensors.items() if k.startswith("trunk.stages.")}
-            shallow = {k: t for k, t in own.items() if not k.startswith("stages.4")}
-            student.trunk.load_state_dict(shallow, strict=False)
             images = self.crops(4).batch(np.random.default_rng(4))
             with torch.no_grad():
-                unit = float(student.trunk(images, 4)[-1].square().mean().sqrt())
+                unit = float(self.student.trunk(images, 4)[-1].square().mean().sqrt())
             saved = {"scale": scale, "variance": variance[LAYER] / scale[LAYER] ** 2, "unit": unit}
             torch.save(saved, file)
         saved = torch.load(file, weights_only=True)
