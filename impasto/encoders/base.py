@@ -13,13 +13,16 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ConfigError, ImageTooSmallError, UnknownNameError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11 on
 
 Features = dict[str, Tensor]
 """Layer name -> ``(N, C, h, w)``."""
@@ -125,6 +128,45 @@ class Encoder(nn.Module, ABC):
                     "on the short side",
                     "use a larger picture or shallower layers",
                 )
+
+
+class Around(Encoder):
+    """``inner``, whose features a subclass hands on in its own way."""
+
+    def __init__(self, inner: Encoder) -> None:
+        super().__init__()
+        self.inner = inner
+        self.name, self.sha256, self.layers = inner.name, inner.sha256, inner.layers
+
+    def stride(self, layer: str) -> int:
+        """That of the inner encoder."""
+        return self.inner.stride(layer)
+
+    def grid(self, layer: str, height: int, width: int) -> tuple[int, int]:
+        """That of the inner encoder."""
+        return self.inner.grid(layer, height, width)
+
+    @property
+    def step(self) -> int:
+        """That of the inner encoder."""
+        return self.inner.step
+
+    @property
+    def wraps(self) -> tuple[int, ...]:
+        """That of the inner encoder."""
+        return self.inner.wraps
+
+    def with_padding(self, padding: str) -> Self:
+        """The same, around the inner encoder with another padding."""
+        return type(self)(self.inner.with_padding(padding))
+
+    def steadied(self) -> Self:
+        """The same, around the inner encoder steadied."""
+        return type(self)(self.inner.steadied())
+
+    def reach(self, layer: str) -> int:
+        """That of the inner encoder."""
+        return self.inner.reach(layer)
 
 
 def stage_of(layer: str) -> int:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from impasto.encoders.base import Encoder, Features
+from impasto.encoders.base import Around, Encoder, Features
 
 # Steps to the root mean square of a layer. Squares add up without an error to 2^53: those of 2^24
 # positions, if they are 8 times as large as expected.
@@ -29,7 +29,7 @@ STEPS = 2**11
 PROBE = 64  # pixels a side of the noise that says how large features are
 
 
-class Exact(Encoder):
+class Exact(Around):
     """``inner``, in float32, with its features handed out in float64, as multiples of a step.
 
     The step is a power of two, about 1/2048 of the root mean square of the layer's features of
@@ -40,9 +40,7 @@ class Exact(Encoder):
     exact = True
 
     def __init__(self, inner: Encoder) -> None:
-        super().__init__()
-        self.inner = inner.steadied()
-        self.name, self.sha256, self.layers = inner.name, inner.sha256, inner.layers
+        super().__init__(inner.steadied())
         self._steps: dict[str, float] = {}
 
     def encode(self, image: Tensor, layers: Sequence[str]) -> Features:
@@ -50,32 +48,6 @@ class Exact(Encoder):
         self._measure([name for name in layers if name not in self._steps], image)
         found = self.inner.encode(image, layers)
         return {name: _rounded(f.double(), self._steps[name]) for name, f in found.items()}
-
-    def stride(self, layer: str) -> int:
-        """That of the inner encoder."""
-        return self.inner.stride(layer)
-
-    def grid(self, layer: str, height: int, width: int) -> tuple[int, int]:
-        """That of the inner encoder."""
-        return self.inner.grid(layer, height, width)
-
-    @property
-    def step(self) -> int:
-        """That of the inner encoder."""
-        return self.inner.step
-
-    @property
-    def wraps(self) -> tuple[int, ...]:
-        """That of the inner encoder."""
-        return self.inner.wraps
-
-    def with_padding(self, padding: str) -> Exact:
-        """The same, around the inner encoder with another padding."""
-        return Exact(self.inner.with_padding(padding))
-
-    def reach(self, layer: str) -> int:
-        """That of the inner encoder."""
-        return self.inner.reach(layer)
 
     def _measure(self, layers: Sequence[str], image: Tensor) -> None:
         if not layers:

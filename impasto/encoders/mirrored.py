@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from impasto.encoders.base import Encoder, Features, completed
+from impasto.encoders.base import Around, Encoder, Features, completed
 
 
-class Mirrored(Encoder):
+class Mirrored(Around):
     """``inner``, shown the picture with a mirrored border below and to the right, to the next
     multiple of the stride of the deepest of its layers.
 
@@ -23,9 +23,7 @@ class Mirrored(Encoder):
     """
 
     def __init__(self, inner: Encoder) -> None:
-        super().__init__()
-        self.inner = inner
-        self.name, self.sha256, self.layers = inner.name, inner.sha256, inner.layers
+        super().__init__(inner)
         self._strides = {inner.stride(layer) for layer in inner.layers}
 
     def encode(self, image: Tensor, layers: Sequence[str]) -> Features:
@@ -42,10 +40,6 @@ class Mirrored(Encoder):
             found[layer] = features[..., :rows, :columns]
         return found
 
-    def stride(self, layer: str) -> int:
-        """That of the inner encoder."""
-        return self.inner.stride(layer)
-
     def grid(self, layer: str, height: int, width: int) -> tuple[int, int]:
         """The size of ``layer``'s features: positions that see the last rows and columns count."""
         stride = self.stride(layer)
@@ -55,20 +49,3 @@ class Mirrored(Encoder):
     def step(self) -> int:
         """The multiple to which a picture is completed."""
         return max(self._strides)
-
-    @property
-    def wraps(self) -> tuple[int, ...]:
-        """That of the inner encoder, whose pictures are multiples of 16 along these axes."""
-        return self.inner.wraps
-
-    def with_padding(self, padding: str) -> Mirrored:
-        """The same, around the inner encoder with another padding."""
-        return Mirrored(self.inner.with_padding(padding))
-
-    def steadied(self) -> Mirrored:
-        """The same, around the inner encoder steadied."""
-        return Mirrored(self.inner.steadied())
-
-    def reach(self, layer: str) -> int:
-        """That of the inner encoder."""
-        return self.inner.reach(layer)
