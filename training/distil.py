@@ -94,6 +94,26 @@ def moments(features: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / flat.shape[-1]
 
 
+def gram_errors(prediction: Tensor, target: Tensor) -> Tensor:
+    """``|G - G_target|² / |G_target|²`` of each picture: ``(N,)``."""
+    ours, theirs = moments(prediction).float(), moments(target).float()
+    return (ours - theirs).square().sum((1, 2)) / theirs.square().sum((1, 2))
+
+
+def capped_mean(errors: Tensor) -> Tensor:
+    """Flat crops have tiny Gram matrices and would shout down all others: cap at one."""
+    return (errors / (1 + errors)).mean()
+
+
+def squared_errors(prediction: Tensor, target: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Of features ``(N, C, h, w)`` over their variance ``(C,)``: all channels pooled; and each by
+    itself as well, in the share that is trained on."""
+    error = (prediction - target).float().square().mean((0, 2, 3))
+    pooled = error.sum() / variance.sum()
+    single = (error / variance.clamp_min(1e-2 * variance.mean())).mean()
+    return pooled, 0.75 * pooled + 0.25 * single
+
+
 def losses(
     prediction: dict[str, Tensor],
     target: dict[str, Tensor],
@@ -103,19 +123,13 @@ def losses(
     total = torch.zeros(())
     report = {}
     for name in target:
-        p, t = prediction[name], target[name]
-        error = (p - t).float().square().mean((0, 2, 3))  # (C,)
-        pooled = error.sum() / variance[name].sum()
-        single = (error / variance[name].clamp_min(1e-2 * variance[name].mean())).mean()
+        pooled, error = squared_errors(prediction[name], target[name], variance[name])
         weight = weights.get(name, 1.0)
-        total = total + weight * (0.75 * pooled + 0.25 * single)
+        total = total + weight * error
         report[f"{name}.mse"] = float(pooled.detach())
         if name in STYLE_LAYERS:
-            ours, theirs = moments(p).float(), moments(t).float()
-            distance = (ours - theirs).square().sum((1, 2)) / theirs.square().sum((1, 2))
-            # Flat crops have tiny Gram matrices and would shout down all others: cap at one.
-            gram = (distance / (1 + distance)).mean()
-            total = total + weight * MOMENT_WEIGHT * gram
+            distance = gram_errors(prediction[name], target[name])
+            total = total + weight * MOMENT_WEIGHT * capped_mean(distance)
             report[f"{name}.gram"] = float(distance.detach().median())
     return total, report
 
@@ -123,11 +137,19 @@ def losses(
 class Muon(torch.optim.Optimizer):
     """Momentum, then the nearest orthogonal matrix as the step (Jordan et al. 2024), for kernels.
 
-    A convolution's kernel ``(out, in, 3, 3)`` is taken as the matrix ``(out, in * 9)``.
+    A convolution's kernel ``(out, in, 3, 3)`` is taken as the matrix ``(out, in * 9)``. All steps
+    are of one size, so kernels grow for as long as one trains, but for ``weight_decay``: each step
+    takes its ``lr``-fold off them, so that no singular value comes to more than its inverse.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    def __init__(
+        self,
+        parameters: list[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -140,6 +162,7 @@ class Muon(torch.optim.Optimizer):
                 update = p.grad.lerp(state["momentum"], group["momentum"])
                 matrix = orthogonal(update.flatten(1))
                 scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+                p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(matrix.view_as(p), alpha=-group["lr"] * scale)
 
 
@@ -260,8 +283,7 @@ def validate(
             error[n] += float((p - t).square().mean((0, 2, 3)).sum())
             first[n] = first.get(n, torch.zeros(())) + t.mean((0, 2, 3))
             second[n] += float(t.square().mean((0, 2, 3)).sum())
-            a, b = moments(p), moments(t)
-            grams[n].append((a - b).square().sum((1, 2)) / b.square().sum((1, 2)))
+            grams[n].append(gram_errors(p, t))
     r2 = {
         n: 1 - error[n] / count / (second[n] / count - float((first[n] / count).square().sum()))
         for n in LAYERS

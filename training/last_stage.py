@@ -39,9 +39,11 @@ from distil import (
     STYLE_LAYERS,
     Muon,
     Student,
+    capped_mean,
     channel_variance,
     fit_heads,
-    moments,
+    gram_errors,
+    squared_errors,
 )
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -187,20 +189,6 @@ def batches(scene: Scene, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
         yield ready.get()
 
 
-def losses(prediction: Tensor, target: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared error and distance of Gram matrices; see distil.losses."""
-    error = (prediction - target).float().square().mean((0, 2, 3))
-    single = (error / variance.clamp_min(1e-2 * variance.mean())).mean()
-    gram = gram_errors(prediction, target)
-    return 0.75 * error.sum() / variance.sum() + 0.25 * single, (gram / (1 + gram)).mean()
-
-
-def gram_errors(prediction: Tensor, target: Tensor) -> Tensor:
-    """|G - G_target|² / |G_target|² of each picture: ``(N,)``."""
-    ours, theirs = moments(prediction).float(), moments(target).float()
-    return (ours - theirs).square().sum((1, 2)) / theirs.square().sum((1, 2))
-
-
 @torch.inference_mode()
 def validate(scene: Scene) -> dict[str, float]:
     """R² and the median Gram error on the held-out crops."""
@@ -244,7 +232,9 @@ def train(scene: Scene, minutes: float, rate: float, initial: Path | None) -> No
             for group in optimiser.param_groups:
                 group["lr"] = peak * min(1.0, (step + 1) / 100) * (decay * 0.99 + 0.01)
         with torch.autocast("cpu", torch.bfloat16):
-            error, gram = losses(last(x), target, scene.variance)
+            prediction = last(x)
+            _, error = squared_errors(prediction, target, scene.variance)
+            gram = capped_mean(gram_errors(prediction, target))
         last.zero_grad()
         (error + GRAM_WEIGHT * gram).backward()
         nn.utils.clip_grad_norm_(last.parameters(), 1.0)
