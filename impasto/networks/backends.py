@@ -23,8 +23,8 @@ from impasto.devices import cpu_has_bfloat16
 from impasto.encoders.weights import cache_folder
 from impasto.errors import ConfigError, ImpastoError, MissingDependencyError
 from impasto.files import read_bytes, write_bytes
-from impasto.networks.halves import INPUTS, STRIDES, Brush, Encode, Paint, Taps, tap_channels
-from impasto.networks.quick import Quick
+from impasto.networks.halves import INPUTS, Brush, Encode, Paint, Taps, tap_channels
+from impasto.networks.quick import STRIDES, Quick
 
 PACKAGES = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 """Backend -> the package that it is."""
@@ -45,7 +45,7 @@ LOG = logging.getLogger(__name__)
 
 class Backend(Protocol):
     """Computes both halves of one network for one picture at a time, ``(1, 3, H, W)``, sides that
-    8 divides. ``dtype`` is the arithmetic of its convolutions."""
+    16 divides. ``dtype`` is the arithmetic of its convolutions."""
 
     name: str
     dtype: torch.dtype

@@ -2,8 +2,8 @@
 
 ``quick`` becomes one graph: ``content``, ``style`` and ``strength`` in, ``picture`` out, for any
 number of pictures of any size. What :func:`impasto.networks.inference.draft` does in Python is in
-the graph: the padding to a multiple of 8, the moments of both pictures, the transport. ONNX has no
-eigenvectors, so there the roots come from products of matrices, see :func:`product_roots`.
+the graph: the padding to a multiple of 16, the moments of both pictures, the transport. ONNX has no
+eigenvectors, so there the transport comes from products, see :func:`solve_by_products`.
 
 Any other network that takes a picture and returns one is exported by :func:`export_feedforward`.
 """
@@ -32,7 +32,7 @@ from impasto.networks.quick import LEVELS, MULTIPLE, Quick, plan_for
 from impasto.networks.transport import Moments, moments
 from impasto.swatches import swatch
 
-FORMAT = 1
+FORMAT = 2
 """Counts changes of the graphs of :func:`halves`; those that lie in a cache are made anew."""
 
 LIMIT = 1e-3
@@ -69,7 +69,7 @@ class Whole(nn.Module):
         after = {name: Moments(m.mean[own], m.covariance[own]) for name, m in found.items()}
         decoder = self.model.decoder
         corner = torch.zeros(2, dtype=torch.int64)
-        plan = plan_for(decoder, before, after, strength, roots=product_roots)
+        plan = plan_for(decoder, before, after, strength, solve=solve_by_products)
         painted: Tensor = self.paint(image, *taps, *compose(self.model, plan).flat(), corner)
         # As draft does: where the style is not all, what the network misses is put back.
         plan = plan_for(decoder, before, before, 0.0)
@@ -155,6 +155,14 @@ def export_feedforward(
     return _write(path, data, most, overwrite)
 
 
+def solve_by_products(source: Tensor, target: Tensor, least: float) -> Tensor:
+    """``A = S^(-1/2) (S^(1/2) T S^(1/2))^(1/2) S^(-1/2)``; a
+    :data:`~impasto.networks.transport.Solve`."""
+    root, inverse = product_roots(source, least)
+    middle, _ = product_roots(root @ target @ root, least**2)
+    return inverse @ middle @ inverse
+
+
 def product_roots(matrix: Tensor, least: float) -> tuple[Tensor, Tensor]:
     """M^(1/2) and M^(-1/2) of symmetric positive M ``(N, C, C)`` by products alone.
 
@@ -181,9 +189,9 @@ def product_roots(matrix: Tensor, least: float) -> tuple[Tensor, Tensor]:
 
 def halves(model: Quick) -> tuple[bytes, bytes]:
     """:class:`~impasto.networks.halves.Encode` and Paint as graphs, for one picture at a time of
-    any size that 8 divides: what :mod:`impasto.networks.backends` runs."""
+    any size that 16 divides: what :mod:`impasto.networks.backends` runs."""
     area = {2: _FREE, 3: _FREE}
-    image = torch.rand(1, 3, 72, 88)
+    image = torch.rand(1, 3, 80, 96)
     encode = Encode(model)
     outputs = list(INPUTS[1 : 1 + len(LEVELS)])
     first = as_onnx(encode, {"image": image}, (area,), outputs, {})
@@ -191,7 +199,7 @@ def halves(model: Quick) -> tuple[bytes, bytes]:
         taps = encode(image)
         own = Whole(model)._measured(image, taps)
         brush = compose(model, plan_for(model.decoder, own, own))
-    given = dict(zip(INPUTS, (image, *taps, *brush.flat(), torch.tensor([8, 8])), strict=True))
+    given = dict(zip(INPUTS, (image, *taps, *brush.flat(), torch.tensor([16, 16])), strict=True))
     fixed = [None] * (len(INPUTS) - 1 - len(LEVELS))
     rest = (*({1: _FREE, 2: _FREE} for _ in LEVELS), *fixed)
     second = as_onnx(Paint(model), given, (area, rest), ["picture"], {})

@@ -25,11 +25,8 @@ from torch.nn import functional as F
 from impasto.encoders import Mini
 from impasto.encoders.base import IMAGE
 from impasto.encoders.mini import tap_of
-from impasto.networks.quick import LEVELS, NOISE, Block, Convolution, Plan, Quick
+from impasto.networks.quick import LEVELS, NOISE, STRIDES, Block, Convolution, Plan, Quick
 from impasto.networks.transport import Moments
-
-STRIDES = (8, 4, 2, 1)
-"""Pixels that a position of each of LEVELS is wide."""
 
 INPUTS = (
     "image",
@@ -63,7 +60,7 @@ class Brush(NamedTuple):
 
 
 class Encode(nn.Module):
-    """The picture ``(N, 3, H, W)``, sides that 8 divides -> taps."""
+    """The picture ``(N, 3, H, W)``, sides that 16 divides -> taps."""
 
     def __init__(self, model: Quick) -> None:
         super().__init__()
@@ -88,7 +85,7 @@ class Paint(nn.Module):
 
     def forward(self, image: Tensor, *rest: Tensor) -> Tensor:
         """``rest``: the taps, the parts of a Brush, and where the top left pixel lies in the whole
-        picture, ``(2,)`` integers that 8 divides."""
+        picture, ``(2,)`` integers that 16 divides."""
         count = len(LEVELS)
         taps, matrices, offsets = rest[:count], rest[count : 2 * count], rest[2 * count : -4]
         colours, base, code, origin = rest[-4:]

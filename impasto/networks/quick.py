@@ -5,10 +5,10 @@
     content --mini--> features --transport--> the style's statistics --decoder--> picture
     style   --mini--> moments  ----^-----------------------------------^
 
-The features are those of the small encoder that ships with impasto: at four layers, in VGG's own
+The features are those of the small encoder that ships with impasto: at five layers, in VGG's own
 units. :mod:`impasto.networks.transport` moves them the shortest way to where their mean and
 covariance (so their Gram matrix) are the style's. What no formula gives, the picture that has such
-features, a decoder has learned: it grows the picture from relu4_1 upwards, takes in the moved
+features, a decoder has learned: it grows the picture from conv5_1 upwards, takes in the moved
 features of each size on its way, and adds what it finds to the picture whose colours were moved
 likewise. The style's moments also tell each convolution how to weigh its channels (a scale and a
 shift each: FiLM, Perez et al. 2018). At each size one channel of noise, always the same, gives it
@@ -34,21 +34,30 @@ from impasto.encoders import Encoder
 from impasto.encoders.base import IMAGE, Features, pad_and_convolve
 from impasto.encoders.mini import load_mini
 from impasto.errors import IntegrityError
-from impasto.networks.transport import Affine, Moments, Roots, eigen_roots, moments, optimal_map
+from impasto.networks.transport import (
+    Affine,
+    Moments,
+    Solve,
+    moments,
+    optimal_map,
+    solve_by_factors,
+)
 
-LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")  # as the decoder takes them in
-CHANNELS = {"relu4_1": 161, "relu3_1": 97, "relu2_1": 49, "relu1_1": 25}  # mini's
-WIDTHS = (96, 64, 40, 16)
-BLOCKS = (3, 1, 1, 0)
+# The deepest is taken before its ReLU: what a ReLU has cut off is no Gaussian cloud.
+LEVELS = ("conv5_1", "relu4_1", "relu3_1", "relu2_1", "relu1_1")  # as the decoder takes them in
+STRIDES = (16, 8, 4, 2, 1)  # pixels that a position of each of LEVELS is wide
+CHANNELS = {"conv5_1": 225, "relu4_1": 161, "relu3_1": 97, "relu2_1": 49, "relu1_1": 25}  # mini's
+WIDTHS = (48, 96, 64, 40, 16)
+BLOCKS = (2, 2, 1, 1, 0)
 EMBEDDING = 64
-MULTIPLE = 8  # pixels: the decoder doubles three times
+MULTIPLE = STRIDES[0]  # pixels: the decoder doubles four times
 NOISE = 256  # positions a side: after as many the noise repeats
 ASSET = "quick.safetensors"
 # What the decoder's convolutions see around a pixel, and one position more where a level is
 # enlarged; at each level twice as far as at the next.
 REACH: int = sum(
-    (1 + (power > 0) + 2 * count + (name == LEVELS[-1]) * 2) * 2**power
-    for name, count, power in zip(LEVELS, BLOCKS, (3, 2, 1, 0), strict=True)
+    (1 + (stride > 1) + 2 * count + (stride == 1) * 2) * stride
+    for count, stride in zip(BLOCKS, STRIDES, strict=True)
 )
 
 Statistics = dict[str, Moments]
@@ -196,7 +205,7 @@ class Decoder(nn.Module):
     def forward(self, moved: Features, code: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
         """``moved`` are features in mini's units; returns the picture ``(N, 3, H, W)``."""
         x: Tensor | None = None
-        stages = zip(LEVELS, self.narrow, self.enter, self.blocks, (8, 4, 2, 1), strict=True)
+        stages = zip(LEVELS, self.narrow, self.enter, self.blocks, STRIDES, strict=True)
         for name, narrow, enter, blocks, scale in stages:
             own = [self.normalise(moved[name], name)]
             if name == LEVELS[-1]:
@@ -222,10 +231,10 @@ def plan_for(
     style: Statistics,
     strength: float | Tensor = 1.0,
     *,
-    roots: Roots = eigen_roots,
+    solve: Solve = solve_by_factors,
 ) -> Plan:
     """Maps from the content's statistics towards the style's, and the code of where they end."""
-    maps = {n: optimal_map(content[n], style[n], strength, roots=roots) for n in (*LEVELS, IMAGE)}
+    maps = {n: optimal_map(content[n], style[n], strength, solve=solve) for n in (*LEVELS, IMAGE)}
     towards = {
         n: Moments(
             content[n].mean + strength * (style[n].mean - content[n].mean),

@@ -2,7 +2,7 @@
 
 Of all maps that give a cloud of Gaussian points the mean and covariance of another, there is one
 that moves the points least: optimal transport's (Olkin & Pukelsheim 1982). It is affine and needs
-two eigendecompositions of small matrices. Lu et al. (2019, "A Closed-Form Solution to Universal
+one eigendecomposition of a small matrix. Lu et al. (2019, "A Closed-Form Solution to Universal
 Style Transfer") use it on VGG's features in place of whitening and colouring (Li et al. 2017):
 mean and covariance together are the Gram matrix, and what moves little keeps the subject.
 """
@@ -23,9 +23,12 @@ Directions in which a picture hardly varies would be stretched from noise otherw
 
 ROUNDING = 1e-6
 
-Roots = Callable[[Tensor, float], tuple[Tensor, Tensor]]
-"""M ``(N, C, C)`` -> M^(1/2) and M^(-1/2); no root of an eigenvalue is smaller than the number
-times the root of M's Frobenius norm."""
+Solve = Callable[[Tensor, Tensor, float], Tensor]
+"""S and T ``(N, C, C)``, symmetric and positive -> the symmetric and positive A with A S A = T.
+
+The square root of no eigenvalue of either is smaller than the number times the root of its
+Frobenius norm.
+"""
 
 
 class Moments(NamedTuple):
@@ -66,14 +69,18 @@ def blend(several: Sequence[Moments], weights: Sequence[float]) -> Moments:
     return Moments(mean, covariance)
 
 
-def eigen_roots(matrix: Tensor, least: float) -> tuple[Tensor, Tensor]:
-    """M^(1/2) and M^(-1/2) of symmetric positive M ``(N, C, C)``, from its eigenvectors."""
-    values, vectors = torch.linalg.eigh(matrix)
-    norm = values.square().sum(1, keepdim=True).sqrt()
-    values = torch.maximum(values, least**2 * norm)  # rounding may have made them smaller
-    root = (vectors * values.sqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
-    inverse = (vectors * values.rsqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
-    return root, inverse
+def solve_by_factors(source: Tensor, target: Tensor, least: float) -> Tensor:
+    """``A = L^-T (Lᵀ T L)^(1/2) L^-1`` with S = L Lᵀ (Cholesky); see :data:`Solve`.
+
+    >>> s, t = torch.tensor([[1.0, 4.0], [9.0, 4.0]]).diag_embed().unsqueeze(1)
+    >>> solve_by_factors(s, t, 0.0).diagonal(dim1=1, dim2=2).tolist()
+    [[3.0, 1.0]]
+    """
+    factor = torch.linalg.cholesky(source)
+    values, vectors = torch.linalg.eigh(factor.mT @ target @ factor)
+    half = torch.linalg.solve_triangular(factor.mT, vectors, upper=True)  # L^-T V
+    matrix: Tensor = (half * values.clamp_min(0).sqrt().unsqueeze(1)) @ half.mT
+    return matrix
 
 
 @torch.no_grad()
@@ -82,14 +89,14 @@ def optimal_map(
     target: Moments,
     strength: float | Tensor = 1.0,
     *,
-    roots: Roots = eigen_roots,
+    solve: Solve = solve_by_factors,
 ) -> Affine:
     """The map of least motion from ``source`` to ``target``; ``strength`` 0 leaves all in place.
 
-    ``A = S^(-1/2) (S^(1/2) T S^(1/2))^(1/2) S^(-1/2)`` for covariances S and T, each with a ridge
-    (see RIDGE). A ``strength`` in between goes that part of each point's way, which is the
-    Wasserstein geodesic between the two Gaussians. ``roots`` finds M^(1/2) and M^(-1/2) of a
-    matrix in double precision.
+    Its matrix is the symmetric and positive A with A S A = T for covariances S and T, each with a
+    ridge (see RIDGE). A ``strength`` in between goes that part of each point's way, which is the
+    Wasserstein geodesic between the two Gaussians. ``solve`` finds A from S and T in double
+    precision.
     """
     given = source.covariance
     if isinstance(strength, float | int) and strength == 0:
@@ -102,9 +109,8 @@ def optimal_map(
     # The ridge bounds how small a root can be: it is at least half of RIDGE times the mean
     # variance, and that is at least the Frobenius norm over C.
     least = (RIDGE / channels) ** 0.5 / 2
-    root, inverse = roots(source.covariance + ridge, least)
-    middle, _ = roots(root @ (target.covariance + ridge) @ root, least**2)
-    matrix = identity + strength * (inverse @ middle @ inverse - identity)
+    found = solve(source.covariance + ridge, target.covariance + ridge, least)
+    matrix = identity + strength * (found - identity)
     goal = source.mean + strength * (target.mean - source.mean)
     offset = goal - (matrix @ source.mean.unsqueeze(2)).squeeze(2)
     return Affine(matrix.to(given), offset.to(given))

@@ -13,14 +13,13 @@ from impasto.encoders.base import IMAGE
 from impasto.networks import Plan, Quick, moments, plan_for
 from impasto.networks.halves import (
     INPUTS,
-    STRIDES,
     Encode,
     Paint,
     compose,
     tap_channels,
     through_head,
 )
-from impasto.networks.quick import LEVELS, statistics
+from impasto.networks.quick import LEVELS, STRIDES, statistics
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def test_moments_go_through_heads(network: Quick, content: Tensor) -> None:
         assert torch.allclose(found.covariance, wanted[name].covariance, atol=1e-4 * scale)
 
 
-@pytest.mark.parametrize("origin", [(0, 0), (24, 8 * 33)])
+@pytest.mark.parametrize("origin", [(0, 0), (48, 16 * 33)])
 def test_both_halves_are_the_network(
     network: Quick, content: Tensor, plan: Plan, origin: tuple[int, int]
 ) -> None:

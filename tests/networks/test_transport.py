@@ -8,7 +8,8 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 
 from impasto.networks import transport as module
-from impasto.networks.transport import Moments, blend, moments, optimal_map
+from impasto.networks.export import solve_by_products
+from impasto.networks.transport import Moments, blend, moments, optimal_map, solve_by_factors
 
 
 def cloud(channels: int = 6, seed: int = 0) -> Tensor:
@@ -53,6 +54,16 @@ def test_no_other_way_is_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     coloured = high @ torch.linalg.solve_triangular(low, rows, upper=False)
     other = (coloured + target.mean.unsqueeze(2) - features.flatten(2)).square().sum(1).mean()
     assert other > 1.05 * way
+
+
+def test_products_solve_what_factors_do() -> None:
+    """Which is symmetric, and leads from the one covariance to the other."""
+    source, target = (moments(cloud(9, seed)).covariance.double() for seed in (1, 2))
+    source, target = (source + source.mT) / 2, (target + target.mT) / 2  # rounding
+    by_factors = solve_by_factors(source, target, 0.0)
+    assert torch.allclose(by_factors, by_factors.mT)
+    assert torch.allclose(by_factors @ source @ by_factors, target)
+    assert torch.allclose(solve_by_products(source, target, 1e-3), by_factors, rtol=1e-4)
 
 
 def test_strength_goes_a_part_of_the_way() -> None:
