@@ -25,6 +25,9 @@ from impasto.tiles import Tile, Tiling
 TILE = 1024
 """Pixels a side of a tile, without its border; what is smaller is painted as a whole."""
 
+PAINTED = 720
+"""The same of the tiles that are painted, where there are several: their borders are wide."""
+
 
 @torch.no_grad()
 def draft(
@@ -134,7 +137,8 @@ def _apply(
     if taps is not None:
         return backend.paint(whole, taps, brush, (0, 0))[..., :height, :width]
     result = torch.empty_like(whole)
-    for part in _even(_tiling(model, model.reach(), tile), *whole.shape[-2:]):
+    size = tile if max(height, width) <= tile else min(tile, PAINTED)
+    for part in _even(_tiling(model, model.reach(), size), *whole.shape[-2:]):
         top, bottom, left, right = part.inner
         above, before = top - part.outer[0], left - part.outer[2]
         crop = part.crop(whole)
