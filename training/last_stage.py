@@ -6,7 +6,7 @@
     python training/last_stage.py export --cache CACHE --run RUN --out FILE
 
 (with ``IMPASTO_WEIGHTS=FOLDER`` as for distil.py.) Begins with the weights that ship. Stages 1 to 4
-and their heads stay as they are to the bit, so what rests on them, such as quick, does too.
+and their heads stay as they are to the bit. quick reads stage 5 too: train it on afterwards.
 
 ``store`` puts on disk, for each crop, what leaves stage 4 and what the teacher says at relu5_1; a
 step of training then costs a tenth. ``paint``, which runs beside ``train`` from its first

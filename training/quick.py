@@ -292,7 +292,6 @@ class Team:
         if self.many:
             distributed.init_process_group("gloo")
         self.rank = distributed.get_rank() if self.many else 0
-        self.size = distributed.get_world_size() if self.many else 1
 
     def mean_gradient(self, parameters: list[nn.Parameter], usable: bool) -> int:
         """Leave the mean gradient over those whose batch is usable; returns how many those are."""
@@ -381,10 +380,11 @@ def train(
             trainer.update_average(step)
         step += 1
         recent.append(report | {"norm": float(norm)})
-        if step % 50 == 0 and team.rank == 0:
+        if step % 50 == 0:
             mean = {k: round(sum(r[k] for r in recent) / len(recent), 4) for k in recent[0]}
             pace = {"step": step, "minutes": round(spent / 60, 1)}
-            print(json.dumps(pace | mean), flush=True)
+            if team.rank == 0:
+                print(json.dumps(pace | mean), flush=True)
             recent.clear()
         if team.rank == 0 and (progress >= 1 or step % 100 == 0):
             state = {
@@ -396,11 +396,8 @@ def train(
             }
             torch.save(state, checkpoint.with_suffix(".part"))
             os.replace(checkpoint.with_suffix(".part"), checkpoint)
-        if (
-            images
-            and team.rank == 0
-            and (progress >= 1 or time.time() - last_check > 1200 or step == 300)
-        ):
+        due = progress >= 1 or time.time() - last_check > 1200 or step == 300
+        if images and team.rank == 0 and due:
             found = trainer.validate(images, run / f"sheet-{step:06}.png")
             print(json.dumps({"step": step, **found}), flush=True)
             last_check = time.time()
