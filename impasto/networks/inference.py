@@ -25,7 +25,7 @@ from impasto.tiles import Tile, Tiling
 TILE = 1024
 """Pixels a side of a tile, without its border; what is smaller is painted as a whole."""
 
-PAINTED = 720
+PAINTED = 640
 """The same of the tiles that are painted, where there are several: their borders are wide."""
 
 
