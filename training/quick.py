@@ -351,7 +351,7 @@ def train(
         print(f"resumed at step {step}", flush=True)
     pairs = Pairs(cache, 1000 + step, team.rank)
     if step == 0 and not initial:
-        trainer.calibrate(Pairs(cache, 1000))
+        trainer.calibrate(pairs)  # the same crops for all ranks
     torch.manual_seed(step + 100_000 * team.rank)
     rng = np.random.default_rng(step)  # what all do alike
     parameters = list(decoder.parameters())
