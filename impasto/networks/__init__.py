@@ -2,7 +2,7 @@
 
 - ``transport``  a picture's moments, and the shortest way from one picture's to another's
 - ``quick``      the network: mini's features, moved; a decoder that paints them
-- ``halves``     the network as two graphs, with a handful of numbers between them
+- ``parts``      the network as graphs, with a handful of numbers between them
 - ``backends``   who computes them: torch, onnxruntime, OpenVINO
 - ``inference``  pictures of any size through it, tile by tile with the moments of the whole
 - ``export``     networks as ONNX files

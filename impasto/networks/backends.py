@@ -1,7 +1,7 @@
-"""Who computes the two halves of the network: torch, onnxruntime or OpenVINO.
+"""Who computes the parts of the network: torch, onnxruntime or OpenVINO.
 
 All three are given the same picture and the same brush and return the same picture up to rounding;
-statistics, transport and tiles are torch's in any case. For the other two the halves are exported
+statistics, transport and tiles are torch's in any case. For the other two the parts are exported
 as ONNX, once: the graphs lie in the user's cache and are made anew when the weights change.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
 from copy import deepcopy
 from importlib import metadata
 from importlib.util import find_spec
@@ -23,8 +22,18 @@ from impasto.devices import cpu_has_bfloat16
 from impasto.encoders.weights import cache_folder
 from impasto.errors import ConfigError, ImpastoError, MissingDependencyError
 from impasto.files import read_bytes, write_bytes
-from impasto.networks.halves import INPUTS, Brush, Encode, Paint, Taps, tap_channels
-from impasto.networks.quick import STRIDES, Quick
+from impasto.networks.parts import (
+    PAINT_INPUTS,
+    SKETCH_INPUTS,
+    Brush,
+    Encode,
+    Paint,
+    Sketch,
+    Taps,
+    tap_channels,
+    trunk_of,
+)
+from impasto.networks.quick import DEEP, FINE, LEVELS, STRIDES, WIDTHS, Quick
 
 PACKAGES = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 """Backend -> the package that it is."""
@@ -35,50 +44,72 @@ EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
 ORDER = {True: ("openvino", "torch", "onnxruntime"), False: ("torch", "openvino", "onnxruntime")}
 """Backends on a CPU, the fastest first, as measured in docs/quick.md; True: in bfloat16."""
 
-SHAPES = 12
-"""Sizes of pictures for which OpenVINO's networks are kept."""
+SHAPES = 24
+"""Sizes of pictures for which OpenVINO's networks are kept, times the parts used."""
 
-_EXPORTED: dict[str, tuple[bytes, bytes]] = {}
+PARTS = ("encode", "encode-fine", "sketch", "paint")
+"""The parts as they are exported: Encode of all levels, of the FINE ones, Sketch, Paint."""
+
+Graphs = dict[str, bytes]
+"""Part -> ONNX."""
+
+_EXPORTED: dict[str, Graphs] = {}
 
 LOG = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
-    """Computes both halves of one network for one picture at a time, ``(1, 3, H, W)``, sides that
-    16 divides. ``dtype`` is the arithmetic of its convolutions."""
+    """Computes the parts of one network for one picture at a time, ``(1, 3, H, W)``, sides that 16
+    divides. ``dtype`` is the arithmetic of its convolutions."""
 
     name: str
     dtype: torch.dtype
 
-    def encode(self, image: Tensor) -> Taps:
-        """What :class:`~impasto.networks.halves.Encode` returns; fresh tensors each time."""
+    def encode(self, image: Tensor, *, fine: bool = False) -> Taps:
+        """What :class:`~impasto.networks.parts.Encode` returns; fresh tensors each time. With
+        ``fine`` those of the FINE levels only."""
 
-    def paint(self, image: Tensor, taps: Taps, brush: Brush, origin: tuple[int, int]) -> Tensor:
-        """What :class:`~impasto.networks.halves.Paint` returns, float32; ``origin`` is where the
-        top left pixel lies in the whole picture."""
+    def sketch(self, taps: Taps, brush: Brush) -> Tensor:
+        """What :class:`~impasto.networks.parts.Sketch` makes of the DEEP taps of a whole
+        picture."""
+
+    def paint(
+        self, image: Tensor, sketch: Tensor, taps: Taps, brush: Brush, origin: tuple[int, int]
+    ) -> Tensor:
+        """What :class:`~impasto.networks.parts.Paint` makes of FINE taps, float32; ``origin`` is
+        where the top left pixel lies in the whole picture."""
 
 
 class TorchBackend:
-    """The halves as they are, on the device of ``model``; ``dtype``: default its encoder's."""
+    """The parts as they are, on the device of ``model``; ``dtype``: default its encoder's."""
 
     name = "torch"
 
     def __init__(self, model: Quick, dtype: torch.dtype | None = None) -> None:
         self.dtype = dtype or model.encoder.dtype
-        encode = Encode(model)
+        trunk = trunk_of(model)
         if self.dtype != model.encoder.dtype:
-            encode = deepcopy(encode).to(self.dtype)  # the model's own weights stay as they are
-        self._encode, self._paint = encode, Paint(model, folded=True)
+            trunk = deepcopy(trunk).to(self.dtype)  # the model's own weights stay as they are
+        self._encode = {False: Encode(trunk), True: Encode(trunk, FINE)}
+        self._sketch, self._paint = (part(model.decoder, folded=True) for part in (Sketch, Paint))
 
     @torch.no_grad()
-    def encode(self, image: Tensor) -> Taps:
-        taps: Taps = self._encode(image)
+    def encode(self, image: Tensor, *, fine: bool = False) -> Taps:
+        taps: Taps = self._encode[fine](image)
         return taps
 
     @torch.no_grad()
-    def paint(self, image: Tensor, taps: Taps, brush: Brush, origin: tuple[int, int]) -> Tensor:
+    def sketch(self, taps: Taps, brush: Brush) -> Tensor:
+        corner = torch.zeros(2, dtype=torch.int64, device=taps[0].device)
+        made: Tensor = self._sketch(*taps, *brush.for_sketch(), corner)
+        return made
+
+    @torch.no_grad()
+    def paint(
+        self, image: Tensor, sketch: Tensor, taps: Taps, brush: Brush, origin: tuple[int, int]
+    ) -> Tensor:
         corner = torch.tensor(origin, device=image.device)
-        painted: Tensor = self._paint(image, *taps, *brush.flat(), corner)
+        painted: Tensor = self._paint(image, sketch, *taps, *brush.for_paint(), corner)
         return painted
 
 
@@ -89,16 +120,24 @@ class OnnxBackend:
     dtype = torch.float32
 
     def __init__(self, model: Quick) -> None:
-        self._encode, self._paint = (session(graph) for graph in graphs(model))
+        self._sessions = {part: session(graph) for part, graph in graphs(model).items()}
 
-    def encode(self, image: Tensor) -> Taps:
-        found = self._encode.run(None, {"image": image.contiguous().numpy()})
-        return tuple(torch.from_numpy(f) for f in found)
+    def encode(self, image: Tensor, *, fine: bool = False) -> Taps:
+        return self._run("encode-fine" if fine else "encode", {"image": image})
 
-    def paint(self, image: Tensor, taps: Taps, brush: Brush, origin: tuple[int, int]) -> Tensor:
-        given = (image, *taps, *brush.flat(), torch.tensor(origin))
-        feed = {k: v.contiguous().numpy() for k, v in zip(INPUTS, given, strict=True)}
-        return torch.from_numpy(self._paint.run(None, feed)[0])
+    def sketch(self, taps: Taps, brush: Brush) -> Tensor:
+        given = (*taps, *brush.for_sketch(), torch.zeros(2, dtype=torch.int64))
+        return self._run("sketch", dict(zip(SKETCH_INPUTS, given, strict=True)))[0]
+
+    def paint(
+        self, image: Tensor, sketch: Tensor, taps: Taps, brush: Brush, origin: tuple[int, int]
+    ) -> Tensor:
+        given = (image, sketch, *taps, *brush.for_paint(), torch.tensor(origin))
+        return self._run("paint", dict(zip(PAINT_INPUTS, given, strict=True)))[0]
+
+    def _run(self, part: str, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        feed = {name: tensor.contiguous().numpy() for name, tensor in given.items()}
+        return tuple(torch.from_numpy(found) for found in self._sessions[part].run(None, feed))
 
 
 class OpenVinoBackend:
@@ -124,61 +163,56 @@ class OpenVinoBackend:
             "ENABLE_CPU_PINNING": False,  # the cores are not ours alone
         }
 
-    def encode(self, image: Tensor) -> Taps:
+    def encode(self, image: Tensor, *, fine: bool = False) -> Taps:
         height, width = image.shape[-2:]
-        taps = tuple(
-            torch.empty(1, height // stride, width // stride, channels, dtype=self.dtype)
-            for stride, channels in zip(STRIDES, self._channels, strict=True)
-        )
-        request = self._request(0, image.shape[-2:], self._compile_encode)
-        given = image.contiguous()
-        request.set_input_tensor(0, self._shared(given))
-        for number, tap in enumerate(taps):
-            request.set_output_tensor(number, self._shared(tap))
-        request.infer()
-        return taps
+        kinds = zip(LEVELS, STRIDES, self._channels, strict=True)
+        taps = {
+            f"tap_{name}": torch.empty(1, height // n, width // n, channels, dtype=self.dtype)
+            for name, n, channels in kinds
+            if name in FINE or not fine
+        }
+        self._run("encode-fine" if fine else "encode", {"image": image}, taps)
+        return tuple(taps.values())
 
-    def paint(self, image: Tensor, taps: Taps, brush: Brush, origin: tuple[int, int]) -> Tensor:
-        request = self._request(1, image.shape[-2:], self._compile_paint)
-        given = [x.contiguous() for x in (image, *taps, *brush.flat(), torch.tensor(origin))]
-        for number, tensor in enumerate(given):
-            request.set_input_tensor(number, self._shared(tensor))
-        painted = torch.empty_like(given[0])
-        request.set_output_tensor(0, self._shared(painted))
-        request.infer()
+    def sketch(self, taps: Taps, brush: Brush) -> Tensor:
+        given = (*taps, *brush.for_sketch(), torch.zeros(2, dtype=torch.int64))
+        made = taps[-1].new_empty(*taps[-1].shape[:3], WIDTHS[len(DEEP) - 1])
+        self._run("sketch", dict(zip(SKETCH_INPUTS, given, strict=True)), {"sketch": made})
+        return made
+
+    def paint(
+        self, image: Tensor, sketch: Tensor, taps: Taps, brush: Brush, origin: tuple[int, int]
+    ) -> Tensor:
+        given = (image, sketch, *taps, *brush.for_paint(), torch.tensor(origin))
+        painted = torch.empty(image.shape)
+        self._run("paint", dict(zip(PAINT_INPUTS, given, strict=True)), {"picture": painted})
         return painted
 
-    def _request(self, half: int, size: torch.Size, compile: Callable[..., Any]) -> Any:
-        key = (half, *size)
+    def _run(self, part: str, given: dict[str, Tensor], made: dict[str, Tensor]) -> None:
+        """Compute ``part`` from ``given`` into the tensors ``made``, all by their names."""
+        key = (part, *(tuple(tensor.shape) for tensor in given.values()))
         if key not in self._requests:
             if len(self._requests) == SHAPES:
                 self._requests.popitem(last=False)
-            self._requests[key] = compile(*size).create_infer_request()
+            self._requests[key] = self._compile(part, given, made).create_infer_request()
         self._requests.move_to_end(key)
-        return self._requests[key]
+        request = self._requests[key]
+        shared = {name: tensor.contiguous() for name, tensor in (given | made).items()}
+        for name, tensor in shared.items():
+            request.set_tensor(name, self._shared(tensor))
+        request.infer()
 
-    def _compile_encode(self, height: int, width: int) -> Any:
-        graph = self._core.read_model(self._graphs[0])
-        graph.reshape([1, 3, height, width])
-        return self._compile(graph, graph.outputs, "output")
-
-    def _compile_paint(self, height: int, width: int) -> Any:
-        graph = self._core.read_model(self._graphs[1])
-        shapes = {"image": [1, 3, height, width]}
-        for name, stride, channels in zip(INPUTS[1:], STRIDES, self._channels, strict=False):
-            shapes[name] = [1, height // stride, width // stride, channels]
-        graph.reshape(shapes)
-        return self._compile(graph, graph.inputs[1 : 1 + len(STRIDES)], "input")
-
-    def _compile(self, graph: Any, taps: list[Any], side: str) -> Any:
-        """With taps of ``dtype``: they go from one half to the other without being converted."""
-        if self.dtype == torch.bfloat16:
-            conversion = self._openvino.preprocess.PrePostProcessor(graph)
-            for tap in taps:
-                tensor = getattr(conversion, side)(tap.get_any_name()).tensor()
-                tensor.set_element_type(self._openvino.Type.bf16)
-            graph = conversion.build()
-        return self._core.compile_model(graph, "CPU", self._options)
+    def _compile(self, part: str, given: dict[str, Tensor], made: dict[str, Tensor]) -> Any:
+        """For these sizes; what is bfloat16 goes from one part to the next without being
+        converted."""
+        graph = self._core.read_model(self._graphs[part])
+        graph.reshape({name: list(tensor.shape) for name, tensor in given.items()})
+        conversion = self._openvino.preprocess.PrePostProcessor(graph)
+        for side, tensors in ((conversion.input, given), (conversion.output, made)):
+            for name, tensor in tensors.items():
+                if tensor.dtype == torch.bfloat16:
+                    side(name).tensor().set_element_type(self._openvino.Type.bf16)
+        return self._core.compile_model(conversion.build(), "CPU", self._options)
 
     def _shared(self, tensor: Tensor) -> Any:
         """The same memory as a tensor of OpenVINO's."""
@@ -250,8 +284,8 @@ def session(graph: bytes) -> Any:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def graphs(model: Quick) -> tuple[bytes, bytes]:
-    """Both halves of ``model`` as ONNX: from the user's cache, or exported into it.
+def graphs(model: Quick) -> Graphs:
+    """The PARTS of ``model`` as ONNX: from the user's cache, or exported into it.
 
     Exporting takes some seconds, and the log says so. Where nothing can be written, it is done each
     time.
@@ -260,22 +294,21 @@ def graphs(model: Quick) -> tuple[bytes, bytes]:
 
     digest = hashlib.sha256(f"{export.FORMAT} {torch.__version__}".encode())
     for name, tensor in model.state_dict().items():
-        if not name.startswith("encoder.trunk.stages.4"):  # not used
-            digest.update(name.encode() + tensor.float().contiguous().cpu().numpy().tobytes())
+        digest.update(name.encode() + tensor.float().contiguous().cpu().numpy().tobytes())
     key = digest.hexdigest()[:32]
     if key in _EXPORTED:
         return _EXPORTED[key]
     folder = cache_folder().parent / "networks"
-    paths = [folder / f"{key}-{half}.onnx" for half in ("encode", "paint")]
-    if all(path.is_file() for path in paths):
-        first, second = (read_bytes(path) for path in paths)
-        return _EXPORTED.setdefault(key, (first, second))
+    paths = {part: folder / f"{key}-{part}.onnx" for part in PARTS}
+    if all(path.is_file() for path in paths.values()):
+        found = {part: read_bytes(path) for part, path in paths.items()}
+        return _EXPORTED.setdefault(key, found)
     LOG.info("preparing the network for this machine, which takes ten seconds or more, once")
-    made = _EXPORTED.setdefault(key, export.halves(model))
+    made = _EXPORTED.setdefault(key, export.parts(model))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, data in zip(paths, made, strict=True):
-            write_bytes(path, data)
+        for part, path in paths.items():
+            write_bytes(path, made[part])
     except (OSError, ImpastoError):
         pass
     return made

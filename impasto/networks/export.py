@@ -25,15 +25,25 @@ from impasto import __version__
 from impasto.encoders.base import IMAGE
 from impasto.errors import ImpastoError, MissingDependencyError
 from impasto.files import check_folder, shown, write_bytes
-from impasto.networks.backends import session
-from impasto.networks.halves import INPUTS, Encode, Paint, compose, through_head
+from impasto.networks.backends import Graphs, session
 from impasto.networks.inference import draft
-from impasto.networks.quick import LEVELS, MULTIPLE, Quick, plan_for
+from impasto.networks.parts import (
+    PAINT_INPUTS,
+    SKETCH_INPUTS,
+    Brush,
+    Encode,
+    Paint,
+    Sketch,
+    compose,
+    through_head,
+    trunk_of,
+)
+from impasto.networks.quick import DEEP, FINE, LEVELS, MULTIPLE, Plan, Quick, plan_for
 from impasto.networks.transport import Moments, moments
 from impasto.swatches import swatch
 
-FORMAT = 2
-"""Counts changes of the graphs of :func:`halves`; those that lie in a cache are made anew."""
+FORMAT = 3
+"""Counts changes of the graphs of :func:`parts`; those that lie in a cache are made anew."""
 
 LIMIT = 1e-3
 """How far a graph's picture may lie from torch's, at any pixel, both in float32."""
@@ -57,7 +67,8 @@ class Whole(nn.Module):
 
     def __init__(self, model: Quick) -> None:
         super().__init__()
-        self.model, self.encode, self.paint = model, Encode(model), Paint(model)
+        self.model, self.encode = model, Encode(trunk_of(model))
+        self.sketch, self.paint = Sketch(model.decoder), Paint(model.decoder)
 
     def forward(self, content: Tensor, style: Tensor, strength: Tensor) -> Tensor:
         image, style = _padded(content), _padded(style)
@@ -68,20 +79,31 @@ class Whole(nn.Module):
         own = torch.arange(content.shape[0]).clamp_max(style.shape[0] - 1)
         after = {name: Moments(m.mean[own], m.covariance[own]) for name, m in found.items()}
         decoder = self.model.decoder
-        corner = torch.zeros(2, dtype=torch.int64)
         plan = plan_for(decoder, before, after, strength, solve=solve_by_products)
-        painted: Tensor = self.paint(image, *taps, *compose(self.model, plan).flat(), corner)
+        painted = self._painted(image, *taps, *self._flat(plan))
         # As draft does: where the style is not all, what the network misses is put back.
         plan = plan_for(decoder, before, before, 0.0)
-        given = (image, *taps, *compose(self.model, plan).flat(), corner)
+        given = (image, *taps, *self._flat(plan))
         still = torch.cond((strength < 1).all(), self._still, _first, given).view_as(image)
         painted = painted + (1 - strength)[:, None, None, None] * (image - still)
         painted = torch.where((strength == 0)[:, None, None, None], image, painted)
         return painted[..., : content.shape[2], : content.shape[3]].clamp(0, 1)
 
+    def _flat(self, plan: Plan) -> tuple[Tensor, ...]:
+        brush = compose(self.model, plan)
+        return (*brush.matrices, *brush.offsets, brush.colours, brush.base, brush.code)
+
+    def _painted(self, image: Tensor, *rest: Tensor) -> Tensor:
+        """``rest``: the taps and what :meth:`_flat` returns."""
+        count, deep = len(LEVELS), len(DEEP)
+        taps, corner = rest[:count], torch.zeros(2, dtype=torch.int64)
+        brush = Brush(rest[count : 2 * count], rest[2 * count : 3 * count], *rest[3 * count :])
+        sketch = self.sketch(*taps[:deep], *brush.for_sketch(), corner)
+        painted: Tensor = self.paint(image, sketch, *taps[deep:], *brush.for_paint(), corner)
+        return painted
+
     def _still(self, *given: Tensor) -> Tensor:
-        picture: Tensor = self.paint(*given)
-        return picture.reshape(-1)  # branches must agree on strides, too
+        return self._painted(*given).reshape(-1)  # branches must agree on strides, too
 
     def _measured(self, image: Tensor, taps: Sequence[Tensor]) -> dict[str, Moments]:
         found = {
@@ -187,23 +209,37 @@ def product_roots(matrix: Tensor, least: float) -> tuple[Tensor, Tensor]:
     return y * norm.sqrt(), z / norm.sqrt()
 
 
-def halves(model: Quick) -> tuple[bytes, bytes]:
-    """:class:`~impasto.networks.halves.Encode` and Paint as graphs, for one picture at a time of
-    any size that 16 divides: what :mod:`impasto.networks.backends` runs."""
-    area = {2: _FREE, 3: _FREE}
-    image = torch.rand(1, 3, 80, 96)
-    encode = Encode(model)
-    outputs = list(INPUTS[1 : 1 + len(LEVELS)])
-    first = as_onnx(encode, {"image": image}, (area,), outputs, {})
+def parts(model: Quick) -> Graphs:
+    """The parts of :mod:`~impasto.networks.parts` as graphs, for one picture at a time of any size
+    that 16 divides: what :mod:`impasto.networks.backends` runs."""
+    image, corner = torch.rand(1, 3, 80, 96), torch.tensor([16, 16])
+    trunk, deep = trunk_of(model), len(DEEP)
+    encode, sketch, paint = Encode(trunk), Sketch(model.decoder), Paint(model.decoder)
     with torch.no_grad():
         taps = encode(image)
         own = Whole(model)._measured(image, taps)
         brush = compose(model, plan_for(model.decoder, own, own))
-    given = dict(zip(INPUTS, (image, *taps, *brush.flat(), torch.tensor([16, 16])), strict=True))
-    fixed = [None] * (len(INPUTS) - 1 - len(LEVELS))
-    rest = (*({1: _FREE, 2: _FREE} for _ in LEVELS), *fixed)
-    second = as_onnx(Paint(model), given, (area, rest), ["picture"], {})
-    return first, second
+        for_sketch = (*taps[:deep], *brush.for_sketch(), corner)
+        for_paint = (image, sketch(*for_sketch), *taps[deep:], *brush.for_paint(), corner)
+    made = {}
+    for part, module, names, given, outputs in (
+        ("encode", encode, ("image",), (image,), [f"tap_{name}" for name in LEVELS]),
+        ("encode-fine", Encode(trunk, FINE), ("image",), (image,), [f"tap_{n}" for n in FINE]),
+        ("sketch", sketch, SKETCH_INPUTS, for_sketch, ["sketch"]),
+        ("paint", paint, PAINT_INPUTS, for_paint, ["picture"]),
+    ):
+        shapes = tuple(_free_axes(name) for name in names)
+        named = {"sketch": 0, "paint": 2}.get(part, 1)  # the others come as *arguments
+        nested = (*shapes[:named], *([shapes[named:]] if shapes[named:] else []))
+        made[part] = as_onnx(module, dict(zip(names, given, strict=True)), nested, outputs, {})
+    return made
+
+
+def _free_axes(name: str) -> dict[int, Any] | None:
+    """Of an input of :func:`parts`."""
+    if name == "image":
+        return {2: _FREE, 3: _FREE}
+    return {1: _FREE, 2: _FREE} if name == "sketch" or name.startswith("tap_") else None
 
 
 def as_onnx(

@@ -1,10 +1,11 @@
 """Pictures of any size through the network: tile by tile, with the moments of the whole.
 
-Moments are sums over positions, so the tiles' add up to the picture's. With those at hand each tile
-is painted by itself: nothing else in the network looks further than :meth:`Quick.reach`, and a
-border of that width around each tile makes the picture the same with tiles and without. All tiles
-are of one size, so that a backend prepares for one; those at the picture's edges see more than they
-need to.
+Moments are sums over positions, so the tiles' add up to the picture's. What the tiles' features say
+at the two deep levels is kept on the way, and their part of the decoder is computed for the whole
+picture at once: it sees far, so that tiles would want wide borders, and it is small. Then each tile
+is painted by itself: nothing that is left looks further than :meth:`Quick.reach`, and a border of
+that width around each tile makes the picture the same with tiles and without. All tiles are of one
+size, so that a backend prepares for one; those at the picture's edges see more than they need to.
 """
 
 from __future__ import annotations
@@ -17,16 +18,23 @@ from torch import Tensor
 
 from impasto.encoders.base import IMAGE, completed
 from impasto.networks.backends import Backend, TorchBackend
-from impasto.networks.halves import Brush, Taps, compose, through_head
-from impasto.networks.quick import LEVELS, MULTIPLE, Plan, Quick, Statistics, plan_for
+from impasto.networks.parts import Brush, Taps, compose, through_head
+from impasto.networks.quick import (
+    DEEP,
+    FINE,
+    LEVELS,
+    MULTIPLE,
+    STRIDES,
+    Plan,
+    Quick,
+    Statistics,
+    plan_for,
+)
 from impasto.networks.transport import Moments, blend
 from impasto.tiles import Tile, Tiling
 
 TILE = 1024
 """Pixels a side of a tile, without its border; what is smaller is painted as a whole."""
-
-PAINTED = 640
-"""The same of the tiles that are painted, where there are several: their borders are wide."""
 
 
 @torch.no_grad()
@@ -46,7 +54,7 @@ def draft(
     interpolated. ``strength`` interpolates from the content's moments to theirs. The network
     does not give a picture back exactly where there is nothing to change; for a ``strength`` s
     below 1 what it misses is put back, by the share 1 - s, so that 0 is the content itself.
-    ``backend`` computes the two halves of ``model`` (default: torch).
+    ``backend`` computes the parts of ``model`` (default: torch).
     """
     if strength == 0:
         return content.clone()
@@ -87,65 +95,85 @@ def paint(
 
     Perhaps a little outside [0, 1].
     """
-    brush = compose(model, plan)
-    return _apply(model, backend or TorchBackend(model), image, None, brush, tile)
+    backend = backend or TorchBackend(model)
+    _, taps = _survey(model, backend, image, tile)
+    return _apply(model, backend, image, taps, compose(model, plan), tile)
 
 
-def _survey(
-    model: Quick, backend: Backend, image: Tensor, tile: int
-) -> tuple[Statistics, Taps | None]:
-    """The moments, and the taps if the picture is one tile."""
+def _survey(model: Quick, backend: Backend, image: Tensor, tile: int) -> tuple[Statistics, Taps]:
+    """The moments, and the taps: all of them if the picture is one tile, else the DEEP ones."""
     whole = completed(image, MULTIPLE, "replicate")
-    names = (*LEVELS, IMAGE)
     tiling = _tiling(model, max(int(model.encoder.reach(name)) for name in LEVELS), tile)
-    sums: dict[str, tuple[Tensor, Tensor]] = {}
-    centres: dict[str, Tensor] = {}
-    count: dict[str, int] = {}
+    sums = {name: _Sums() for name in (*LEVELS, IMAGE)}
+    deep: dict[str, Tensor] = {}
     parts = list(_even(tiling, *whole.shape[-2:]))
     for part in parts:
         crop = part.crop(whole)
         taps = backend.encode(crop)
         windows = part.windows(tiling.strides, (part.outer[0], part.outer[2]))
-        for name, f in zip(names, (*taps, crop.permute(0, 2, 3, 1)), strict=True):
+        places = part.windows(tiling.strides)
+        for name, f in zip(sums, (*taps, crop.permute(0, 2, 3, 1)), strict=True):
             own = f[0, windows[name][0], windows[name][1]]  # (h, w, K)
-            if name not in centres:
-                centres[name] = own[::7, ::7].float().mean((0, 1))
-            # Less a constant, lest the small difference of two large numbers is lost to rounding.
-            own = own - centres[name]  # float32
-            first, second = own.sum((0, 1)).cpu().double(), (own.mT @ own).sum(0).cpu().double()
-            if name in sums:
-                first, second = sums[name][0] + first, sums[name][1] + second
-            sums[name] = first, second
-            count[name] = count.get(name, 0) + own.shape[0] * own.shape[1]
+            sums[name].add(own)
+            if name in DEEP and len(parts) > 1:
+                if name not in deep:
+                    sides = (side // tiling.strides[name] for side in whole.shape[-2:])
+                    deep[name] = f.new_empty(1, *sides, f.shape[-1])
+                deep[name][0, places[name][0], places[name][1]] = own
     found = {}
-    for name, (first, second) in sums.items():
-        mean = first / count[name]
-        covariance = second / count[name] - mean[:, None] * mean
-        moments = Moments((mean + centres[name].cpu().double())[None], covariance[None])
+    for name, each in sums.items():
+        moments = each.moments()
         if name != IMAGE:
             moments = through_head(model, name, moments)
         found[name] = Moments(*(part.float().to(image.device) for part in moments))
-    return found, taps if len(parts) == 1 else None
+    return found, taps if len(parts) == 1 else tuple(deep.values())
+
+
+class _Sums:
+    """Adds positions up to their moments."""
+
+    def __init__(self) -> None:
+        self.count, self.first, self.second = 0, torch.zeros(()), torch.zeros(())
+        self.centre: Tensor | None = None
+
+    def add(self, rows: Tensor) -> None:
+        """``(h, w, K)``."""
+        if self.centre is None:
+            self.centre = rows[::7, ::7].float().mean((0, 1))
+        # Less a constant, lest the small difference of two large numbers is lost to rounding.
+        own = rows - self.centre  # float32
+        self.first = self.first + own.sum((0, 1)).cpu().double()
+        self.second = self.second + (own.mT @ own).sum(0).cpu().double()
+        self.count += own.shape[0] * own.shape[1]
+
+    def moments(self) -> Moments:
+        """In double precision, on the CPU."""
+        assert self.centre is not None
+        mean = self.first / self.count
+        covariance = self.second / self.count - mean[:, None] * mean
+        return Moments((mean + self.centre.cpu().double())[None], covariance[None])
 
 
 def _apply(
-    model: Quick, backend: Backend, image: Tensor, taps: Taps | None, brush: Brush, tile: int
+    model: Quick, backend: Backend, image: Tensor, taps: Taps, brush: Brush, tile: int
 ) -> Tensor:
     """``image`` painted, in float32; ``taps`` as :func:`_survey` found them."""
     height, width = image.shape[-2:]
     whole = completed(image, MULTIPLE, "replicate")
-    if taps is not None:
-        return backend.paint(whole, taps, brush, (0, 0))[..., :height, :width]
+    deep, fine = taps[: len(DEEP)], taps[len(DEEP) :]
+    sketch = backend.sketch(deep, brush)
+    if fine:
+        return backend.paint(whole, sketch, fine, brush, (0, 0))[..., :height, :width]
     result = torch.empty_like(whole)
-    size = tile if max(height, width) <= tile else min(tile, PAINTED)
-    for part in _even(_tiling(model, model.reach(), size), *whole.shape[-2:]):
+    tiling = _tiling(model, model.reach(FINE), tile)
+    for part in _even(tiling, *whole.shape[-2:]):
         top, bottom, left, right = part.inner
-        above, before = top - part.outer[0], left - part.outer[2]
-        crop = part.crop(whole)
-        origin = (part.outer[0], part.outer[2])
-        painted = backend.paint(crop, backend.encode(crop), brush, origin)
+        y, yy, x, xx = part.outer
+        n = STRIDES[len(DEEP) - 1]
+        crop, below = part.crop(whole), sketch[:, y // n : yy // n, x // n : xx // n]
+        painted = backend.paint(crop, below, backend.encode(crop, fine=True), brush, (y, x))
         result[..., top:bottom, left:right] = painted[
-            ..., above : above + bottom - top, before : before + right - left
+            ..., top - y : bottom - y, left - x : right - x
         ]
     return result[..., :height, :width]
 

@@ -47,18 +47,15 @@ from impasto.networks.transport import (
 LEVELS = ("conv5_1", "relu4_1", "relu3_1", "relu2_1", "relu1_1")  # as the decoder takes them in
 STRIDES = (16, 8, 4, 2, 1)  # pixels that a position of each of LEVELS is wide
 CHANNELS = {"conv5_1": 225, "relu4_1": 161, "relu3_1": 97, "relu2_1": 49, "relu1_1": 25}  # mini's
+# Those with so few positions that memory holds them all, of a large picture too, and which see so
+# far that tiles would need wide borders; and the others.
+DEEP, FINE = LEVELS[:2], LEVELS[2:]
 WIDTHS = (48, 96, 64, 40, 16)
 BLOCKS = (2, 2, 1, 1, 0)
 EMBEDDING = 64
 MULTIPLE = STRIDES[0]  # pixels: the decoder doubles four times
 NOISE = 256  # positions a side: after as many the noise repeats
 ASSET = "quick.safetensors"
-# What the decoder's convolutions see around a pixel, and one position more where a level is
-# enlarged; at each level twice as far as at the next.
-REACH: int = sum(
-    (1 + (stride > 1) + 2 * count + (stride == 1) * 2) * stride
-    for count, stride in zip(BLOCKS, STRIDES, strict=True)
-)
 
 Statistics = dict[str, Moments]
 """Layer of LEVELS, or ``image`` -> moments."""
@@ -108,9 +105,20 @@ class Quick(nn.Module):
         painted: Tensor = self.decoder(moved, plan.code, origin)
         return painted
 
-    def reach(self) -> int:
-        """How many pixels around its own a pixel of the picture depends on, at most."""
-        return REACH + max(int(self.encoder.reach(name)) for name in LEVELS)
+    def reach(self, levels: tuple[str, ...] = LEVELS) -> int:
+        """How many pixels around its own a pixel of the picture depends on, at most.
+
+        With ``levels`` FINE: beside what the decoder has made of the others.
+        """
+        # What the decoder's convolutions see, and one position more where a level is enlarged.
+        own = sum(
+            (1 + (stride > 1) + 2 * count + 2 * (stride == 1)) * stride
+            for name, count, stride in zip(LEVELS, BLOCKS, STRIDES, strict=True)
+            if name in levels
+        )
+        if levels == FINE:
+            own += STRIDES[len(DEEP) - 1]
+        return own + max(int(self.encoder.reach(name)) for name in levels)
 
 
 class Convolution(nn.Module):

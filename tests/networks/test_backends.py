@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,14 @@ from impasto.encoders.weights import cache_folder
 from impasto.errors import ConfigError, MissingDependencyError
 from impasto.networks import Quick, draft, measure
 from impasto.networks import backends as module
-from impasto.networks.backends import Backend, choose_backend, graphs, is_installed, make_backend
+from impasto.networks.backends import (
+    PARTS,
+    Backend,
+    choose_backend,
+    graphs,
+    is_installed,
+    make_backend,
+)
 
 CPU = torch.device("cpu")
 KINDS = [
@@ -111,21 +120,27 @@ def test_graphs_lie_in_the_cache(
         pytest.skip("nothing to export with")
     made = graphs(network)
     monkeypatch.setattr(module, "_EXPORTED", {})
+    folder = cache_folder().parent / "networks"
+    shutil.rmtree(folder, ignore_errors=True)  # this test may be the first to export
     calls = []
 
-    def export(model: Quick) -> tuple[bytes, bytes]:
+    def export(model: Quick) -> dict[str, bytes]:
         calls.append(model)
         return made
 
-    monkeypatch.setattr("impasto.networks.export.halves", export)
+    monkeypatch.setattr("impasto.networks.export.parts", export)
     with caplog.at_level("INFO", "impasto"):
         assert graphs(network) == made
     assert "once" in caplog.text
-    files = sorted((cache_folder().parent / "networks").iterdir())
-    assert [path.name[-11:] for path in files] == ["encode.onnx", "-paint.onnx"]
+    assert {path.stem.partition("-")[2] for path in folder.iterdir()} == set(PARTS)
     monkeypatch.setattr(module, "_EXPORTED", {})
     assert graphs(network) == made
     assert len(calls) == 1
+    for name in ("encoder.trunk.stages.4.0.weight", "decoder.colour.bias"):
+        other = deepcopy(network)  # other weights, another file
+        other.state_dict()[name].add_(1)
+        graphs(other)
+    assert len(calls) == 3
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(
@@ -134,10 +149,11 @@ def test_a_cache_that_cannot_be_written_does_no_harm(
     if not is_installed("onnxruntime"):
         pytest.skip("nothing to export with")
     monkeypatch.setattr(module, "_EXPORTED", {})
-    monkeypatch.setattr("impasto.networks.export.halves", lambda model: (b"one", b"two"))
+    made = {part: part.encode() for part in PARTS}
+    monkeypatch.setattr("impasto.networks.export.parts", lambda model: made)
     (tmp_path / "file").touch()
     monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / "file" / "weights")
-    assert graphs(network) == (b"one", b"two")
+    assert graphs(network) == made
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The network in halves computes what the network computes."""
+"""The network in parts computes what the network computes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from torch import Tensor
 from impasto import swatch
 from impasto.encoders.base import IMAGE
 from impasto.networks import Plan, Quick, moments, plan_for
-from impasto.networks.halves import (
-    INPUTS,
+from impasto.networks.parts import (
+    PAINT_INPUTS,
+    SKETCH_INPUTS,
     Encode,
     Paint,
+    Sketch,
     compose,
     tap_channels,
     through_head,
+    trunk_of,
 )
-from impasto.networks.quick import LEVELS, STRIDES, statistics
+from impasto.networks.quick import DEEP, FINE, LEVELS, STRIDES, statistics
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +37,32 @@ def plan(network: Quick, content: Tensor) -> Plan:
     return plan_for(network.decoder, statistics(network.features(content)), towards)
 
 
+def painted(
+    network: Quick, picture: Tensor, plan: Plan, origin: tuple[int, int] = (0, 0), **how: bool
+) -> Tensor:
+    """Part by part."""
+    taps, brush = Encode(trunk_of(network))(picture), compose(network, plan)
+    deep, fine, corner = taps[: len(DEEP)], taps[len(DEEP) :], torch.tensor(origin)
+    for_sketch = (*deep, *brush.for_sketch(), corner)
+    assert len(for_sketch) == len(SKETCH_INPUTS)
+    sketch = Sketch(network.decoder, **how)(*for_sketch)
+    for_paint = (picture, sketch, *fine, *brush.for_paint(), corner)
+    assert len(for_paint) == len(PAINT_INPUTS)
+    found: Tensor = Paint(network.decoder, **how)(*for_paint)
+    return found
+
+
 def test_taps_have_the_shapes_that_are_foretold(network: Quick, content: Tensor) -> None:
-    taps = Encode(network)(content)
+    taps = Encode(trunk_of(network))(content)
     for tap, stride, channels in zip(taps, STRIDES, tap_channels(network), strict=True):
         assert tap.shape == (2, 48 // stride, 64 // stride, channels)
+    fine = Encode(trunk_of(network), FINE)(content)
+    assert all(torch.equal(a, b) for a, b in zip(fine, taps[len(DEEP) :], strict=True))
 
 
 def test_moments_go_through_heads(network: Quick, content: Tensor) -> None:
     wanted = statistics(network.features(content))
-    for name, tap in zip(LEVELS, Encode(network)(content), strict=True):
+    for name, tap in zip(LEVELS, Encode(trunk_of(network))(content), strict=True):
         found = through_head(network, name, moments(tap.permute(0, 3, 1, 2)))
         assert torch.allclose(found.mean, wanted[name].mean, rtol=1e-4, atol=1e-4)
         scale = float(wanted[name].covariance.abs().max())
@@ -50,12 +70,10 @@ def test_moments_go_through_heads(network: Quick, content: Tensor) -> None:
 
 
 @pytest.mark.parametrize("origin", [(0, 0), (48, 16 * 33)])
-def test_both_halves_are_the_network(
+def test_the_parts_are_the_network(
     network: Quick, content: Tensor, plan: Plan, origin: tuple[int, int]
 ) -> None:
-    given = (content, *Encode(network)(content), *compose(network, plan).flat())
-    assert len(given) + 1 == len(INPUTS)
-    found = Paint(network)(*given, torch.tensor(origin))
+    found = painted(network, content, plan, origin)
     assert torch.allclose(found, network(content, plan, origin), atol=1e-4)
 
 
@@ -68,8 +86,7 @@ def test_scales_and_shifts_fold_into_the_weights(network: Quick, content: Tensor
             weight.copy_(0.1 * torch.randn(weight.shape, generator=draw))
     towards = statistics(network.features(content[1:]))
     plan = plan_for(network.decoder, statistics(network.features(one)), towards)
-    given = (one, *Encode(network)(one), *compose(network, plan).flat(), torch.tensor([0, 0]))
-    folded, plain = Paint(network, folded=True)(*given), Paint(network)(*given)
+    folded, plain = painted(network, one, plan, folded=True), painted(network, one, plan)
     assert torch.allclose(folded, plain, atol=1e-4)
     assert torch.allclose(plain, network(one, plan), atol=1e-4)
     mapped = plan.maps[IMAGE](one)
