@@ -5,7 +5,7 @@
 
 ``speed``: on each backend and in each precision, the seconds of the pass itself (from tensors to a
 tensor: the style encoded, the transport found, the content encoded and painted; networks loaded and
-compiled), the same from two files to a third, and the pass of a network of MicroAST's size (see
+compiled; what is larger than 512 pixels from coarse to fine), the same from two files to a third, and the pass of a network of MicroAST's size (see
 microast.py) beside it. At 512x512 all take turns in one process, round by round; at 3840x2160 each
 has a process of its own, and its first run includes compiling. Told are the
 best and the median, and of large pictures the process's largest resident set.
@@ -35,6 +35,7 @@ from microast import MicroAST
 from torch import Tensor
 
 import impasto
+from impasto.config import QuickConfig
 from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
 from impasto.images import load_image, resize, save_image
@@ -70,8 +71,9 @@ def passes(
     dtype = getattr(torch, precision)
     model = load_quick().to(memory_format=torch.channels_last)
     backend = make_backend(name, model, dtype)
+    coarsest = QuickConfig().coarsest
     return {
-        "network": lambda: draft(model, content, [style], backend=backend),
+        "network": lambda: draft(model, content, [style], coarsest=coarsest, backend=backend),
         "microast": microast_pass(name, dtype, content, style),
     }
 

@@ -385,6 +385,13 @@ class QuickConfig(Settings):
         least=0.05,
         most=10,
     )
+    coarsest: int | None = setting(
+        512,
+        "Long side in which a larger picture is painted first, then in each twice as large; 'none' "
+        "paints it at once, with smaller strokes",
+        least=64,
+        most=16384,
+    )
     seed: int = setting(0, "Seed of swatches", least=0, most=2**63 - 1)
     device: str = setting("auto", "auto, cpu, cuda, mps")
     backend: BackendName = setting(

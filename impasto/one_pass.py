@@ -89,6 +89,7 @@ def quick(
         weights=weights,
         strength=config.strength,
         tile=config.tile,
+        coarsest=config.coarsest,
         backend=backend,
     )
     told = [describe(source, one) for source, one in zip(sources, styles, strict=True)]
@@ -119,7 +120,8 @@ def _per_style(
             f"backend is {config.backend}, and a model of one style runs on torch",
             "leave it out, or give the file that impasto export writes to another program",
         )
-    if meant_for_styles := {"blend", "style_scale", "seed"} & set(config.changes()):
+    unknown_there = {"blend", "style_scale", "seed", "coarsest"}
+    if meant_for_styles := unknown_there & set(config.changes()):
         raise ConfigError(
             f"{', '.join(sorted(meant_for_styles))} says nothing to a model of one style",
             "leave it out",

@@ -10,13 +10,17 @@ size, so that a backend prepares for one; those at the picture's edges see more 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from impasto.encoders.base import IMAGE, completed
+from impasto.images import resize
 from impasto.networks.backends import Backend, TorchBackend
 from impasto.networks.parts import Brush, Taps, compose, through_head
 from impasto.networks.quick import (
@@ -36,6 +40,13 @@ from impasto.tiles import Tile, Tiling
 TILE = 1024
 """Pixels a side of a tile, without its border; what is smaller is painted as a whole."""
 
+COARSE = 0.6
+"""Share of the strength in all sizes but the last: each adds to what those before it did."""
+
+TINT = 0.5
+"""How much of a change's colour goes to the next size, which moves colours again: with all of it
+reds turn pink, with none of it browns turn grey."""
+
 
 @torch.no_grad()
 def draft(
@@ -46,9 +57,15 @@ def draft(
     weights: Sequence[float] | None = None,
     strength: float = 1.0,
     tile: int = TILE,
+    coarsest: int | None = None,
     backend: Backend | None = None,
 ) -> Tensor:
     """``content`` ``(1, 3, H, W)`` in the style of ``styles`` ``(1, 3, h, w)``, all in [0, 1].
+
+    The network's strokes have one size in pixels, so that a large picture gets small ones. With
+    ``coarsest``, pixels, a picture whose long side is larger is painted in that size first and then
+    in each twice as large: what a size has changed is added to the photo of the next (as Gatys et
+    al. 2017, section 6, do with the optimisation).
 
     Several styles are mixed in proportion to ``weights`` (default: equal shares): the moments are
     interpolated. ``strength`` interpolates from the content's moments to theirs. The network
@@ -63,19 +80,50 @@ def draft(
     used = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
     total = sum(share for _, share in used)
     each = [_survey(model, backend, style, tile)[0] for style, _ in used]
-    before, taps = _survey(model, backend, content, tile)
-    after = {
+    towards = {
         name: blend([found[name] for found in each], [share / total for _, share in used])
-        for name in before
+        for name in each[0]
     }
+    height, width = content.shape[-2:]
+    steps = sizes(height, width, coarsest)
+    image = resize(content, steps[0])
+    for size, larger in pairwise(steps):
+        painted = _draft_at_once(model, backend, image, towards, COARSE * strength, tile)
+        changed = painted - resize(content, size)
+        grey = changed.mean(1, keepdim=True)
+        changed = grey + TINT * (changed - grey)
+        changed = F.interpolate(changed, larger, mode="bicubic", align_corners=False)
+        image = (resize(content, larger) + changed).clamp_(0, 1)
+    return _draft_at_once(model, backend, image, towards, strength, tile)
+
+
+def sizes(height: int, width: int, coarsest: int | None) -> list[tuple[int, int]]:
+    """Heights and widths in which a picture is painted, one after the other.
+
+    The first long side is as near to ``coarsest`` as halving comes.
+
+    >>> sizes(1080, 1920, 512)
+    [(270, 480), (540, 960), (1080, 1920)]
+    """
+    count = 0 if coarsest is None else max(0, round(math.log2(max(height, width) / coarsest)))
+    return [
+        (max(1, round(height / 2**k)), max(1, round(width / 2**k))) for k in range(count, -1, -1)
+    ]
+
+
+def _draft_at_once(
+    model: Quick, backend: Backend, image: Tensor, after: Statistics, strength: float, tile: int
+) -> Tensor:
+    """``image`` painted in one size, with moments that go from its own towards ``after``."""
+    before, taps = _survey(model, backend, image, tile)
 
     def painted(towards: Statistics, strength: float) -> Tensor:
         plan = plan_for(model.decoder, before, towards, strength)
-        return _apply(model, backend, content, taps, compose(model, plan), tile)
+        return _apply(model, backend, image, taps, compose(model, plan), tile)
 
     result = painted(after, strength)
     if strength < 1:
-        result += (1 - strength) * (content - painted(before, 0.0))
+        result += (1 - strength) * (image - painted(before, 0.0))
     return result.clamp_(0, 1)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from impasto import swatch
+from impasto.images import resize
 from impasto.metrics import Case
 from impasto.networks import Quick, draft, load_quick, measure
 from impasto.networks.quick import statistics
@@ -65,6 +66,27 @@ def test_strength_0_is_the_content_and_leads_there(
         for s in (0.02, 0.3, 0.6, 1.0)
     ]
     assert distances == sorted(distances)
+
+
+def test_from_coarse_to_fine_strokes_are_larger(styles: list[Tensor]) -> None:
+    """The network that ships: what it changes of a photo, seen from afar."""
+    network, content = load_quick(), swatch("waves", size=(256, 384))
+    seen = {}
+    for coarsest in (None, 96, 384):
+        changed = draft(network, content, styles[:1], coarsest=coarsest) - content
+        afar = resize(changed + 0.5, (32, 48)) - 0.5
+        seen[coarsest] = float((afar - afar.mean((2, 3), keepdim=True)).square().mean())
+    assert seen[96] > 1.2 * seen[None]
+    assert seen[384] == seen[None]  # no larger: at once
+
+
+def test_from_coarse_to_fine_strength_0_is_the_content(
+    network: Quick, content: Tensor, styles: list[Tensor]
+) -> None:
+    assert torch.equal(draft(network, content, styles, strength=0, coarsest=64), content)
+    near = draft(network, content, styles, strength=0.02, coarsest=64)
+    assert near.shape == content.shape
+    assert (near - content).abs().mean() < 0.02
 
 
 def test_more_strength_is_nearer_to_the_style(content: Tensor, styles: list[Tensor]) -> None:
