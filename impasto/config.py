@@ -78,6 +78,12 @@ REGION_COLORS = ("style", "keep", "match")
 LISTS = ("layers_per_style", "regions", "region_styles", "region_colors", "style_regions")
 """Settings that name at least one thing where they are given at all."""
 
+SHARED_BY_QUICK = (
+    *("blend", "color", "color_strength", "color_match"),
+    *("regions", "region_styles", "region_strengths", "keep", "feather"),
+)
+"""Settings of ``quick`` that are those of ``stylize``."""
+
 LAYER_NAME = re.compile(r"(relu|conv)[1-5]_[1-4]")
 
 
@@ -385,6 +391,30 @@ class QuickConfig(Settings):
         least=0.05,
         most=10,
     )
+    color: ColorMode = setting(
+        "style",
+        "Whose colours: the style's; keep, the content's; match, the style's paint mixed from the "
+        "content's colours; only, the photo itself in the style's colours",
+    )
+    color_strength: float = setting(
+        1.0, "How far to go from the style's colours (with only: from the photo's)", least=0, most=1
+    )
+    color_match: ColorMatch = setting(
+        "covariance", "How colours are matched: by mean and covariance, or by histogram as well"
+    )
+    regions: tuple[str, ...] | None = setting(
+        None, "Parts of the content: a map of colours, or a mask for each (rest: what they leave)"
+    )
+    region_styles: tuple[str, ...] | None = setting(
+        None, "The number of the style that paints each region, from 1; 1+2 mixes two"
+    )
+    region_strengths: tuple[float, ...] | None = setting(
+        None, "One strength for each region", least=0, most=1
+    )
+    keep: str | None = setting(None, "Mask of what stays as it is in the content")
+    feather: float = setting(
+        0.01, "Softness of the masks' edges, in long sides of the picture", least=0, most=0.5
+    )
     coarsest: int | None = setting(
         512,
         "Long side in which a larger picture is painted first, then in each twice as large; 'none' "
@@ -399,6 +429,17 @@ class QuickConfig(Settings):
     )
     precision: Precision = setting("auto", "Arithmetic of the network; statistics are float32")
     tile: int = setting(1024, "Pixels a side that are painted at once", least=64, most=16384)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.for_pictures()
+
+    def for_pictures(self) -> StylizeConfig:
+        """What of it says how pictures are read, divided and coloured, as ``stylize`` takes it.
+
+        Raises ConfigError for what that refuses.
+        """
+        return StylizeConfig(**{name: getattr(self, name) for name in SHARED_BY_QUICK})
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from impasto.losses.base import Sums
 from impasto.losses.masks import GUIDANCES, inside_masks, layer_masks
 from impasto.periodic import AXES, Axes, resized
 from impasto.pyramid import Level
-from impasto.regions import Layout, Masks, Region, Share, lay_out, layers_of, style_scale
+from impasto.regions import Layout, Masks, Region, Share, lay_out, layers_of, put_back, style_scale
 from impasto.selection import parse_selections
 from impasto.tiles import encode, measure
 
@@ -354,12 +354,9 @@ class Targets:
 
     def keep(self, image: Tensor) -> Tensor:
         """``image`` ``(1, 3, H, W)``, any size, with the content's own pixels where it is kept."""
-        if self.layout.kept is None or self.content is None:
+        if self.content is None:
             return image
-        size = (image.shape[-2], image.shape[-1])
-        kept = resized(self.layout.kept, size, self.axes, resize).clamp(0, 1).to(image.device)
-        content = resized(self.content.pixels, size, self.axes, resize).to(image.device)
-        return image + kept * (content - image)
+        return put_back(image, self.content.pixels, self.layout, self.axes)
 
     def _style_size(self, level: Level, style: int, region: Region | None) -> tuple[int, int]:
         height, width = self.styles[style].size

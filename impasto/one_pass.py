@@ -23,18 +23,38 @@ from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.networks import (
     FeedForward,
     Quick,
+    Zone,
     draft,
     load_feedforward,
     load_quick,
     paint_with,
 )
 from impasto.networks.backends import Backend, choose_backend, make_backend, version
+from impasto.palettes import ONLY_COLORS, finished, recolored, repainted
+from impasto.regions import AUTO, Layout, Masks, lay_out, put_back
 from impasto.result import Result
-from impasto.sources import Source, describe, filled, read_style, several
+from impasto.sources import (
+    Source,
+    describe,
+    filled,
+    is_text,
+    read_masks,
+    read_style,
+    several,
+)
 
 STYLE_SIZE = 384
 """Long side in pixels at which a style is read, at most. The decoder was trained on styles of about
 that size and smaller; of larger ones it takes some for photos, and adds nothing."""
+
+
+MASKS = ("regions", "keep")
+"""Settings that name files, or may be masks themselves."""
+
+MEANT_FOR_STYLES = frozenset(
+    ("blend", "style_scale", "seed", "coarsest", "regions", "region_styles", "region_strengths")
+)
+"""Settings that say nothing to a model of one style."""
 
 
 def quick(
@@ -48,8 +68,9 @@ def quick(
 ) -> Result:
     """Paint ``content`` in the style of ``style`` with one pass through a network.
 
-    Pictures are given as to :func:`impasto.stylize`; several styles are mixed in proportion to
-    ``blend``. ``settings`` are fields of :class:`QuickConfig` and change ``config`` (default: the
+    Pictures and masks are given as to :func:`impasto.stylize`; several styles are mixed in
+    proportion to ``blend``, or paint each its region, with the moments that the content has there.
+    ``settings`` are fields of :class:`QuickConfig` and change ``config`` (default: the
     defaults). ``strength`` goes from 0, the content itself, to 1; with tiles (of ``tile`` pixels)
     the picture is the same up to rounding. ``model`` is a network of your own: one for
     any style, or one that :func:`impasto.train` made for one style (the object, or where it lies).
@@ -66,35 +87,47 @@ def quick(
     >>> impasto.quick(photo, ["mosaic", "night"], blend=[3, 1], size=64).image.shape
     torch.Size([1, 3, 64, 64])
     """
+    given = {x: settings.pop(x) for x in MASKS if not is_text(settings.get(x))}
     config = (config or QuickConfig()).with_changes(**settings)
     sources = several(style)
     if isinstance(model, str | Path):
-        return _per_style(content, sources, config, load_feedforward(model), model, max_pixels)
+        loaded = load_feedforward(model)
+        return _per_style(content, sources, config, given, loaded, model, max_pixels)
     if isinstance(model, FeedForward):
-        return _per_style(content, sources, config, model, None, max_pixels)
-    weights = _weights(len(sources), config)
+        return _per_style(content, sources, config, given, model, None, max_pixels)
+    _check_weights(len(sources), config)
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
     picture = read_image(content, **limit)
+    masks, masks_told = _masks(config, given, limit)
     height, width = _size(picture, config)
     long_side = min(max(height, width), STYLE_SIZE) * config.style_scale
     styles = [read_style(source, long_side, config.seed, **limit) for source in sources]
+    shared = config.for_pictures()
+    layout = lay_out(shared, masks, picture.size, [style.size for style in styles])
     device = choose_device(config.device)
     backend = _backend(config, device, model)
     network = model or _shipped()
     began = time.perf_counter()
-    image = draft(
-        network,
-        resize(filled(picture).pixels, (height, width)).to(device),
-        [style_at(filled(one).pixels, long_side).to(device) for one in styles],
-        weights=weights,
-        strength=config.strength,
-        tile=config.tile,
-        coarsest=config.coarsest,
-        backend=backend,
-    )
+    photo, seen = resize(filled(picture).pixels, (height, width)), filled(picture)
+    if config.color == "only":
+        image = repainted(photo, seen, filled(styles[0]), shared)
+    else:
+        paints = [recolored(filled(one), seen, shared) for one in styles]
+        image = draft(
+            network,
+            photo.to(device),
+            [style_at(one.pixels, long_side).to(device) for one in paints],
+            zones=_zones(layout, len(styles), config),
+            tile=config.tile,
+            coarsest=config.coarsest,
+            backend=backend,
+        )
+        image = finished(image.cpu(), photo, shared)
+    image = put_back(image, photo, layout)
     told = [describe(source, one) for source, one in zip(sources, styles, strict=True)]
     network_told = {
         "style": told[0] if len(told) == 1 else told,
+        **masks_told,
         "encoder": {"name": network.name, "sha256": network.sha256},
     }
     machine = describe_machine(device, backend.dtype)
@@ -106,6 +139,7 @@ def _per_style(
     content: Source,
     sources: Sequence[Source],
     config: QuickConfig,
+    given: dict[str, Any],
     model: FeedForward,
     place: str | Path | None,
     max_pixels: int | None,
@@ -120,24 +154,59 @@ def _per_style(
             f"backend is {config.backend}, and a model of one style runs on torch",
             "leave it out, or give the file that impasto export writes to another program",
         )
-    unknown_there = {"blend", "style_scale", "seed", "coarsest"}
-    if meant_for_styles := unknown_there & set(config.changes()):
+    if meant_for_styles := MEANT_FOR_STYLES & (set(config.changes()) | set(given)):
         raise ConfigError(
             f"{', '.join(sorted(meant_for_styles))} says nothing to a model of one style",
             "leave it out",
         )
-    picture = read_image(content, **({} if max_pixels is None else {"max_pixels": max_pixels}))
+    if config.color in ("match", "only"):
+        raise ConfigError(
+            f"color is '{config.color}', and a model knows the colours of its style no longer",
+            "use style or keep",
+        )
+    limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+    picture = read_image(content, **limit)
+    shared = config.for_pictures()
+    masks, masks_told = _masks(config, given, limit)
+    layout = lay_out(shared, masks, picture.size, [picture.size])
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
     model = model.to(device)
     began = time.perf_counter()
     pixels = resize(filled(picture).pixels, _size(picture, config)).to(device)
     image = paint_with(model, pixels, strength=config.strength, tile=config.tile, dtype=dtype)
+    image = put_back(finished(image.cpu(), pixels.cpu(), shared), pixels, layout)
     told = {} if place is None else {"path": str(Path(place).expanduser().resolve())}
-    network_told = {"model": {**told, "style": model.name, "sha256": model.sha256}}
+    network_told = {**masks_told, "model": {**told, "style": model.name, "sha256": model.sha256}}
     machine = describe_machine(device, dtype)
     about = describe(content, picture)
     return _result(image, picture, config, about, network_told, "torch", machine, began)
+
+
+def _masks(
+    config: QuickConfig, given: dict[str, Any], limit: dict[str, int]
+) -> tuple[Masks, dict[str, Any]]:
+    """The masks that are files, or that were ``given``, and how they are named in the metadata."""
+    regions, keep = (given.get(name, getattr(config, name)) for name in MASKS)
+    masks, told = read_masks(several(regions), (), keep, **limit)
+    if AUTO in masks.regions:
+        raise ConfigError("regions is auto, which quick does not know", "give masks, or a map")
+    return masks, told
+
+
+def _zones(layout: Layout, styles: int, config: QuickConfig) -> list[Zone]:
+    """The regions as the network takes them, for so many styles."""
+    zones = []
+    for region in layout.regions:
+        own = {share.style: share.weight for share in region.shares}
+        zones.append(
+            Zone(
+                region.mask,
+                [own.get(style, 0.0) for style in range(styles)],
+                config.strength if region.strength is None else region.strength,
+            )
+        )
+    return zones
 
 
 def _size(picture: Picture, config: QuickConfig) -> tuple[int, int]:
@@ -165,7 +234,7 @@ def _result(
         metadata={
             "impasto": __version__,
             "command": "quick",
-            "method": "one forward pass",
+            "method": ONLY_COLORS if config.color == "only" else "one forward pass",
             "config": config.to_dict(),
             "content": content,
             **network,
@@ -200,18 +269,19 @@ def style_at(pixels: Tensor, long_side: float) -> Tensor:
     )
 
 
-def _weights(count: int, config: QuickConfig) -> list[float]:
-    """The weight of each style."""
+def _check_weights(count: int, config: QuickConfig) -> None:
+    """ConfigError where ``blend`` is not for so many styles."""
     if count == 0:
         raise ConfigError("there is no style", "give at least one")
-    given = list(config.blend or [1.0] * count)
-    if len(given) != count:
+    if config.blend is None:
+        return
+    if len(config.blend) != count:
         raise ConfigError(
-            f"blend has {len(given)} numbers for {count} styles", "give one weight for each style"
+            f"blend has {len(config.blend)} numbers for {count} styles",
+            "give one weight for each style",
         )
-    if not any(given):
+    if not any(config.blend):
         raise ConfigError(f"blend is {config.blend}", "use numbers >= 0, not all 0")
-    return given
 
 
 def _backend(config: QuickConfig, device: torch.device, model: Quick | None) -> Backend:

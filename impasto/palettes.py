@@ -15,6 +15,9 @@ from impasto.images import Picture, resize
 from impasto.periodic import Axes, resized
 from impasto.regions import Layout
 
+ONLY_COLORS = "colours matched (Pitie & Kokaram 2007)"
+"""How the metadata name the making of a picture that nothing was painted in."""
+
 
 def recolored(
     style: Picture,

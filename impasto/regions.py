@@ -21,6 +21,7 @@ from impasto.config import LAYER_GROUPS, StylizeConfig
 from impasto.encoders.base import IMAGE, stage_of
 from impasto.errors import ConfigError
 from impasto.images import Picture, resize, size_to_fit
+from impasto.periodic import Axes, resized
 
 AUTO, REST, ALL = "auto", "rest", "all"
 
@@ -133,6 +134,18 @@ def lay_out(
         raise ConfigError("every region has strength 0", "raise one of region_strengths")
     kept = 1 - torch.stack([region.mask for region in regions if region.mask is not None]).sum(0)
     return Layout(tuple(regions), kept.clamp(0, 1) if float(kept.max()) > EMPTY else None)
+
+
+def put_back(image: Tensor, content: Tensor, layout: Layout, axes: Axes = ()) -> Tensor:
+    """``image`` ``(1, 3, H, W)`` with the pixels of ``content``, of any size, where it is kept.
+
+    ``axes`` are those along which the picture wraps.
+    """
+    if layout.kept is None:
+        return image
+    size = (image.shape[-2], image.shape[-1])
+    kept = resized(layout.kept, size, axes, resize).clamp(0, 1).to(image.device)
+    return image + kept * (resized(content, size, axes, resize).to(image.device) - image)
 
 
 def style_scale(config: StylizeConfig, style: int) -> float:

@@ -70,6 +70,11 @@ def read_masks(
     return Masks(tuple(read["regions"]), tuple(read["style_regions"]), kept), told
 
 
+def is_text(value: Any) -> bool:
+    """Whether masks are named by path or word, as settings are, or there are none."""
+    return value is None or all(isinstance(x, str) for x in several(value))
+
+
 def _read_mask(role: str, source: Source, limit: dict[str, int]) -> Picture | str:
     if isinstance(source, str) and source in (AUTO, REST, ALL) and not Path(source).is_file():
         return source

@@ -31,7 +31,14 @@ from impasto.losses import Objective
 from impasto.memory import Demand, allowed, choose_tile, resident
 from impasto.objectives import Targets, whole_only
 from impasto.one_pass import first_draft
-from impasto.palettes import finished, keeps_colors, recolored, recolored_regions, repainted
+from impasto.palettes import (
+    ONLY_COLORS,
+    finished,
+    keeps_colors,
+    recolored,
+    recolored_regions,
+    repainted,
+)
 from impasto.passage import Passage
 from impasto.periodic import AXES, resized
 from impasto.pyramid import Level, grow, plan
@@ -47,7 +54,7 @@ from impasto.regions import (
 )
 from impasto.result import Result
 from impasto.segments import find_regions
-from impasto.sources import Source, describe, filled, read_masks, read_style, several
+from impasto.sources import Source, describe, filled, is_text, read_masks, read_style, several
 
 TEXTURE = "synthesis of a texture (Gatys et al. 2015)"
 """How the metadata names a run without a content."""
@@ -90,7 +97,7 @@ def stylize(
     """
     if encoder is not None and not isinstance(encoder, Encoder):
         settings["encoder"], encoder = str(encoder), None
-    masks = {x: settings.pop(x) for x in MASKS if not _is_text(settings.get(x))}
+    masks = {x: settings.pop(x) for x in MASKS if not is_text(settings.get(x))}
     config = (config or StylizeConfig()).with_changes(**settings)
     run = Stylization(content, style, config, encoder=encoder, **masks)
     for event in run:
@@ -465,13 +472,8 @@ class Stylization(Passage):
         if self.content is None:
             return TEXTURE
         if self.config.color == "only":
-            return "colours matched (Pitie & Kokaram 2007)"
+            return ONLY_COLORS
         return "optimisation of pixels (Gatys et al. 2016)"
-
-
-def _is_text(value: Any) -> bool:
-    """Whether masks are named by path or word, as settings are, or there are none."""
-    return value is None or all(isinstance(x, str) for x in several(value))
 
 
 def _hashes(told: Any) -> Any:

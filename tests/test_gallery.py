@@ -20,7 +20,7 @@ from PIL import Image
 import impasto
 from impasto.cli import build
 from impasto.cli.settings import flag_of, parse_all, resolve
-from impasto.config import MIXTURES, QuickConfig, StylizeConfig, choices
+from impasto.config import MIXTURES, SHARED_BY_QUICK, QuickConfig, StylizeConfig, choices
 from impasto.dream.config import DreamConfig
 from impasto.presets import PRESETS
 from impasto.settings import Settings
@@ -35,6 +35,8 @@ CONFIGS: dict[str, type[Settings]] = {
     "dream": DreamConfig,
 }
 
+SHARED = set(SHARED_BY_QUICK) - {"blend"}
+
 # What has no page of its own, and why.
 EXCEPTIONS = {
     "device": "where it is computed: the picture is the same",
@@ -48,8 +50,10 @@ EXCEPTIONS = {
     "size": "in dream and quick the same as on the page of stylize",
     "seed": "in dream and quick the same as on the page of stylize",
     "padding": "in dream the same as on the page of stylize",
+    **dict.fromkeys(SHARED, "in quick the same as on the page of stylize"),
 }
-SHOWN_IN_STYLIZE = {"size", "seed", "padding"}  # exceptions in dream and quick only
+# Exceptions in dream and quick only.
+SHOWN_IN_STYLIZE = {"size", "seed", "padding", *SHARED}
 
 
 @cache

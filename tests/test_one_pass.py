@@ -11,6 +11,7 @@ from torch import Tensor
 
 import impasto
 from impasto import read_metadata, save_image
+from impasto.color import match_colors, srgb_to_oklab
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.metrics import style_distance
 from impasto.networks import FeedForward, Quick, save_feedforward
@@ -27,6 +28,10 @@ def run(content: Any, style: Any, network: Quick, **settings: Any) -> impasto.Re
     return impasto.quick(
         content, style, model=network, **{"size": 64, "precision": "float32", **settings}
     )
+
+
+def chroma(image: Tensor) -> Tensor:
+    return srgb_to_oklab(image)[:, 1:]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +66,94 @@ def test_weights_mix(network: Quick, photo: Tensor, painting: Tensor) -> None:
     assert mixed.metadata["style"][0]["swatch"] == "waves"
     assert mixed.metadata["config"]["blend"] == [0, 2]
     assert set(alone.metadata["style"]) == {"sha256"}
+
+
+# --- colours and regions -------------------------------------------------------------------------
+
+
+def test_kept_colours_are_the_contents(network: Quick, photo: Tensor) -> None:
+    plain = run(photo, "waves", network, size=None).image
+    kept = run(photo, "waves", network, size=None, color="keep").image
+    away, near = ((chroma(x) - chroma(photo)).abs().mean() for x in (plain, kept))
+    assert near < 0.2 * away
+    assert away > 0.01
+
+
+def test_matched_colours_have_the_contents_mean(network: Quick, photo: Tensor) -> None:
+    plain, matched = (run(photo, "waves", network, color=x).image for x in ("style", "match"))
+    mean = photo.mean((2, 3))
+    assert (matched.mean((2, 3)) - mean).norm() < 0.3 * (plain.mean((2, 3)) - mean).norm()
+
+
+def test_only_colours(network: Quick, photo: Tensor) -> None:
+    style = impasto.swatch("waves", size=48)
+    result = run(photo, style, network, size=None, color="only")
+    assert torch.equal(result.image, match_colors(photo, style))
+    assert "colours matched" in result.metadata["method"]
+
+
+def test_a_region_of_all_is_the_picture(network: Quick, photo: Tensor) -> None:
+    plain = run(photo, "waves", network).image
+    region = run(photo, "waves", network, regions=[torch.ones(1, 1, *photo.shape[-2:])]).image
+    assert torch.allclose(plain, region, atol=1e-4)
+
+
+def test_regions_have_their_styles(network: Quick, photo: Tensor) -> None:
+    """With the moments of their own: a half is painted as if it were the picture."""
+    left = torch.zeros(1, 1, *photo.shape[-2:])
+    left[..., : photo.shape[-1] // 2] = 1
+    settings: dict[str, Any] = {"size": None, "feather": 0}
+    styles = {name: impasto.swatch(name, size=64) for name in ("waves", "night")}
+    found = run(photo, [*styles.values()], network, regions=[left, "rest"], **settings)
+    assert [x.get("word") for x in found.metadata["regions"]] == [None, "rest"]
+    for part, style in ((left > 0, "waves"), (left == 0, "night")):
+        columns = part[0, 0, 0]
+        alone = run(photo[..., columns], styles[style], network, size=None).image
+        [against] = [styles[name] for name in styles if name != style]
+        other = run(photo, against, network, size=None).image
+        own = found.image[..., columns]
+        away = (own - other[..., columns]).abs().mean()
+        assert (own.mean((2, 3)) - alone.mean((2, 3))).abs().max() < 0.02
+        assert (own - alone).abs().mean() < 0.2 * away
+    swapped = run(
+        photo,
+        [styles["night"], styles["waves"]],
+        network,
+        regions=[left, "rest"],
+        region_styles=["2", "1"],
+        **settings,
+    )
+    assert torch.equal(swapped.image, found.image)
+
+
+def test_what_is_kept_and_what_has_no_strength_stays(network: Quick, photo: Tensor) -> None:
+    mask = torch.zeros(1, 1, *photo.shape[-2:])
+    mask[..., 10:20, 10:30] = 1
+    settings: dict[str, Any] = {"size": None, "feather": 0, "coarsest": 64}
+    kept = run(photo, "waves", network, keep=mask, **settings)
+    still = run(
+        photo, "waves", network, regions=[mask, "rest"], region_strengths=[0, 1], **settings
+    )
+    for image in (kept.image, still.image):
+        inside = mask.bool().expand_as(photo)
+        assert torch.allclose(image[inside], photo[inside], atol=1e-6)
+        assert (image - photo)[~inside].abs().mean() > 0.02
+    assert set(kept.metadata["keep"]) == {"sha256"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"regions": "auto"}, "regions is auto"),
+        ({"region_styles": "1"}, "region_styles is given without regions"),
+        ({"regions": ["rest"], "region_styles": "one"}, "region_styles holds 'one'"),
+        ({"regions": ["rest"], "region_strengths": [1, 0]}, "2 entries for 1 regions"),
+        ({"keep": torch.ones(1, 1, 5, 50)}, "keep"),
+    ],
+)
+def test_bad_regions(network: Quick, photo: Tensor, settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        run(photo, "waves", network, **settings)
 
 
 def test_alpha_depth_and_metadata_go_into_the_file(
@@ -125,6 +218,21 @@ def test_a_model_of_one_style_takes_no_style(own: FeedForward, photo: Tensor) ->
         impasto.quick(photo, model=own, blend=[1], style_scale=2)
     with pytest.raises(ConfigError, match="there is no style"):
         impasto.quick(photo)
+    with pytest.raises(ConfigError, match="color is 'match'"):
+        impasto.quick(photo, model=own, color="match")
+    with pytest.raises(ConfigError, match="regions says nothing"):
+        impasto.quick(photo, model=own, regions=[torch.ones(1, 1, *photo.shape[-2:])])
+
+
+def test_a_model_keeps_colours_and_what_is_masked(own: FeedForward, photo: Tensor) -> None:
+    mask = torch.zeros(1, 1, *photo.shape[-2:])
+    mask[..., :20] = 1
+    settings: dict[str, Any] = {"model": own, "size": None, "precision": "float32", "feather": 0}
+    plain = impasto.quick(photo, **settings).image
+    kept = impasto.quick(photo, color="keep", keep=mask, **settings).image
+    assert torch.allclose(kept[..., :20], photo[..., :20], atol=1e-6)
+    away, near = ((chroma(x) - chroma(photo)).abs().mean() for x in (plain, kept))
+    assert near < 0.5 * away
 
 
 def test_style_is_never_enlarged() -> None:

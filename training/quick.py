@@ -53,7 +53,7 @@ LEAST, MOST = 0.35, 1.0
 AVERAGE = 0.998
 # (part of the time from which on, [(size, batch, chance)], share of the steps judged by VGG-19)
 PHASES = [
-    (0.00, [(128, 2, 0.3), (192, 1, 0.35), (256, 1, 0.35)], 1.0),
+    (0.00, [(128, 2, 0.15), (192, 1, 0.25), (256, 1, 0.45), (320, 1, 0.15)], 1.0),
 ]
 # Kernels that grow make activations that grow, and in the end ReLUs that let nothing through: the
 # deepest level of an earlier version was found dead.

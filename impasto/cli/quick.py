@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli.info import masks_of
 from impasto.cli.options import AsJson, Depth, MaxPixels, OverwriteOne, Quiet, Threads
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import parse_all, with_settings
@@ -52,8 +53,8 @@ def quick(
     """Paint one picture in the style of others, in one pass.
 
     A draft in a fraction of the time that stylize takes; impasto stylize --init quick goes on from
-    one. Several styles are mixed. With --model, a network that impasto train made paints in the one
-    style that it has learned.
+    one. Several styles are mixed (--blend), or painted each in its region (--regions). With
+    --model, a network that impasto train made paints in the one style that it has learned.
     """
     styles = styles or []
     if bool(styles) == (model is not None):
@@ -70,7 +71,7 @@ def quick(
         output = default_output(content, styles or [str(model)])
     config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
     outputs = Outputs(None if to_stdout else output.expanduser(), depth=depth, overwrite=overwrite)
-    outputs.check([content, *styles], steps=0)
+    outputs.check([content, *styles, *masks_of(config.for_pictures())], steps=0)
 
     from impasto.cli.progress import log_shown
     from impasto.cli.run import tell_result

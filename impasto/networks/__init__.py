@@ -19,7 +19,7 @@ And networks with one style each, which anybody can train:
 """
 
 from impasto.networks.feedforward import FeedForward, load_feedforward, save_feedforward
-from impasto.networks.inference import draft, measure, paint
+from impasto.networks.inference import Zone, draft, measure, paint
 from impasto.networks.painting import paint_with
 from impasto.networks.quick import Decoder, Plan, Quick, load_quick, plan_for
 from impasto.networks.transport import Affine, Moments, blend, moments, optimal_map
@@ -31,6 +31,7 @@ __all__ = [
     "Moments",
     "Plan",
     "Quick",
+    "Zone",
     "blend",
     "draft",
     "load_feedforward",

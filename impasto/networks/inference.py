@@ -11,9 +11,10 @@ size, so that a backend prepares for one; those at the picture's edges see more 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,6 +49,23 @@ TINT = 0.5
 reds turn pink, with none of it browns turn grey."""
 
 
+class Zone(NamedTuple):
+    """A part of the picture: its ``mask`` ``(1, 1, h, w)`` in [0, 1], of any size (None: all of
+    it), one weight for each style, and a strength."""
+
+    mask: Tensor | None
+    weights: Sequence[float]
+    strength: float
+
+
+class _Aim(NamedTuple):
+    """A :class:`Zone` whose styles have been read: the moments to go to, and how far."""
+
+    mask: Tensor | None
+    towards: Statistics
+    strength: float
+
+
 @torch.no_grad()
 def draft(
     model: Quick,
@@ -58,6 +76,7 @@ def draft(
     strength: float = 1.0,
     tile: int = TILE,
     coarsest: int | None = None,
+    zones: Sequence[Zone] | None = None,
     backend: Backend | None = None,
 ) -> Tensor:
     """``content`` ``(1, 3, H, W)`` in the style of ``styles`` ``(1, 3, h, w)``, all in [0, 1].
@@ -71,30 +90,25 @@ def draft(
     interpolated. ``strength`` interpolates from the content's moments to theirs. The network
     does not give a picture back exactly where there is nothing to change; for a ``strength`` s
     below 1 what it misses is put back, by the share 1 - s, so that 0 is the content itself.
-    ``backend`` computes the parts of ``model`` (default: torch).
+    With ``zones``, which then say weights and strength, each is painted with its own moments, and
+    what belongs to none stays. ``backend`` computes the parts of ``model`` (default: torch).
     """
-    if strength == 0:
+    zones = zones or [Zone(None, weights or [1.0] * len(styles), strength)]
+    if not any(zone.strength for zone in zones):
         return content.clone()
     backend = backend or TorchBackend(model)
-    shares = weights or [1.0] * len(styles)
-    used = [(style, share) for style, share in zip(styles, shares, strict=True) if share > 0]
-    total = sum(share for _, share in used)
-    each = [_survey(model, backend, style, tile)[0] for style, _ in used]
-    towards = {
-        name: blend([found[name] for found in each], [share / total for _, share in used])
-        for name in each[0]
-    }
+    aims = _aims(model, backend, styles, [zone for zone in zones if zone.strength], tile)
     height, width = content.shape[-2:]
     steps = sizes(height, width, coarsest)
     image = resize(content, steps[0])
     for size, larger in pairwise(steps):
-        painted = _draft_at_once(model, backend, image, towards, COARSE * strength, tile)
+        painted = _draft_at_once(model, backend, image, aims, tile, share=COARSE)
         changed = painted - resize(content, size)
         grey = changed.mean(1, keepdim=True)
         changed = grey + TINT * (changed - grey)
         changed = F.interpolate(changed, larger, mode="bicubic", align_corners=False)
         image = (resize(content, larger) + changed).clamp_(0, 1)
-    return _draft_at_once(model, backend, image, towards, strength, tile)
+    return _draft_at_once(model, backend, image, aims, tile)
 
 
 def sizes(height: int, width: int, coarsest: int | None) -> list[tuple[int, int]]:
@@ -111,19 +125,53 @@ def sizes(height: int, width: int, coarsest: int | None) -> list[tuple[int, int]
     ]
 
 
-def _draft_at_once(
-    model: Quick, backend: Backend, image: Tensor, after: Statistics, strength: float, tile: int
-) -> Tensor:
-    """``image`` painted in one size, with moments that go from its own towards ``after``."""
-    before, taps = _survey(model, backend, image, tile)
+def _aims(
+    model: Quick, backend: Backend, styles: Sequence[Tensor], zones: Sequence[Zone], tile: int
+) -> list[_Aim]:
+    """What the styles are to ``zones``; a style that weighs nothing anywhere is not read."""
+    found: dict[int, Statistics] = {}
+    aims = []
+    for zone in zones:
+        used = {k: x for k, x in zip(range(len(styles)), zone.weights, strict=True) if x > 0}
+        for k in used.keys() - found.keys():
+            [found[k]], _ = _survey(model, backend, styles[k], tile)
+        shares = [x / sum(used.values()) for x in used.values()]
+        names = (*LEVELS, IMAGE)
+        towards = {name: blend([found[k][name] for k in used], shares) for name in names}
+        aims.append(_Aim(zone.mask, towards, zone.strength))
+    return aims
 
-    def painted(towards: Statistics, strength: float) -> Tensor:
+
+def _draft_at_once(
+    model: Quick,
+    backend: Backend,
+    image: Tensor,
+    aims: Sequence[_Aim],
+    tile: int,
+    share: float = 1.0,
+) -> Tensor:
+    """``image`` painted in one size, with moments that go from its own towards those of ``aims``,
+    by this share of their strengths."""
+    size = (image.shape[-2], image.shape[-1])
+    masks = [
+        None if aim.mask is None else resize(aim.mask, size).clamp(0, 1).to(image) for aim in aims
+    ]
+    found, taps = _survey(model, backend, image, tile, masks)
+
+    def painted(before: Statistics, towards: Statistics, strength: float) -> Tensor:
         plan = plan_for(model.decoder, before, towards, strength)
         return _apply(model, backend, image, taps, compose(model, plan), tile)
 
-    result = painted(after, strength)
-    if strength < 1:
-        result += (1 - strength) * (image - painted(before, 0.0))
+    result: Tensor | None = None
+    for aim, mask, before in zip(aims, masks, found, strict=True):
+        strength = share * aim.strength
+        own = painted(before, aim.towards, strength)
+        if strength < 1:
+            own += (1 - strength) * (image - painted(before, before, 0.0))
+        if mask is not None:
+            own = (image if result is None else result) + mask * (own - image)
+        result = own
+    assert result is not None
     return result.clamp_(0, 1)
 
 
@@ -132,7 +180,8 @@ def measure(
     model: Quick, image: Tensor, tile: int = TILE, backend: Backend | None = None
 ) -> Statistics:
     """The moments of ``image`` ``(1, 3, H, W)`` at all levels, in float32."""
-    return _survey(model, backend or TorchBackend(model), image, tile)[0]
+    [found], _ = _survey(model, backend or TorchBackend(model), image, tile)
+    return found
 
 
 @torch.no_grad()
@@ -148,11 +197,20 @@ def paint(
     return _apply(model, backend, image, taps, compose(model, plan), tile)
 
 
-def _survey(model: Quick, backend: Backend, image: Tensor, tile: int) -> tuple[Statistics, Taps]:
-    """The moments, and the taps: all of them if the picture is one tile, else the DEEP ones."""
+def _survey(
+    model: Quick,
+    backend: Backend,
+    image: Tensor,
+    tile: int,
+    masks: Sequence[Tensor | None] = (None,),
+) -> tuple[list[Statistics], Taps]:
+    """The moments under each of ``masks`` ``(1, 1, H, W)`` (None: of all), and the taps: all of
+    them if the picture is one tile, else the DEEP ones."""
     whole = completed(image, MULTIPLE, "replicate")
     tiling = _tiling(model, max(int(model.encoder.reach(name)) for name in LEVELS), tile)
-    sums = {name: _Sums() for name in (*LEVELS, IMAGE)}
+    names = (*LEVELS, IMAGE)
+    weights = [_pooled(mask, tiling.strides) for mask in masks]
+    sums = [{name: _Sums() for name in names} for _ in masks]
     deep: dict[str, Tensor] = {}
     parts = list(_even(tiling, *whole.shape[-2:]))
     for part in parts:
@@ -160,45 +218,61 @@ def _survey(model: Quick, backend: Backend, image: Tensor, tile: int) -> tuple[S
         taps = backend.encode(crop)
         windows = part.windows(tiling.strides, (part.outer[0], part.outer[2]))
         places = part.windows(tiling.strides)
-        for name, f in zip(sums, (*taps, crop.permute(0, 2, 3, 1)), strict=True):
+        for name, f in zip(names, (*taps, crop.permute(0, 2, 3, 1)), strict=True):
             own = f[0, windows[name][0], windows[name][1]]  # (h, w, K)
-            sums[name].add(own)
+            for weight, each in zip(weights, sums, strict=True):
+                each[name].add(own, None if weight is None else weight[name][places[name]])
             if name in DEEP and len(parts) > 1:
                 if name not in deep:
                     sides = (side // tiling.strides[name] for side in whole.shape[-2:])
                     deep[name] = f.new_empty(1, *sides, f.shape[-1])
                 deep[name][0, places[name][0], places[name][1]] = own
-    found = {}
-    for name, each in sums.items():
-        moments = each.moments()
-        if name != IMAGE:
-            moments = through_head(model, name, moments)
-        found[name] = Moments(*(part.float().to(image.device) for part in moments))
+    found = [
+        {name: _placed(model, name, total.moments(), image) for name, total in each.items()}
+        for each in sums
+    ]
     return found, taps if len(parts) == 1 else tuple(deep.values())
+
+
+def _pooled(mask: Tensor | None, strides: Mapping[str, int]) -> dict[str, Tensor] | None:
+    """How much of each position of each layer a mask covers, ``(h, w)``."""
+    if mask is None:
+        return None
+    whole = completed(mask, MULTIPLE, "replicate")
+    return {name: F.avg_pool2d(whole, stride)[0, 0] for name, stride in strides.items()}
+
+
+def _placed(model: Quick, name: str, found: Moments, like: Tensor) -> Moments:
+    """Moments of a tap or of the image -> those of mini's features, where ``like`` is."""
+    if name != IMAGE:
+        found = through_head(model, name, found)
+    return Moments(*(part.float().to(like.device) for part in found))
 
 
 class _Sums:
     """Adds positions up to their moments."""
 
     def __init__(self) -> None:
-        self.count, self.first, self.second = 0, torch.zeros(()), torch.zeros(())
+        self.count, self.first, self.second = 0.0, torch.zeros(()), torch.zeros(())
         self.centre: Tensor | None = None
 
-    def add(self, rows: Tensor) -> None:
-        """``(h, w, K)``."""
+    def add(self, rows: Tensor, weights: Tensor | None = None) -> None:
+        """``rows`` ``(h, w, K)``, of which each counts ``weights`` ``(h, w)`` (None: 1)."""
         if self.centre is None:
             self.centre = rows[::7, ::7].float().mean((0, 1))
         # Less a constant, lest the small difference of two large numbers is lost to rounding.
         own = rows - self.centre  # float32
-        self.first = self.first + own.sum((0, 1)).cpu().double()
-        self.second = self.second + (own.mT @ own).sum(0).cpu().double()
-        self.count += own.shape[0] * own.shape[1]
+        counted = own if weights is None else own * weights[..., None]
+        self.first = self.first + counted.sum((0, 1)).cpu().double()
+        self.second = self.second + (own.mT @ counted).sum(0).cpu().double()
+        self.count += own.shape[0] * own.shape[1] if weights is None else float(weights.sum())
 
     def moments(self) -> Moments:
         """In double precision, on the CPU."""
         assert self.centre is not None
-        mean = self.first / self.count
-        covariance = self.second / self.count - mean[:, None] * mean
+        count = max(self.count, 1e-9)  # a small mask may vanish in a small picture
+        mean = self.first / count
+        covariance = self.second / count - mean[:, None] * mean
         return Moments((mean + self.centre.cpu().double())[None], covariance[None])
 
 

@@ -7,8 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 
-from impasto import read_image, read_metadata
+from impasto import load_image, read_image, read_metadata, save_image
 from impasto.cli import main
 
 SMALL = ["--size", "64", "--precision", "float32", "--threads", "1"]
@@ -92,6 +93,20 @@ def test_bad_requests(
     assert told in err
     assert err.count("\n") == 1
     assert not Path("out.png").exists()
+
+
+def test_regions_and_what_stays(folder: Path) -> None:
+    """Masks are files, and no file that is read is written to."""
+    mask = torch.zeros(1, 1, *load_image("cat.png").shape[-2:])
+    mask[..., ::2] = 1
+    save_image("mask.png", mask.expand(-1, 3, -1, -1))
+    flags = ["--regions", "mask.png,rest", "--color", "keep", "--keep", "mask.png"]
+    request = ["quick", "cat.png", "waves", "art.png", *SMALL]
+    assert main([*request, *flags[:4], "-o", "out.png"]) == 0
+    told = read_metadata("out.png")
+    assert [x.get("path", x.get("word")) for x in told["regions"]] == ["mask.png", "rest"]
+    assert told["config"]["color"] == "keep"
+    assert main([*request[:2], "art.png", *SMALL, *flags[4:], "-o", "mask.png", "--overwrite"]) == 2
 
 
 def test_inputs_and_files_that_are_there_are_safe(
