@@ -44,8 +44,9 @@ EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
 ORDER = {True: ("openvino", "torch", "onnxruntime"), False: ("torch", "openvino", "onnxruntime")}
 """Backends on a CPU, the fastest first, as measured in docs/quick.md; True: in bfloat16."""
 
-SHAPES = 24
-"""Sizes of pictures for which OpenVINO's networks are kept, times the parts used."""
+KEPT = 150_000_000
+"""How many numbers may go in and out of the networks that OpenVINO has compiled and that are kept,
+together: those of a picture of 1024x1024 pixels, and of the smaller ones before it."""
 
 PARTS = ("encode", "encode-fine", "sketch", "paint")
 """The parts as they are exported: Encode of all levels, of the FINE ones, Sketch, Paint."""
@@ -153,7 +154,7 @@ class OpenVinoBackend:
         self._channels = tap_channels(model)
         self._openvino, self._core = openvino, openvino.Core()
         self._graphs = graphs(model)
-        self._requests: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._requests: OrderedDict[tuple[Any, ...], tuple[int, Any]] = OrderedDict()
         # Left to itself it takes bfloat16 wherever the CPU has it.
         self._options = {
             "INFERENCE_PRECISION_HINT": {torch.float32: "f32", torch.bfloat16: "bf16"}[dtype],
@@ -192,11 +193,13 @@ class OpenVinoBackend:
         """Compute ``part`` from ``given`` into the tensors ``made``, all by their names."""
         key = (part, *(tuple(tensor.shape) for tensor in given.values()))
         if key not in self._requests:
-            if len(self._requests) == SHAPES:
-                self._requests.popitem(last=False)
-            self._requests[key] = self._compile(part, given, made).create_infer_request()
+            numbers = sum(tensor.numel() for tensor in (given | made).values())
+            while self._requests and numbers + sum(n for n, _ in self._requests.values()) > KEPT:
+                self._requests.popitem(last=False)  # first: memory would hold both
+            request = self._compile(part, given, made).create_infer_request()
+            self._requests[key] = (numbers, request)
         self._requests.move_to_end(key)
-        request = self._requests[key]
+        _, request = self._requests[key]
         shared = {name: tensor.contiguous() for name, tensor in (given | made).items()}
         for name, tensor in shared.items():
             request.set_tensor(name, self._shared(tensor))

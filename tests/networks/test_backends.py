@@ -18,6 +18,7 @@ from impasto.networks import backends as module
 from impasto.networks.backends import (
     PARTS,
     Backend,
+    OpenVinoBackend,
     choose_backend,
     graphs,
     is_installed,
@@ -94,6 +95,23 @@ def test_what_was_encoded_stays(backend: Backend, network: Quick) -> None:
     backend.encode(second)
     assert all(torch.equal(one, other) for one, other in zip(before, taps, strict=True))
     assert all(tap.dtype == backend.dtype for tap in taps)
+
+
+def test_not_every_size_is_kept(network: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What OpenVINO has compiled takes memory, and a large picture meets many sizes."""
+    if not is_installed("openvino"):
+        pytest.skip("openvino is not installed")
+    backend = make_backend("openvino", network, torch.float32)
+    assert isinstance(backend, OpenVinoBackend)
+    monkeypatch.setattr(module, "KEPT", 600_000)
+    kept = []
+    for size in (48, 64, 80, 96, 48):
+        backend.encode(torch.rand(1, 3, size, size))
+        kept.append(sorted(key[1][-1] for key in backend._requests))
+        assert sum(numbers for numbers, _ in backend._requests.values()) <= 600_000
+    assert kept[1] == [48, 64]
+    assert kept[3] == [96]
+    assert kept[4] == [48, 96]
 
 
 def test_moments_are_torchs(backend: Backend, network: Quick, content: Tensor) -> None:
