@@ -14,7 +14,7 @@ from typing import Literal, get_args, get_type_hints
 
 from impasto.errors import ConfigError, UnknownNameError
 from impasto.selection import parse_selections
-from impasto.settings import Settings, literals, setting
+from impasto.settings import Settings, literals, same_setting, setting
 
 Pooling = Literal["max", "average", "l2"]
 Padding = Literal["zero", "reflect", "replicate"]
@@ -382,39 +382,23 @@ class QuickConfig(Settings):
         most=16384,
     )
     strength: float = setting(1.0, "How much style, from 0 (the content) to 1", least=0, most=1)
-    blend: tuple[float, ...] | None = setting(
-        None, "One weight for each style (default: equal)", least=0
-    )
+    blend: tuple[float, ...] | None = same_setting(StylizeConfig, "blend")
     style_scale: float = setting(
         1.0,
         "Size of the style picture against the content's, or against 384 pixels if that is less",
         least=0.05,
         most=10,
     )
-    color: ColorMode = setting(
-        "style",
-        "Whose colours: the style's; keep, the content's; match, the style's paint mixed from the "
-        "content's colours; only, the photo itself in the style's colours",
-    )
-    color_strength: float = setting(
-        1.0, "How far to go from the style's colours (with only: from the photo's)", least=0, most=1
-    )
-    color_match: ColorMatch = setting(
-        "covariance", "How colours are matched: by mean and covariance, or by histogram as well"
-    )
+    color: ColorMode = same_setting(StylizeConfig, "color")
+    color_strength: float = same_setting(StylizeConfig, "color_strength")
+    color_match: ColorMatch = same_setting(StylizeConfig, "color_match")
     regions: tuple[str, ...] | None = setting(
         None, "Parts of the content: a map of colours, or a mask for each (rest: what they leave)"
     )
-    region_styles: tuple[str, ...] | None = setting(
-        None, "The number of the style that paints each region, from 1; 1+2 mixes two"
-    )
-    region_strengths: tuple[float, ...] | None = setting(
-        None, "One strength for each region", least=0, most=1
-    )
-    keep: str | None = setting(None, "Mask of what stays as it is in the content")
-    feather: float = setting(
-        0.01, "Softness of the masks' edges, in long sides of the picture", least=0, most=0.5
-    )
+    region_styles: tuple[str, ...] | None = same_setting(StylizeConfig, "region_styles")
+    region_strengths: tuple[float, ...] | None = same_setting(StylizeConfig, "region_strengths")
+    keep: str | None = same_setting(StylizeConfig, "keep")
+    feather: float = same_setting(StylizeConfig, "feather")
     coarsest: int | None = setting(
         512,
         "Long side in which a larger picture is painted first, then in each twice as large; 'none' "

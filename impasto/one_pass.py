@@ -108,7 +108,8 @@ def quick(
     backend = _backend(config, device, model)
     network = model or _shipped()
     began = time.perf_counter()
-    photo, seen = resize(filled(picture).pixels, (height, width)), filled(picture)
+    seen = filled(picture)
+    photo = resize(seen.pixels, (height, width))
     if config.color == "only":
         image = repainted(photo, seen, filled(styles[0]), shared)
     else:
