@@ -10,6 +10,7 @@ size, so that a backend prepares for one; those at the picture's edges see more 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,6 +38,8 @@ from impasto.networks.quick import (
 )
 from impasto.networks.transport import Moments, blend
 from impasto.tiles import Tile, Tiling
+
+LOG = logging.getLogger(__name__)
 
 TILE = 1024
 """Pixels a side of a tile, without its border; what is smaller is painted as a whole."""
@@ -101,13 +104,16 @@ def draft(
     height, width = content.shape[-2:]
     steps = sizes(height, width, coarsest)
     image = resize(content, steps[0])
-    for size, larger in pairwise(steps):
+    tell = LOG.info if max(height, width) > tile else LOG.debug  # it takes its time
+    for number, (size, larger) in enumerate(pairwise(steps), start=1):
+        tell("painting at %dx%d, size %d of %d", *size, number, len(steps))
         painted = _draft_at_once(model, backend, image, aims, tile, share=COARSE)
         changed = painted - resize(content, size)
         grey = changed.mean(1, keepdim=True)
         changed = grey + TINT * (changed - grey)
         changed = F.interpolate(changed, larger, mode="bicubic", align_corners=False)
         image = (resize(content, larger) + changed).clamp_(0, 1)
+    tell("painting at %dx%d, size %d of %d", height, width, len(steps), len(steps))
     return _draft_at_once(model, backend, image, aims, tile)
 
 

@@ -80,6 +80,19 @@ def test_from_coarse_to_fine_strokes_are_larger(styles: list[Tensor]) -> None:
     assert seen[384] == seen[None]  # no larger: at once
 
 
+def test_large_pictures_say_how_far_they_are(
+    network: Quick, content: Tensor, styles: list[Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "impasto"):
+        draft(network, content, styles, coarsest=156)
+        assert not caplog.messages
+        draft(network, content, styles, coarsest=156, tile=200)
+    assert caplog.messages == [
+        "painting at 100x156, size 1 of 2",
+        "painting at 200x312, size 2 of 2",
+    ]
+
+
 def test_from_coarse_to_fine_strength_0_is_the_content(
     network: Quick, content: Tensor, styles: list[Tensor]
 ) -> None:
