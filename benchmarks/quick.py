@@ -5,7 +5,7 @@
 
 ``speed``: on each backend and in each precision, the seconds of the pass itself (from tensors to a
 tensor: the style encoded, the transport found, the content encoded and painted; networks loaded and
-compiled; what is larger than 512 pixels from coarse to fine), the same from two files to a third,
+compiled; from coarse to fine, as by default), the same from two files to a third,
 and the pass of a network of MicroAST's size (see microast.py) beside it. At 512x512 all take turns
 in one process, round by round; at 3840x2160 each has a process of its own, and its first run
 includes compiling. Told are the best and the median, and of large pictures the process's largest

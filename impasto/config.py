@@ -400,7 +400,7 @@ class QuickConfig(Settings):
     keep: str | None = same_setting(StylizeConfig, "keep")
     feather: float = same_setting(StylizeConfig, "feather")
     coarsest: int | None = setting(
-        512,
+        256,
         "Long side in which a larger picture is painted first, then in each twice as large; 'none' "
         "paints it at once, with smaller strokes",
         least=64,

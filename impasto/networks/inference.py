@@ -44,7 +44,7 @@ LOG = logging.getLogger(__name__)
 TILE = 1024
 """Pixels a side of a tile, without its border; what is smaller is painted as a whole."""
 
-COARSE = 0.6
+COARSE = 0.4
 """Share of the strength in all sizes but the last: each adds to what those before it did."""
 
 TINT = 0.5
