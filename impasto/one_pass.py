@@ -37,16 +37,15 @@ from impasto.sources import (
     Source,
     describe,
     filled,
-    is_text,
     read_masks,
     read_style,
     several,
+    taken_masks,
 )
 
 STYLE_SIZE = 384
 """Long side in pixels at which a style is read, at most. The decoder was trained on styles of about
 that size and smaller; of larger ones it takes some for photos, and adds nothing."""
-
 
 MASKS = ("regions", "keep")
 """Settings that name files, or may be masks themselves."""
@@ -87,7 +86,7 @@ def quick(
     >>> impasto.quick(photo, ["mosaic", "night"], blend=[3, 1], size=64).image.shape
     torch.Size([1, 3, 64, 64])
     """
-    given = {x: settings.pop(x) for x in MASKS if not is_text(settings.get(x))}
+    given = taken_masks(settings, MASKS)
     config = (config or QuickConfig()).with_changes(**settings)
     sources = several(style)
     if isinstance(model, str | Path):

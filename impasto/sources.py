@@ -70,9 +70,16 @@ def read_masks(
     return Masks(tuple(read["regions"]), tuple(read["style_regions"]), kept), told
 
 
-def is_text(value: Any) -> bool:
-    """Whether masks are named by path or word, as settings are, or there are none."""
-    return value is None or all(isinstance(x, str) for x in several(value))
+def taken_masks(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Those of ``settings`` called ``names`` that are masks themselves, taken out of them.
+
+    The others are named by path or word, as settings are.
+    """
+
+    def is_text(value: Any) -> bool:
+        return value is None or all(isinstance(x, str) for x in several(value))
+
+    return {name: settings.pop(name) for name in names if not is_text(settings.get(name))}
 
 
 def _read_mask(role: str, source: Source, limit: dict[str, int]) -> Picture | str:

@@ -54,7 +54,15 @@ from impasto.regions import (
 )
 from impasto.result import Result
 from impasto.segments import find_regions
-from impasto.sources import Source, describe, filled, is_text, read_masks, read_style, several
+from impasto.sources import (
+    Source,
+    describe,
+    filled,
+    read_masks,
+    read_style,
+    several,
+    taken_masks,
+)
 
 TEXTURE = "synthesis of a texture (Gatys et al. 2015)"
 """How the metadata names a run without a content."""
@@ -97,7 +105,7 @@ def stylize(
     """
     if encoder is not None and not isinstance(encoder, Encoder):
         settings["encoder"], encoder = str(encoder), None
-    masks = {x: settings.pop(x) for x in MASKS if not is_text(settings.get(x))}
+    masks = taken_masks(settings, MASKS)
     config = (config or StylizeConfig()).with_changes(**settings)
     run = Stylization(content, style, config, encoder=encoder, **masks)
     for event in run:

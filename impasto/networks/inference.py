@@ -14,7 +14,6 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -103,16 +102,17 @@ def draft(
     aims = _aims(model, backend, styles, [zone for zone in zones if zone.strength], tile)
     height, width = content.shape[-2:]
     steps = sizes(height, width, coarsest)
-    image = resize(content, steps[0])
+    photo = image = resize(content, steps[0])
     tell = LOG.info if max(height, width) > tile else LOG.debug  # it takes its time
-    for number, (size, larger) in enumerate(pairwise(steps), start=1):
-        tell("painting at %dx%d, size %d of %d", *size, number, len(steps))
+    for number, larger in enumerate(steps[1:], start=1):
+        tell("painting at %dx%d, size %d of %d", *photo.shape[-2:], number, len(steps))
         painted = _draft_at_once(model, backend, image, aims, tile, share=COARSE)
-        changed = painted - resize(content, size)
+        changed = painted - photo
         grey = changed.mean(1, keepdim=True)
         changed = grey + TINT * (changed - grey)
         changed = F.interpolate(changed, larger, mode="bicubic", align_corners=False)
-        image = (resize(content, larger) + changed).clamp_(0, 1)
+        photo = resize(content, larger)
+        image = (photo + changed).clamp_(0, 1)
     tell("painting at %dx%d, size %d of %d", height, width, len(steps), len(steps))
     return _draft_at_once(model, backend, image, aims, tile)
 
@@ -294,10 +294,10 @@ def _apply(
         return backend.paint(whole, sketch, fine, brush, (0, 0))[..., :height, :width]
     result = torch.empty_like(whole)
     tiling = _tiling(model, model.reach(FINE), tile)
+    n = STRIDES[len(DEEP) - 1]  # the sketch's
     for part in _even(tiling, *whole.shape[-2:]):
         top, bottom, left, right = part.inner
         y, yy, x, xx = part.outer
-        n = STRIDES[len(DEEP) - 1]
         crop, below = part.crop(whole), sketch[:, y // n : yy // n, x // n : xx // n]
         painted = backend.paint(crop, below, backend.encode(crop, fine=True), brush, (y, x))
         result[..., top:bottom, left:right] = painted[
