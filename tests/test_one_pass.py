@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor
 
 import impasto
-from impasto import read_metadata, save_image
+from impasto import one_pass, read_metadata, save_image
 from impasto.color import match_colors, srgb_to_oklab
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.metrics import style_distance
-from impasto.networks import FeedForward, Quick, save_feedforward
+from impasto.networks import FeedForward, Quick, measure, save_feedforward
+from impasto.networks.quick import Statistics
 from impasto.one_pass import style_at
 
 
@@ -52,6 +54,35 @@ def test_same_request_same_picture(network: Quick, photo: Tensor) -> None:
     first, second = (run(photo, "waves", network, seed=3).image for _ in range(2))
     assert torch.equal(first, second)
     assert not torch.equal(first, run(photo, "waves", network, seed=4).image)
+
+
+def test_a_style_is_read_once(photo: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[torch.Size] = []
+
+    def counting(network: Quick, style: Tensor, *rest: Any) -> Statistics:
+        read.append(style.shape)
+        return measure(network, style, *rest)
+
+    monkeypatch.setattr(one_pass, "measure", counting)
+    monkeypatch.setattr(one_pass, "_KNOWN", OrderedDict())
+    style = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(5))
+
+    def painted(style: Tensor, **settings: Any) -> Tensor:
+        settings = {"size": 64, "backend": "torch", "precision": "float32", **settings}
+        return impasto.quick(photo, style, **settings).image
+
+    first = painted(style)
+    assert torch.equal(painted(style.clone()), first)
+    painted(style, strength=0.5)
+    assert len(read) == 1
+    painted(style, size=32)  # which makes the style smaller, too
+    painted(1 - style)
+    assert [tuple(shape[-2:]) for shape in read] == [(48, 64), (24, 32), (48, 64)]
+    for number in range(one_pass.REMEMBERED):
+        painted(style * number / 100)
+    assert len(one_pass._KNOWN) == one_pass.REMEMBERED
+    painted(style)
+    assert len(read) == 3 + one_pass.REMEMBERED + 1
 
 
 def test_strength_0_is_the_content(network: Quick, photo: Tensor) -> None:

@@ -10,7 +10,10 @@ of relu1_1 to relu5_1 (layer by layer, lest the first, which colours move, says 
 --content times |F - F_content|² / |F_content|² at relu4_2.
 The real VGG-19 measures it, or mini, which takes half of the time: PHASES say in what share of the
 steps. Mini will do for the beginning; the end needs VGG-19, which sees grain that mini does not.
-In some of the batches one crop gets its own style and shall come back as it was.
+In some of the batches one crop gets its own style and shall come back as it was. In half of those
+with large crops a crop is painted as pictures are by default, in half of its size and then in its
+own, and what is learned goes through both; in some, both sizes of pictures and styles are judged
+from twice as far, for strokes that the judge's deepest layers would be too near to see.
 
 The schedule follows the clock, so that training ends when it should on a machine that others use.
 Under ``torchrun --nproc-per-node N -- training/quick.py ...`` (with OMP_NUM_THREADS=1) N processes
@@ -33,14 +36,16 @@ from data import Crops, Pictures, random_crop, recolour
 from distil import Muon
 from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, nn
+from torch.nn import functional as F
 
 from impasto.encoders import Encoder, get_encoder
-from impasto.encoders.base import IMAGE
+from impasto.encoders.base import IMAGE, Features
 from impasto.encoders.mini import load_mini
 from impasto.images import load_image, resize, size_to_fit, to_pil
 from impasto.losses.functional import gram
 from impasto.metrics import CONTENT_LAYER, STYLE_LAYERS, score
-from impasto.networks.quick import LEVELS, MULTIPLE, Decoder, plan_for, statistics
+from impasto.networks.inference import COARSE, TINT
+from impasto.networks.quick import LEVELS, MULTIPLE, Decoder, Statistics, plan_for, statistics
 from impasto.swatches import SWATCHES, swatch
 
 JUDGED = (*STYLE_LAYERS, CONTENT_LAYER)
@@ -53,11 +58,13 @@ LEAST, MOST = 0.35, 1.0
 AVERAGE = 0.998
 # (part of the time from which on, [(size, batch, chance)], share of the steps judged by VGG-19)
 PHASES = [
-    (0.00, [(128, 2, 0.15), (192, 1, 0.25), (256, 1, 0.45), (320, 1, 0.15)], 1.0),
+    (0.00, [(128, 2, 0.10), (192, 1, 0.20), (256, 1, 0.45), (320, 1, 0.25)], 1.0),
 ]
 # Kernels that grow make activations that grow, and in the end ReLUs that let nothing through: the
 # deepest level of an earlier version was found dead.
 WEIGHT_DECAY = 0.1
+LARGE = 224  # pixels a side from which on crops are painted in two sizes, and judged from afar
+TWICE, AFAR = 0.6, 0.7  # in what share of the steps with such crops
 OWN = 10  # of so many batches of several crops one has a crop in its own style
 VALIDATION = [
     ("tubingen", "starry_night"),
@@ -126,8 +133,8 @@ class Pairs(Crops):
         size, count, _ = self.sizes[int(self.alike.choice(len(chances), p=chances / chances.sum()))]
         self.contents.sizes = [(size, count, 1.0)]
         # Most paintings are small, and what is enlarged is smoother than what it shall teach.
-        least, most = (128, 216) if rng.random() < 0.75 else (224, 320)
-        self.styles.sizes = [(8 * int(rng.integers(least // 8, most // 8 + 1)), count, 1.0)]
+        least, most = (128, 216) if self.alike.random() < 0.6 else (LARGE, 320)
+        self.styles.sizes = [(8 * int(self.alike.integers(least // 8, most // 8 + 1)), count, 1.0)]
         return self.contents.batch(rng), self.styles.batch(rng)
 
 
@@ -186,28 +193,68 @@ class Trainer:
                 )
         self.average.load_state_dict(self.decoder.state_dict())
 
+    def painted(self, features: Features, after: Statistics, strength: float = 1.0) -> Tensor:
+        """What the decoder makes of features, in mini's units, on their way to a style's moments;
+        what it misses of the picture itself is put back as in inference."""
+        with torch.no_grad():
+            before = statistics(features)
+        origin = (int(torch.randint(2048, ())), int(torch.randint(2048, ())))  # of the noise
+
+        def by(after: Statistics, strength: float) -> Tensor:
+            plan = plan_for(self.decoder, before, after, strength)
+            with torch.autocast("cpu", torch.bfloat16):
+                moved = {n: m(features[n]) for n, m in plan.maps.items()}
+                image: Tensor = self.decoder(moved, plan.code, origin)
+            return image
+
+        image = by(after, strength)
+        if strength < 1:
+            image = image + (1 - strength) * (features[IMAGE] - by(before, 0.0))
+        return image
+
+    def begun(self, contents: Tensor, after: Statistics) -> Tensor:
+        """The photos with what painting them in half of their size has changed, as inference goes
+        from coarse to fine."""
+        small = F.avg_pool2d(contents, 2)
+        with torch.no_grad():
+            features = self.mini(small, (*LEVELS, IMAGE))
+        changed = self.painted(features, after, COARSE) - small
+        grey = changed.mean(1, keepdim=True)
+        changed = grey + TINT * (changed - grey)
+        changed = F.interpolate(changed, scale_factor=2.0, mode="bicubic", align_corners=False)
+        return (contents + changed).clamp(0, 1).contiguous(memory_format=torch.channels_last)
+
     def judged(
-        self, contents: Tensor, styles: Tensor, by_vgg: bool, itself: bool
+        self,
+        contents: Tensor,
+        styles: Tensor,
+        by_vgg: bool,
+        itself: bool,
+        twice: bool = False,
+        afar: bool = False,
     ) -> tuple[Tensor, dict[str, float]]:
-        """The loss of one batch; if ``itself``, its last crop is its own style."""
+        """The loss of one batch; if ``itself``, its last crop is its own style, if ``twice``, it is
+        painted in two sizes, if ``afar``, pictures are judged in half of theirs."""
         with torch.no_grad():
             content, style = self.mini(contents, SEEN), self.mini(styles, SEEN)
             before, after = statistics(content), statistics(style)
             for name, own in before.items() if itself else ():
                 after[name].mean[-1] = own.mean[-1]
                 after[name].covariance[-1] = own.covariance[-1]
-        plan = plan_for(self.decoder, before, after)
-        origin = (int(torch.randint(2048, ())), int(torch.randint(2048, ())))  # of the noise
-        with torch.autocast("cpu", torch.bfloat16):
-            moved = {n: m(content[n]) for n, m in plan.maps.items()}
-            painted = self.decoder(moved, plan.code, origin)
+        given = self.mini(self.begun(contents, after), (*LEVELS, IMAGE)) if twice else content
+        painted = self.painted(given, after)
+        outside = (painted - painted.clamp(0, 1)).square().mean()
+        pixels = (painted[-1] - contents[-1]).square().mean() * itself
         judge: Encoder = self.mini
+        if afar:
+            contents, styles, painted = (F.avg_pool2d(x, 2) for x in (contents, styles, painted))
         if by_vgg:
             if self.vgg is None:
                 self.vgg = get_encoder("vgg19", padding="replicate").to(
                     torch.bfloat16, memory_format=torch.channels_last
                 )
             judge = self.vgg
+        if by_vgg or afar:
             with torch.no_grad():
                 content, style = judge(contents, JUDGED), judge(styles, JUDGED)
         seen = judge(painted.contiguous(memory_format=torch.channels_last), JUDGED)
@@ -217,8 +264,6 @@ class Trainer:
         untouched = style_distance(origin, target)
         distance = style_distance(grams(seen), target)
         kept = moved_by(seen[CONTENT_LAYER].float(), content[CONTENT_LAYER].float())
-        outside = (painted - painted.clamp(0, 1)).square().mean()
-        pixels = (painted[-1] - contents[-1]).square().mean() * itself
         ratios = distance / bounded(untouched)
         # Half of the loss weighs layers by what they are off: so does the judge.
         whole = distance.mean(0) / bounded(untouched.mean(0))
@@ -369,7 +414,10 @@ def train(
         if by_vgg:  # which takes its time
             styles = styles[..., : contents.shape[-2], : contents.shape[-1]]
         itself = step % OWN == 0 and len(contents) > 1
-        loss, report = trainer.judged(contents, styles, by_vgg, itself)
+        large = not itself and contents.shape[-1] >= LARGE
+        twice = large and bool(rng.random() < TWICE)
+        afar = large and styles.shape[-1] >= LARGE and bool(rng.random() < AFAR)
+        loss, report = trainer.judged(contents, styles, by_vgg, itself, twice, afar)
         decoder.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -80,6 +81,7 @@ def draft(
     coarsest: int | None = None,
     zones: Sequence[Zone] | None = None,
     backend: Backend | None = None,
+    read: Callable[[Tensor], Statistics] | None = None,
 ) -> Tensor:
     """``content`` ``(1, 3, H, W)`` in the style of ``styles`` ``(1, 3, h, w)``, all in [0, 1].
 
@@ -94,12 +96,14 @@ def draft(
     below 1 what it misses is put back, by the share 1 - s, so that 0 is the content itself.
     With ``zones``, which then say weights and strength, each is painted with its own moments, and
     what belongs to none stays. ``backend`` computes the parts of ``model`` (default: torch).
+    ``read`` finds a style's moments (default: :func:`measure`), for who knows them already.
     """
     zones = zones or [Zone(None, weights or [1.0] * len(styles), strength)]
     if not any(zone.strength for zone in zones):
         return content.clone()
     backend = backend or TorchBackend(model)
-    aims = _aims(model, backend, styles, [zone for zone in zones if zone.strength], tile)
+    read = read or partial(measure, model, tile=tile, backend=backend)
+    aims = _aims(styles, [zone for zone in zones if zone.strength], read)
     height, width = content.shape[-2:]
     steps = sizes(height, width, coarsest)
     photo = image = resize(content, steps[0])
@@ -132,7 +136,7 @@ def sizes(height: int, width: int, coarsest: int | None) -> list[tuple[int, int]
 
 
 def _aims(
-    model: Quick, backend: Backend, styles: Sequence[Tensor], zones: Sequence[Zone], tile: int
+    styles: Sequence[Tensor], zones: Sequence[Zone], read: Callable[[Tensor], Statistics]
 ) -> list[_Aim]:
     """What the styles are to ``zones``; a style that weighs nothing anywhere is not read."""
     found: dict[int, Statistics] = {}
@@ -140,7 +144,7 @@ def _aims(
     for zone in zones:
         used = {k: x for k, x in zip(range(len(styles)), zone.weights, strict=True) if x > 0}
         for k in used.keys() - found.keys():
-            [found[k]], _ = _survey(model, backend, styles[k], tile)
+            found[k] = read(styles[k])
         shares = [x / sum(used.values()) for x in used.values()]
         names = (*LEVELS, IMAGE)
         towards = {name: blend([found[k][name] for k in used], shares) for name in names}
