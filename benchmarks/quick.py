@@ -36,11 +36,11 @@ from microast import MicroAST
 from torch import Tensor
 
 import impasto
-from impasto.config import QuickConfig
 from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
 from impasto.images import load_image, resize, save_image
 from impasto.metrics import Case
+from impasto.network_config import QuickConfig
 from impasto.networks import draft, load_quick
 from impasto.networks.backends import PACKAGES, make_backend, session, version
 from impasto.networks.export import as_onnx

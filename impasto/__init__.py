@@ -29,7 +29,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.config import QuickConfig, StylizeConfig, TrainConfig
+    from impasto.config import StylizeConfig
     from impasto.dream.config import DreamConfig, LookConfig
     from impasto.dream.deepdream import Dream, deepdream
     from impasto.dream.visualize import Look, look
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         TotalVariation,
         WassersteinLoss,
     )
+    from impasto.network_config import QuickConfig, TrainConfig
     from impasto.networks.feedforward import FeedForward
     from impasto.networks.training import Training, train
     from impasto.one_pass import quick
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "config": ["QuickConfig", "StylizeConfig", "TrainConfig"],
+    "config": ["StylizeConfig"],
     "dream.config": ["DreamConfig", "LookConfig"],
     "dream.deepdream": ["Dream", "deepdream"],
     "dream.visualize": ["Look", "look"],
@@ -100,6 +101,7 @@ _HOMES = {
         "TotalVariation",
         "WassersteinLoss",
     ],
+    "network_config": ["QuickConfig", "TrainConfig"],
     "networks.feedforward": ["FeedForward"],
     "networks.training": ["Training", "train"],
     "one_pass": ["quick"],

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from impasto import __version__
-from impasto.config import QuickConfig
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.errors import ConfigError
 from impasto.images import Picture, read_image, resize, size_to_fit
+from impasto.network_config import QuickConfig
 from impasto.networks import (
     FeedForward,
     Quick,

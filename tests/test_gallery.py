@@ -20,8 +20,9 @@ from PIL import Image
 import impasto
 from impasto.cli import build
 from impasto.cli.settings import flag_of, parse_all, resolve
-from impasto.config import MIXTURES, SHARED_BY_QUICK, QuickConfig, StylizeConfig, choices
+from impasto.config import MIXTURES, StylizeConfig, choices
 from impasto.dream.config import DreamConfig
+from impasto.network_config import SHARED_BY_QUICK, QuickConfig
 from impasto.presets import PRESETS
 from impasto.settings import Settings
 

@@ -15,6 +15,7 @@ LEVELS = {
     1.5: ["selection", "settings"],
     2: ["config", "devices", "color", "swatches"],
     # From the file to the tensor, in the order in which the bytes pass through.
+    2.05: ["network_config"],
     2.1: ["files", "profiles"],
     2.2: ["formats"],
     2.3: ["metadata"],

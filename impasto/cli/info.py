@@ -9,9 +9,10 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from impasto.cli.settings import flag_of, render
-from impasto.config import QuickConfig, StylizeConfig
+from impasto.config import StylizeConfig
 from impasto.dream.config import CONFIGS
 from impasto.errors import ImpastoError, UsageError
+from impasto.network_config import QuickConfig
 from impasto.settings import Settings
 
 app = typer.Typer()

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from impasto import __version__
 from impasto import checkpoint as checkpoints
-from impasto.config import StylizeConfig, TrainConfig, mixture
+from impasto.config import StylizeConfig, mixture
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.encoders import Encoder, get_encoder
 from impasto.errors import ConfigError, OutputExistsError, UsageError
@@ -30,6 +30,7 @@ from impasto.files import shown, write_bytes
 from impasto.images import save_image
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
 from impasto.losses.base import Evaluation
+from impasto.network_config import TrainConfig
 from impasto.networks.card import card
 from impasto.networks.feedforward import MODEL, FeedForward, save_feedforward
 from impasto.networks.photos import Crops, Photos, centre_crop, crop_size
