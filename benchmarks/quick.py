@@ -5,11 +5,11 @@
 
 ``speed``: on each backend and in each precision, the seconds of the pass itself (from tensors to a
 tensor: the style encoded, the transport found, the content encoded and painted; networks loaded and
-compiled; from coarse to fine, as by default), the same from two files to a third,
-and the pass of a network of MicroAST's size (see microast.py) beside it. At 512x512 all take turns
-in one process, round by round; at 3840x2160 each has a process of its own, and its first run
-includes compiling. Told are the best and the median, and of large pictures the process's largest
-resident set.
+compiled; from coarse to fine, as by default), the same without the style, whose moments are known
+from before, the same from two files to a third (style included), and the pass of a network of
+MicroAST's size (see microast.py) beside it. At 512x512 all take turns in one process, round by
+round; at 3840x2160 each has a process of its own, and its first run includes compiling. Told are
+the best and the median, and of large pictures the process's largest resident set.
 
 ``pairs``: twelve pairs of content and style at 512 pixels, judged by the real VGG-19 as in
 style_gap.py: the share of the style gap that is closed and the content distance. Writes the
@@ -36,12 +36,13 @@ from microast import MicroAST
 from torch import Tensor
 
 import impasto
+from impasto import one_pass
 from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
 from impasto.images import load_image, resize, save_image
 from impasto.metrics import Case
 from impasto.network_config import QuickConfig
-from impasto.networks import draft, load_quick
+from impasto.networks import draft, load_quick, measure
 from impasto.networks.backends import PACKAGES, make_backend, session, version
 from impasto.networks.export import as_onnx
 
@@ -73,8 +74,14 @@ def passes(
     model = load_quick().to(memory_format=torch.channels_last)
     backend = make_backend(name, model, dtype)
     coarsest = QuickConfig().coarsest
+    known = measure(model, style, backend=backend)
+
+    def painted(**read: Any) -> Tensor:
+        return draft(model, content, [style], coarsest=coarsest, backend=backend, **read)
+
     return {
-        "network": lambda: draft(model, content, [style], coarsest=coarsest, backend=backend),
+        "network": painted,
+        "style known": lambda: painted(read=lambda _: known),
         "microast": microast_pass(name, dtype, content, style),
     }
 
@@ -116,6 +123,7 @@ def end_to_end(kind: tuple[str, str], folder: Path, size: int | None) -> Callabl
     files = [str(folder / f"{each}.png") for each in ("content", "style")]
 
     def run() -> object:
+        one_pass.KNOWN.clear()  # or the style would be read once only
         result = impasto.quick(*files, size=size, backend=name, precision=precision)
         return result.save(folder / "out.png")
 
@@ -215,7 +223,7 @@ def speed(out: Path | None, rounds: int) -> None:
 
 def tell(row: dict[str, Any]) -> None:
     cells = []
-    for what in ("network", "end to end", "microast"):
+    for what in ("network", "style known", "end to end", "microast"):
         if found := row.get(what):
             peak = f" {found['peak'] / 2**30:4.2f} GiB" if "peak" in found else ""
             times = f"{found['best']:.3f} ({found['median']:.3f})" if "best" in found else "failed"

@@ -269,17 +269,18 @@ def first_draft(
     return draft(network, content, styles, weights=weights, strength=strength, backend=backend)
 
 
-_KNOWN: OrderedDict[tuple[object, ...], Statistics] = OrderedDict()
+KNOWN: OrderedDict[tuple[object, ...], Statistics] = OrderedDict()
+"""Moments of the styles that were read last; ``KNOWN.clear()`` forgets them."""
 
 
 def _moments(backend: Backend, tile: int, style: Tensor) -> Statistics:
     """Those of a style to the network that ships, remembered by the style's content."""
     digest = hashlib.sha256(style.cpu().numpy().tobytes()).digest()
     key = (digest, style.shape, style.device, backend.name, backend.dtype, tile)
-    found = _KNOWN.pop(key, None) or measure(_shipped(), style, tile, backend)
-    _KNOWN[key] = found
-    while len(_KNOWN) > REMEMBERED:
-        _KNOWN.popitem(last=False)
+    found = KNOWN.pop(key, None) or measure(_shipped(), style, tile, backend)
+    KNOWN[key] = found
+    while len(KNOWN) > REMEMBERED:
+        KNOWN.popitem(last=False)
     return found
 
 

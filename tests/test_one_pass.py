@@ -64,7 +64,7 @@ def test_a_style_is_read_once(photo: Tensor, monkeypatch: pytest.MonkeyPatch) ->
         return measure(network, style, *rest)
 
     monkeypatch.setattr(one_pass, "measure", counting)
-    monkeypatch.setattr(one_pass, "_KNOWN", OrderedDict())
+    monkeypatch.setattr(one_pass, "KNOWN", OrderedDict())
     style = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(5))
 
     def painted(style: Tensor, **settings: Any) -> Tensor:
@@ -80,7 +80,7 @@ def test_a_style_is_read_once(photo: Tensor, monkeypatch: pytest.MonkeyPatch) ->
     assert [tuple(shape[-2:]) for shape in read] == [(48, 64), (24, 32), (48, 64)]
     for number in range(one_pass.REMEMBERED):
         painted(style * number / 100)
-    assert len(one_pass._KNOWN) == one_pass.REMEMBERED
+    assert len(one_pass.KNOWN) == one_pass.REMEMBERED
     painted(style)
     assert len(read) == 3 + one_pass.REMEMBERED + 1
 
