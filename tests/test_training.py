@@ -11,7 +11,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
+
+from impasto.networks import Decoder, load_quick
 
 FOLDER = Path(__file__).parents[1] / "training"
 
@@ -21,7 +24,7 @@ def training() -> Iterator[dict[str, ModuleType]]:
     """The scripts as modules; they import each other from their own folder."""
     sys.path.insert(0, str(FOLDER))
     try:
-        yield {name: import_module(name) for name in ("data", "distil", "deepen")}
+        yield {name: import_module(name) for name in ("data", "distil", "deepen", "quick")}
     finally:
         sys.path.remove(str(FOLDER))
 
@@ -104,3 +107,20 @@ def test_losses_of_a_perfect_prediction_are_zero(training: dict[str, ModuleType]
     }
     worse, _ = distil.losses({n: f * 0.5 for n, f in features.items()}, features, variance)
     assert worse > 0
+
+
+def test_packed_weights_come_back(training: dict[str, ModuleType], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tensors = {k: torch.randn_like(v) for k, v in Decoder().state_dict().items()}
+    packed = training["quick"].packed(tensors)
+    assert sum(t.nbytes for t in packed.values()) < 2_000_000
+    save_file(packed, tmp_path / "quick.safetensors")
+    found = load_quick(tmp_path / "quick.safetensors").decoder.state_dict()
+    assert found.keys() == tensors.keys()
+    eighths = [name for name, tensor in packed.items() if tensor.dtype == torch.int8]
+    assert {name.split(".")[1] for name in eighths} == {"0", "1"}
+    for name, tensor in tensors.items():
+        largest = tensor.flatten(1).abs().amax(1) if name in eighths else tensor.abs().max()
+        error = (found[name] - tensor).abs()
+        error = error.flatten(1).amax(1) if name in eighths else error.max()
+        assert (error <= largest / (2 * 127) + 1e-6).all()

@@ -56,6 +56,7 @@ EMBEDDING = 64
 MULTIPLE = STRIDES[0]  # pixels: the decoder doubles four times
 NOISE = 256  # positions a side: after as many the noise repeats
 ASSET = "quick.safetensors"
+SCALE = ".scale"  # what a file calls the scales of a tensor's rows, where that is in 8 bits
 
 Statistics = dict[str, Moments]
 """Layer of LEVELS, or ``image`` -> moments."""
@@ -269,8 +270,21 @@ def load_quick(path: str | Path | None = None) -> Quick:
     source = Path(path) if path else resources.files("impasto") / "assets" / ASSET
     data = source.read_bytes()
     try:
-        return Quick(load(data), sha256=hashlib.sha256(data).hexdigest())
+        return Quick(_unpacked(load(data)), sha256=hashlib.sha256(data).hexdigest())
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise IntegrityError(
             f"{source} does not hold quick's weights ({error})", "reinstall impasto"
         ) from error
+
+
+def _unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a file, in which some are in 8 bits, each output channel with a scale of its own
+    (``training/quick.py export`` packs them so)."""
+    found = {}
+    for name, tensor in tensors.items():
+        if tensor.dtype == torch.int8:
+            scale = tensors[name + SCALE].float()
+            found[name] = tensor.float() * scale.view(-1, *[1] * (tensor.ndim - 1))
+        elif not name.endswith(SCALE):
+            found[name] = tensor
+    return found
