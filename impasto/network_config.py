@@ -67,7 +67,7 @@ class QuickConfig(Settings):
     seed: int = setting(0, "Seed of swatches", least=0, most=2**63 - 1)
     device: str = setting("auto", "auto, cpu, cuda, mps")
     backend: BackendName = setting(
-        "auto", "Who computes the network; 'auto' takes the fastest that is installed"
+        "auto", "Who computes the network; 'auto' is torch, with which a picture is there soonest"
     )
     precision: Precision = setting("auto", "Arithmetic of the network; statistics are float32")
     tile: int = setting(1024, "Pixels a side that are painted at once", least=64, most=16384)

@@ -53,7 +53,7 @@ that size and smaller; of larger ones it takes some for photos, and adds nothing
 
 REMEMBERED = 8
 """Of so many styles, those read last, the moments are kept: a style that was read before, of the
-same size, costs nothing again (a third of the time of a small picture)."""
+same size, costs nothing again (an eighth of the time of a small picture)."""
 
 MASKS = ("regions", "keep")
 """Settings that name files, or may be masks themselves."""
@@ -82,8 +82,7 @@ def quick(
     the picture is the same up to rounding. ``model`` is a network of your own: one for
     any style, or one that :func:`impasto.train` made for one style (the object, or where it lies).
     That has its style already: give none. There ``strength`` mixes photo and painting pixel by
-    pixel. With a ``model`` the backend ``auto`` is torch, which needs no preparation. The metadata
-    tell which backend it was.
+    pixel. The metadata tell which backend it was.
 
     Raises ConfigError and UnknownNameError for bad settings, InputError for bad pictures and models
     that are not there, IntegrityError for damaged ones, MissingDependencyError for a backend that
@@ -310,10 +309,7 @@ def _check_weights(count: int, config: QuickConfig) -> None:
 
 def _backend(config: QuickConfig, device: torch.device, model: Quick | None) -> Backend:
     """What computes ``model``, or the network that ships, by the settings."""
-    wanted = config.backend
-    if wanted == "auto" and (model is not None or config.color == "only"):
-        wanted = "torch"  # needs no preparation
-    name = choose_backend(wanted, device, config.precision)
+    name = choose_backend(config.backend, device, config.precision)
     dtype = choose_dtype(config.precision, device)
     if name == "torch":
         return make_backend(name, _placed(model or _shipped(), device), dtype)

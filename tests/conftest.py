@@ -57,15 +57,6 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     return home
 
 
-@pytest.fixture(autouse=True)
-def no_preparation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing else is asked for, ``quick`` is torch's: other backends take seconds to be
-    prepared, in each process and in each test's own home."""
-    from impasto.networks import backends
-
-    monkeypatch.setattr(backends, "ORDER", {True: ("torch",), False: ("torch",)})
-
-
 @pytest.fixture
 def photo() -> Tensor:
     """A smooth colourful picture ``(1, 3, 96, 128)``: a sky, a hill, a sun."""

@@ -18,7 +18,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from impasto.devices import cpu_has_bfloat16
 from impasto.encoders.weights import cache_folder
 from impasto.errors import ConfigError, ImpastoError, MissingDependencyError
 from impasto.files import read_bytes, write_bytes
@@ -40,9 +39,6 @@ PACKAGES = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvin
 
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
 """Backend -> the extra of impasto that installs it."""
-
-ORDER = {True: ("openvino", "torch", "onnxruntime"), False: ("torch", "openvino", "onnxruntime")}
-"""Backends on a CPU, the fastest first, as measured in docs/quick.md; True: in bfloat16."""
 
 KEPT = 150_000_000
 """How many numbers may go in and out of the networks that OpenVINO has compiled and that are kept,
@@ -227,17 +223,14 @@ class OpenVinoBackend:
 
 
 def choose_backend(name: str, device: torch.device, precision: str) -> str:
-    """``auto`` -> the fastest that is installed, in the order measured in docs/quick.md.
+    """``auto`` -> torch: a picture is there soonest, of any size, since nothing has to be prepared
+    for it, and of many pictures the others make hardly more in an hour (docs/quick.md).
 
-    On a GPU it is torch. Raises MissingDependencyError for one that is not installed, ConfigError
-    for one that cannot do what is asked.
+    Raises MissingDependencyError for one that is not installed, ConfigError for one that cannot do
+    what is asked.
     """
-    if name == "auto":
-        halved = precision == "bfloat16" or (precision == "auto" and cpu_has_bfloat16())
-        order = ORDER[halved] if device.type == "cpu" else ()
-        return next((each for each in order if is_installed(each)), "torch")
-    if name == "torch":
-        return name
+    if name in ("auto", "torch"):
+        return "torch"
     if device.type != "cpu":
         raise ConfigError(
             f"the backend {name} computes on the CPU, and device is '{device.type}'",
@@ -255,8 +248,7 @@ def choose_backend(name: str, device: torch.device, precision: str) -> str:
 
 def is_installed(name: str) -> bool:
     """Whether a backend can be used: it is there, and so is what exports its graphs."""
-    needed = [PACKAGES[name]] if name == "torch" else [PACKAGES[name], "onnx", "onnxscript"]
-    return all(find_spec(package) is not None for package in needed)
+    return all(find_spec(package) is not None for package in (PACKAGES[name], "onnx", "onnxscript"))
 
 
 def make_backend(name: str, model: Quick, dtype: torch.dtype) -> Backend:
