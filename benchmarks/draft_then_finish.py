@@ -33,7 +33,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "photo, 100 + 60 + 15": {"steps": (100, 60, 15)},
     "draft, 60 + 44": {"init": "quick", "steps": (60, 44)},
     "draft, 60 + 44, strength 0.55": {"init": "quick", "steps": (60, 44), "strength": 0.55},
-    "draft, 50 + 44, strength 0.55": {"init": "quick", "strength": 0.55},
+    "draft, 40 + 40, strength 0.55": {"init": "quick", "strength": 0.55},
     "draft, 20 + 15 (--quality draft)": {"quality": "draft"},
 }
 

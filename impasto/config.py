@@ -49,7 +49,7 @@ QUALITIES: dict[str, tuple[int, ...]] = {
 """Quality -> steps where the long side is about 128, 256, 512, ... pixels."""
 FROM_DRAFT: dict[str, tuple[int, ...]] = {
     "draft": (30, 20, 15, 8, 5, 4, 4, 4),
-    "standard": (60, 50, 44, 25, 12, 8, 8, 8),
+    "standard": (60, 40, 40, 25, 12, 8, 8, 8),
     "best": QUALITIES["best"],
 }
 """The same for runs that begin with a draft in one pass."""
