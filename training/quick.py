@@ -10,10 +10,10 @@ of relu1_1 to relu5_1 (layer by layer, lest the first, which colours move, says 
 --content times |F - F_content|² / |F_content|² at relu4_2.
 The real VGG-19 measures it, or mini, which takes half of the time: PHASES say in what share of the
 steps. Mini will do for the beginning; the end needs VGG-19, which sees grain that mini does not.
-In some of the batches one crop gets its own style and shall come back as it was. In half of those
-with large crops a crop is painted as pictures are by default, in half of its size and then in its
-own, and what is learned goes through both; in some, both sizes of pictures and styles are judged
-from twice as far, for strokes that the judge's deepest layers would be too near to see.
+In some of the batches one crop gets its own style and shall come back as it was. Of the large crops
+most (TWICE) are painted as pictures are by default, in half of their size and then in their own, and
+the gradient goes through both; where the style's crop is large, too, most (AFAR) are judged, as is
+the style, in half of their size: strokes can be too large for the judge's deepest layers to see.
 
 The schedule follows the clock, so that training ends when it should on a machine that others use.
 Under ``torchrun --nproc-per-node N -- training/quick.py ...`` (with OMP_NUM_THREADS=1) N processes
