@@ -11,9 +11,9 @@ of relu1_1 to relu5_1 (layer by layer, lest the first, which colours move, says 
 The real VGG-19 measures it, or mini, which takes half of the time: PHASES say in what share of the
 steps. Mini will do for the beginning; the end needs VGG-19, which sees grain that mini does not.
 In some of the batches one crop gets its own style and shall come back as it was. Of the large crops
-most (TWICE) are painted as pictures are by default, in half of their size and then in their own, and
-the gradient goes through both; where the style's crop is large, too, most (AFAR) are judged, as is
-the style, in half of their size: strokes can be too large for the judge's deepest layers to see.
+most (TWICE) are painted as pictures are by default, in half of their size and then in their own,
+and the gradient goes through both; where the style's crop is large, too, most (AFAR) are judged, as
+is the style, in half of their size: strokes can be too large for the judge's deepest layers to see.
 
 The schedule follows the clock, so that training ends when it should on a machine that others use.
 Under ``torchrun --nproc-per-node N -- training/quick.py ...`` (with OMP_NUM_THREADS=1) N processes
@@ -44,7 +44,7 @@ from impasto.encoders.mini import load_mini
 from impasto.images import load_image, resize, size_to_fit, to_pil
 from impasto.losses.functional import gram
 from impasto.metrics import CONTENT_LAYER, STYLE_LAYERS, score
-from impasto.networks.inference import COARSE, TINT
+from impasto.networks.inference import COARSE, handed_on
 from impasto.networks.quick import (
     DEEP,
     LEVELS,
@@ -228,11 +228,9 @@ class Trainer:
         small = F.avg_pool2d(contents, 2)
         with torch.no_grad():
             features = self.mini(small, (*LEVELS, IMAGE))
-        changed = self.painted(features, after, COARSE) - small
-        grey = changed.mean(1, keepdim=True)
-        changed = grey + TINT * (changed - grey)
-        changed = F.interpolate(changed, scale_factor=2.0, mode="bicubic", align_corners=False)
-        return (contents + changed).clamp(0, 1).contiguous(memory_format=torch.channels_last)
+        painted = self.painted(features, after, COARSE)
+        image = handed_on(painted - small, contents)
+        return image.contiguous(memory_format=torch.channels_last)
 
     def judged(
         self,

@@ -111,12 +111,8 @@ def draft(
     for number, larger in enumerate(steps[1:], start=1):
         tell("painting at %dx%d, size %d of %d", *photo.shape[-2:], number, len(steps))
         painted = _draft_at_once(model, backend, image, aims, tile, share=COARSE)
-        changed = painted - photo
-        grey = changed.mean(1, keepdim=True)
-        changed = grey + TINT * (changed - grey)
-        changed = F.interpolate(changed, larger, mode="bicubic", align_corners=False)
-        photo = resize(content, larger)
-        image = (photo + changed).clamp_(0, 1)
+        changed, photo = painted - photo, resize(content, larger)
+        image = handed_on(changed, photo)
     tell("painting at %dx%d, size %d of %d", height, width, len(steps), len(steps))
     return _draft_at_once(model, backend, image, aims, tile)
 
@@ -133,6 +129,15 @@ def sizes(height: int, width: int, coarsest: int | None) -> list[tuple[int, int]
     return [
         (max(1, round(height / 2**k)), max(1, round(width / 2**k))) for k in range(count, -1, -1)
     ]
+
+
+def handed_on(changed: Tensor, photo: Tensor) -> Tensor:
+    """The larger ``photo`` ``(N, 3, H, W)`` with what a smaller size has ``changed``, less some of
+    its colour (TINT)."""
+    grey = changed.mean(1, keepdim=True)
+    changed = grey + TINT * (changed - grey)
+    changed = F.interpolate(changed, photo.shape[-2:], mode="bicubic", align_corners=False)
+    return (photo + changed).clamp(0, 1)
 
 
 def _aims(
