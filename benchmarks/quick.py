@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +75,14 @@ def passes(
     model = load_quick().to(memory_format=torch.channels_last)
     backend = make_backend(name, model, dtype)
     coarsest = QuickConfig().coarsest
-    known = measure(model, style, backend=backend)
+    known = cache(lambda: measure(model, style, backend=backend))
 
     def painted(**read: Any) -> Tensor:
         return draft(model, content, [style], coarsest=coarsest, backend=backend, **read)
 
     return {
         "network": painted,
-        "style known": lambda: painted(read=lambda _: known),
+        "style known": lambda: painted(read=lambda _: known()),
         "microast": microast_pass(name, dtype, content, style),
     }
 

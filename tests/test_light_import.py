@@ -31,7 +31,8 @@ def test_every_public_name_loads_nothing_optional() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["stylize", "--help"], ["train", "--help"], ["--version"]]
+    "arguments",
+    [["--help"], *([name, "--help"] for name in ("stylize", "quick", "train")), ["--version"]],
 )
 def test_help_needs_no_torch(arguments: list[str]) -> None:
     names = loaded("-m", "impasto", *arguments)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import fields
 from typing import Any
 
@@ -70,9 +68,3 @@ def test_what_is_wrong_is_told(config: type, settings: dict[str, Any], told: str
 def test_an_unknown_choice_is_told() -> None:
     with pytest.raises(UnknownNameError, match="opencl"):
         QuickConfig(backend="opencl")  # type: ignore[arg-type]
-
-
-def test_it_needs_no_torch() -> None:
-    code = "import sys, impasto.network_config; print('torch' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "False"

@@ -32,8 +32,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from data import Crops, Pictures, random_crop, recolour
 from distil import Muon
+from pairs import LARGE, Pairs
 from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
@@ -56,10 +56,9 @@ from impasto.networks.quick import (
     plan_for,
     statistics,
 )
-from impasto.swatches import SWATCHES, swatch
 
 JUDGED = (*STYLE_LAYERS, CONTENT_LAYER)
-SEEN = tuple(dict.fromkeys((*LEVELS, *JUDGED, IMAGE)))
+SEEN = (*LEVELS, IMAGE)  # what is moved
 PIXELS = 20.0  # weight of the squared error of a crop in its own style
 RANGE = 20.0  # weight of what leaves [0, 1]
 # Of the untouched distance: pairs that are alike from the start count less, and so does a picture
@@ -73,8 +72,8 @@ PHASES = [
 # Kernels that grow make activations that grow, and in the end ReLUs that let nothing through: the
 # deepest level of an earlier version was found dead.
 WEIGHT_DECAY = 0.1
-LARGE = 224  # pixels a side from which on crops are painted in two sizes, and judged from afar
-TWICE, AFAR = 0.6, 0.7  # in what share of the steps with such crops
+# In what share of the steps with LARGE crops they are painted in two sizes, and judged from afar.
+TWICE, AFAR = 0.6, 0.7
 OWN = 10  # of so many batches of several crops one has a crop in its own style
 VALIDATION = [
     ("tubingen", "starry_night"),
@@ -84,68 +83,6 @@ VALIDATION = [
     ("yosemite", "sketch"),
     ("rugby", "woman_with_hat_matisse"),
 ]
-
-
-def only(pictures: Pictures, cache: Path, folders: tuple[str, ...], held_out: bool) -> Pictures:
-    """Those of ``pictures`` whose names begin with one of ``folders``."""
-    names = (cache / "names.txt").read_text().split("\n")
-    kept = [n for i, n in enumerate(names) if (i % 50 == 0) == held_out]
-    pictures.index = pictures.index[[n.split("/")[0] in folders for n in kept]]
-    return pictures
-
-
-class Colourful(Crops):
-    """Crops without noise or blur, hardly enlarged; colours change in a quarter of them."""
-
-    def batch(self, rng: np.random.Generator) -> Tensor:
-        size, count, _ = self.sizes[0]
-        crops = []
-        for _ in range(count):
-            source = self.extra if rng.random() < self.extra_share else self.pictures
-            picture = source[int(rng.integers(len(source)))]
-            for _ in range(8):  # enlarged pictures are smoother than what it will paint
-                if min(picture.shape[:2]) >= 0.8 * size:
-                    break
-                picture = source[int(rng.integers(len(source)))]
-            least = min(*picture.shape[:2], round(size * 0.8))
-            crop = random_crop(picture, 2 * least, rng)  # no window is smaller than half of that
-            crop = resize(crop[None], (size, size))[0]
-            crops.append(recolour(crop, rng) if rng.random() < 0.25 else crop)
-        return torch.stack(crops).contiguous(memory_format=torch.channels_last)
-
-
-class Pairs(Crops):
-    """Endless pairs of batches: contents, and as many styles (half as large again).
-
-    Those of all ``rank``s have the same sizes, so that none waits for another.
-    """
-
-    def __init__(self, cache: Path, seed: int, rank: int = 0) -> None:
-        photos = only(Pictures(cache), cache, ("caltech101", "imagenet", "bsds500", "coco"), False)
-        paintings = Pictures(cache)
-        names = {n.split("/")[0] for n in (cache / "names.txt").read_text().split("\n")}
-        art = tuple(names - {"caltech101", "imagenet", "bsds500", "coco"})
-        only(paintings, cache, art, False)
-        super().__init__(photos, PHASES[0][1], seed + 100_000 * rank)
-        self.alike = np.random.default_rng(seed)
-        self.contents = Colourful(photos, [], seed, extra_share=0.15)
-        self.styles = Colourful(paintings, [], seed, extra_share=0.3)
-        self.contents.extra = paintings  # type: ignore[assignment]
-        self.styles.extra = [
-            (swatch(name, size=320, seed=s)[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
-            for name in SWATCHES
-            for s in range(4)
-        ]
-        print(f"{len(photos)} photos, {len(paintings)} paintings", flush=True)
-
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        chances = np.array([s[2] for s in self.sizes])
-        size, count, _ = self.sizes[int(self.alike.choice(len(chances), p=chances / chances.sum()))]
-        self.contents.sizes = [(size, count, 1.0)]
-        # Most paintings are small, and what is enlarged is smoother than what it shall teach.
-        least, most = (128, 216) if self.alike.random() < 0.6 else (LARGE, 320)
-        self.styles.sizes = [(8 * int(self.alike.integers(least // 8, most // 8 + 1)), count, 1.0)]
-        return self.contents.batch(rng), self.styles.batch(rng)
 
 
 def relative(a: Tensor, b: Tensor) -> Tensor:
@@ -189,7 +126,7 @@ class Trainer:
         found: dict[str, list[Tensor]] = {}
         with torch.no_grad():
             for number in range(batches):
-                features = self.mini(pairs.batch(rng)[number % 2], (*LEVELS, IMAGE))
+                features = self.mini(pairs.batch(rng)[number % 2], SEEN)
                 for name, f in features.items():
                     f = f.float()
                     both = torch.stack([f.mean((0, 2, 3)), f.square().mean((0, 2, 3))])
@@ -226,9 +163,7 @@ class Trainer:
         """The photos with what painting them in half of their size has changed, as inference goes
         from coarse to fine."""
         small = F.avg_pool2d(contents, 2)
-        with torch.no_grad():
-            features = self.mini(small, (*LEVELS, IMAGE))
-        painted = self.painted(features, after, COARSE)
+        painted = self.painted(self.mini(small, SEEN), after, COARSE)
         image = handed_on(painted - small, contents)
         return image.contiguous(memory_format=torch.channels_last)
 
@@ -243,14 +178,12 @@ class Trainer:
     ) -> tuple[Tensor, dict[str, float]]:
         """The loss of one batch; if ``itself``, its last crop is its own style, if ``twice``, it is
         painted in two sizes, if ``afar``, pictures are judged in half of theirs."""
-        with torch.no_grad():
-            content, style = self.mini(contents, SEEN), self.mini(styles, SEEN)
-            before, after = statistics(content), statistics(style)
-            for name, own in before.items() if itself else ():
-                after[name].mean[-1] = own.mean[-1]
-                after[name].covariance[-1] = own.covariance[-1]
-        given = self.mini(self.begun(contents, after), (*LEVELS, IMAGE)) if twice else content
-        painted = self.painted(given, after)
+        after = statistics(self.mini(styles, SEEN))
+        features = self.mini(self.begun(contents, after) if twice else contents, SEEN)
+        for name, own in statistics(features).items() if itself else ():
+            after[name].mean[-1] = own.mean[-1]
+            after[name].covariance[-1] = own.covariance[-1]
+        painted = self.painted(features, after)
         outside = (painted - painted.clamp(0, 1)).square().mean()
         pixels = (painted[-1] - contents[-1]).square().mean() * itself
         judge: Encoder = self.mini
@@ -262,9 +195,7 @@ class Trainer:
                     torch.bfloat16, memory_format=torch.channels_last
                 )
             judge = self.vgg
-        if by_vgg or afar:
-            with torch.no_grad():
-                content, style = judge(contents, JUDGED), judge(styles, JUDGED)
+        content, style = judge(contents, JUDGED), judge(styles, JUDGED)
         seen = judge(painted.contiguous(memory_format=torch.channels_last), JUDGED)
         target, origin = grams(style), grams(content)
         for name in target if itself else ():
@@ -302,8 +233,8 @@ class Trainer:
     @torch.no_grad()
     def paint(self, content: Tensor, style: Tensor, encoder: Encoder) -> Tensor:
         """What the averaged weights make of a pair, in float32."""
-        features = encoder(content, (*LEVELS, IMAGE))
-        after = statistics(encoder(style, (*LEVELS, IMAGE)))
+        features = encoder(content, SEEN)
+        after = statistics(encoder(style, SEEN))
         plan = plan_for(self.average, statistics(features), after)
         moved = {n: m(features[n]) for n, m in plan.maps.items()}
         return self.average(moved, plan.code).clamp(0, 1)
@@ -402,7 +333,7 @@ def train(
             optimiser.load_state_dict(state)
         step, spent = saved["step"], saved["spent"]
         print(f"resumed at step {step}", flush=True)
-    pairs = Pairs(cache, 1000 + step, team.rank)
+    pairs = Pairs(cache, PHASES[0][1], 1000 + step, team.rank)
     if step == 0 and not initial:
         trainer.calibrate(pairs)  # the same crops for all ranks
     torch.manual_seed(step + 100_000 * team.rank)
