@@ -6,14 +6,16 @@
 ``speed``: on each backend and in each precision, the seconds of the pass itself (from tensors to a
 tensor: the style encoded, the transport found, the content encoded and painted; networks loaded and
 compiled; from coarse to fine, as by default), the same without the style, whose moments are known
-from before, the same from two files to a third (style included), and the pass of a network of
-MicroAST's size (see microast.py) beside it. At 512x512 all take turns in one process, round by
-round; at 3840x2160 each has a process of its own, and its first run includes compiling. Told are
-the best and the median, and of large pictures the process's largest resident set.
+from before, both with ``quality="draft"``, the first from two files to a third (style included),
+and the pass of a network of MicroAST's size (see microast.py) beside it. At 512x512 all take turns
+in one process, round by round; at 3840x2160 each has a process of its own, and its first run
+includes compiling. Told are the best and the median, and of large pictures the process's largest
+resident set.
 
 ``pairs``: twelve pairs of content and style at 512 pixels, judged by the real VGG-19 as in
-style_gap.py: the share of the style gap that is closed and the content distance. Writes the
-pictures, a contact sheet (content, style, quick) and results.json.
+style_gap.py: the share of the style gap that is closed and the content distance; in the
+``--quality`` that is given. Writes the pictures, a contact sheet (content, style, quick) and
+results.json.
 """
 
 from __future__ import annotations
@@ -40,10 +42,10 @@ import impasto
 from impasto import one_pass
 from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
-from impasto.images import load_image, resize, save_image
+from impasto.images import load_image, resize, save_image, size_to_fit
 from impasto.metrics import Case
 from impasto.network_config import QuickConfig
-from impasto.networks import draft, load_quick, measure
+from impasto.networks import draft, load_enlarger, load_quick, measure
 from impasto.networks.backends import PACKAGES, make_backend, session, version
 from impasto.networks.export import as_onnx
 
@@ -55,6 +57,8 @@ KINDS = [
     ("openvino", "bfloat16"),
 ]
 LARGE_RUNS = 1
+WHATS = ("network", "style known", "draft", "draft, style known", "end to end", "microast")
+DRAFT_STYLE = 256  # pixels: half of 512
 PAIRS = [
     *style_gap.PAIRS,
     ("flowers", "flames"),
@@ -75,14 +79,22 @@ def passes(
     model = load_quick().to(memory_format=torch.channels_last)
     backend = make_backend(name, model, dtype)
     coarsest = QuickConfig().coarsest
-    known = cache(lambda: measure(model, style, backend=backend))
+    enlarger = load_enlarger()
+    small = resize(style, size_to_fit(*style.shape[-2:], DRAFT_STYLE))
+    found = cache(lambda one: measure(model, one, backend=backend))
 
-    def painted(**read: Any) -> Tensor:
-        return draft(model, content, [style], coarsest=coarsest, backend=backend, **read)
+    def painted(**more: Any) -> Tensor:
+        return draft(model, content, [style], coarsest=coarsest, backend=backend, **more)
+
+    def drafted(**more: Any) -> Tensor:
+        given = {"coarsest": coarsest, "backend": backend, "enlarger": enlarger}
+        return draft(model, content, [small], **given, **more)
 
     return {
         "network": painted,
-        "style known": lambda: painted(read=lambda _: known()),
+        "style known": lambda: painted(read=found),
+        "draft": drafted,
+        "draft, style known": lambda: drafted(read=found),
         "microast": microast_pass(name, dtype, content, style),
     }
 
@@ -173,8 +185,8 @@ def large(kind: tuple[str, str], what: str) -> dict[str, Any]:
     content, style = pictures(2160, 3840)
     if what == "microast":
         run = microast_pass(kind[0], getattr(torch, kind[1]), content, style)
-    elif what == "network":
-        run = passes(kind, content, style)["network"]
+    elif what in ("network", "draft"):
+        run = passes(kind, content, style)[what]
     else:
         folder = tempfile.TemporaryDirectory()
         save_image(f"{folder.name}/content.png", content)
@@ -206,7 +218,7 @@ def speed(out: Path | None, rounds: int) -> None:
     for row in rows:
         tell(row)
     later = [{"size": [2160, 3840], "backend": kind[0], "precision": kind[1]} for kind in KINDS]
-    for what in ("network", "microast", "end to end"):
+    for what in ("network", "draft", "microast", "end to end"):
         for kind, row in zip(KINDS, later, strict=True):
             command = [sys.executable, __file__, "large", json.dumps([kind, what])]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -224,7 +236,7 @@ def speed(out: Path | None, rounds: int) -> None:
 
 def tell(row: dict[str, Any]) -> None:
     cells = []
-    for what in ("network", "style known", "end to end", "microast"):
+    for what in WHATS:
         if found := row.get(what):
             peak = f" {found['peak'] / 2**30:4.2f} GiB" if "peak" in found else ""
             times = f"{found['best']:.3f} ({found['median']:.3f})" if "best" in found else "failed"
@@ -233,7 +245,7 @@ def tell(row: dict[str, Any]) -> None:
     print(f"{width}x{height} {row['backend']} {row['precision']}: {', '.join(cells)}", flush=True)
 
 
-def pairs(images: Path, out: Path, size: int) -> None:
+def pairs(images: Path, out: Path, size: int, quality: str) -> None:
     judge = get_encoder("vgg19")  # in float32
     out.mkdir(parents=True, exist_ok=True)
     rows, results = [], []
@@ -241,7 +253,7 @@ def pairs(images: Path, out: Path, size: int) -> None:
         files = [images / "content" / content_name, images / "style" / style_name]
         content_file, style_file = (str(f.with_suffix(".jpg")) for f in files)
         content, style = (load_image(f, size=size) for f in (content_file, style_file))
-        result = impasto.quick(content_file, style_file, size=size)
+        result = impasto.quick(content_file, style_file, size=size, quality=quality)
         result.save(out / f"{content_name}-{style_name}.png")
         case = Case(content, style, judge)
         found, before = (case.score(x) for x in (result.image, content))
@@ -268,6 +280,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quality", default="standard")
     a = parser.parse_args()
     keep_freed_memory()  # as the command line does
     if a.command == "large":
@@ -276,7 +289,7 @@ def main() -> None:
     elif a.command == "speed":
         speed(a.out, a.rounds)
     elif a.images and a.out:
-        pairs(Path(a.images), a.out, a.size)
+        pairs(Path(a.images), a.out, a.size, a.quality)
     else:
         parser.error("pairs needs the folder of pictures and --out")
 

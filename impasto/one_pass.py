@@ -23,16 +23,19 @@ from impasto.errors import ConfigError
 from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.network_config import QuickConfig
 from impasto.networks import (
+    Enlarger,
     FeedForward,
     Quick,
     Zone,
     draft,
+    load_enlarger,
     load_feedforward,
     load_quick,
     measure,
     paint_with,
 )
 from impasto.networks.backends import Backend, choose_backend, make_backend, version
+from impasto.networks.enlarger import FACTOR
 from impasto.networks.quick import Statistics
 from impasto.palettes import ONLY_COLORS, finished, recolored, repainted
 from impasto.regions import AUTO, Layout, Masks, lay_out, put_back
@@ -59,7 +62,10 @@ MASKS = ("regions", "keep")
 """Settings that name files, or may be masks themselves."""
 
 MEANT_FOR_STYLES = frozenset(
-    ("blend", "style_scale", "seed", "coarsest", "regions", "region_styles", "region_strengths")
+    (
+        *("quality", "blend", "style_scale", "seed", "coarsest"),
+        *("regions", "region_styles", "region_strengths"),
+    )
 )
 """Settings that say nothing to a model of one style."""
 
@@ -103,14 +109,16 @@ def quick(
         return _per_style(content, sources, config, given, model, None, max_pixels)
     _check_weights(len(sources), config)
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+    device = choose_device(config.device)
     picture = read_image(content, **limit)
     masks, masks_told = _masks(config, given, limit)
     height, width = _size(picture, config)
-    long_side = min(max(height, width), STYLE_SIZE) * config.style_scale
+    enlarger = _enlarger(config, device, model)
+    painted = max(height, width) if enlarger is None else max(height, width) / FACTOR
+    long_side = min(painted, STYLE_SIZE) * config.style_scale
     styles = [read_style(source, long_side, config.seed, **limit) for source in sources]
     shared = config.for_pictures()
     layout = lay_out(shared, masks, picture.size, [style.size for style in styles])
-    device = choose_device(config.device)
     backend = _backend(config, device, model)
     network = model or _shipped()
     began = time.perf_counter()
@@ -129,6 +137,7 @@ def quick(
             coarsest=config.coarsest,
             backend=backend,
             read=partial(_moments, backend, config.tile) if model is None else None,
+            enlarger=enlarger,
         )
         image = finished(image.cpu(), photo, shared)
     image = put_back(image, photo, layout)
@@ -137,6 +146,7 @@ def quick(
         "style": told[0] if len(told) == 1 else told,
         **masks_told,
         "encoder": {"name": network.name, "sha256": network.sha256},
+        **({} if enlarger is None else {"enlarger": {"sha256": enlarger.sha256}}),
     }
     machine = describe_machine(device, backend.dtype)
     about = describe(content, picture)
@@ -318,6 +328,17 @@ def _backend(config: QuickConfig, device: torch.device, model: Quick | None) -> 
     return _prepared(name, dtype, torch.get_num_threads())
 
 
+def _enlarger(config: QuickConfig, device: torch.device, model: Quick | None) -> Enlarger | None:
+    """What enlarges a draft, where one is asked for."""
+    if config.quality == "standard":
+        return None
+    if model is not None:
+        raise ConfigError(
+            "quality is draft, which the network that ships knows only", "leave it, or model, out"
+        )
+    return _shipped_enlarger().to(device)
+
+
 def _placed(model: Quick, device: torch.device) -> Quick:
     """``model`` itself, moved to where it shall compute."""
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
@@ -334,3 +355,9 @@ def _prepared(name: str, dtype: torch.dtype, threads: int) -> Backend:
 def _shipped() -> Quick:
     """The network that ships, read once."""
     return load_quick()
+
+
+@cache
+def _shipped_enlarger() -> Enlarger:
+    """What enlarges the drafts of the network that ships, read once."""
+    return load_enlarger()

@@ -247,6 +247,8 @@ def test_a_model_of_one_style_takes_no_style(own: FeedForward, photo: Tensor) ->
         impasto.quick(photo, "waves", model=own)
     with pytest.raises(ConfigError, match="blend, style_scale says nothing"):
         impasto.quick(photo, model=own, blend=[1], style_scale=2)
+    with pytest.raises(ConfigError, match="quality says nothing"):
+        impasto.quick(photo, model=own, quality="draft")
     with pytest.raises(ConfigError, match="there is no style"):
         impasto.quick(photo)
     with pytest.raises(ConfigError, match="color is 'match'"):
@@ -313,6 +315,21 @@ def test_shipped_style_falls_with_strength() -> None:
     distances = [distance(s) for s in (0.0, 0.25, 0.5, 0.75)]
     assert distances == sorted(distances, reverse=True)
     assert distance(1.0) < 0.35 * distances[0]
+
+
+def test_a_draft_is_another_picture_of_the_same_size(photo: Tensor, network: Quick) -> None:
+    def painted(**settings: Any) -> impasto.Result:
+        return impasto.quick(photo, "waves", size=101, precision="float32", **settings)
+
+    standard, draft = painted(), painted(quality="draft")
+    assert draft.image.shape == standard.image.shape
+    assert not torch.equal(draft.image, standard.image)
+    assert "enlarger" not in standard.metadata
+    assert len(draft.metadata["enlarger"]["sha256"]) == 64
+    tiled = painted(quality="draft", tile=64).image
+    assert (tiled - draft.image).abs().max() < 1e-3
+    with pytest.raises(ConfigError, match="quality is draft"):
+        run(photo, "waves", network, quality="draft")
 
 
 def test_a_stylization_can_begin_with_a_draft(photo: Tensor) -> None:

@@ -14,9 +14,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from impasto import swatch
 from impasto.networks import Decoder, load_quick
 
 FOLDER = Path(__file__).parents[1] / "training"
+SCRIPTS = ("data", "distil", "deepen", "quick", "enlarger")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def training() -> Iterator[dict[str, ModuleType]]:
     """The scripts as modules; they import each other from their own folder."""
     sys.path.insert(0, str(FOLDER))
     try:
-        yield {name: import_module(name) for name in ("data", "distil", "deepen", "quick")}
+        yield {name: import_module(name) for name in SCRIPTS}
     finally:
         sys.path.remove(str(FOLDER))
 
@@ -124,3 +126,25 @@ def test_packed_weights_come_back(training: dict[str, ModuleType], tmp_path: Pat
         error = (found[name] - tensor).abs()
         error = error.flatten(1).amax(1) if name in eighths else error.max()
         assert (error <= largest / (2 * 127) + 1e-6).all()
+
+
+def test_only_the_enlarger_learns_to_enlarge(training: dict[str, ModuleType]) -> None:
+    """From nothing, in a few steps on one pair, judged by mini."""
+    torch.manual_seed(0)
+    trainer = training["enlarger"].EnlargerTrainer(0.13)
+    before = {name: tensor.clone() for name, tensor in trainer.decoder.state_dict().items()}
+    contents, styles = (
+        torch.cat([swatch(name, size=128) for name in names])
+        for names in (("waves", "night"), ("mosaic", "woodcut"))
+    )
+    optimiser = torch.optim.Adam(trainer.network.parameters(), lr=1.5e-3)
+    losses = []
+    for _ in range(12):
+        torch.manual_seed(0)  # of the noise's place
+        loss, _ = trainer.judged(contents, styles, by_vgg=False, itself=False)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.9 * losses[0]
+    assert all(torch.equal(before[n], t) for n, t in trainer.decoder.state_dict().items())

@@ -47,11 +47,17 @@ class Pairs(Crops):
     """Endless pairs of batches: contents, and as many styles (half as large again).
 
     ``sizes`` are (size, batch, chance) of the contents. Those of all ``rank``s are the same, and
-    the styles', too, so that none waits for another.
+    the styles', too, so that none waits for another. The share ``small_styles`` of the styles' is
+    smaller than LARGE.
     """
 
     def __init__(
-        self, cache: Path, sizes: list[tuple[int, int, float]], seed: int, rank: int = 0
+        self,
+        cache: Path,
+        sizes: list[tuple[int, int, float]],
+        seed: int,
+        rank: int,
+        small_styles: float,
     ) -> None:
         photos = only(Pictures(cache), cache, ("caltech101", "imagenet", "bsds500", "coco"), False)
         paintings = Pictures(cache)
@@ -59,6 +65,7 @@ class Pairs(Crops):
         art = tuple(names - {"caltech101", "imagenet", "bsds500", "coco"})
         only(paintings, cache, art, False)
         super().__init__(photos, sizes, seed + 100_000 * rank)
+        self.small_styles = small_styles
         self.alike = np.random.default_rng(seed)
         self.contents = Colourful(photos, [], seed, extra_share=0.15)
         self.styles = Colourful(paintings, [], seed, extra_share=0.3)
@@ -75,6 +82,6 @@ class Pairs(Crops):
         size, count, _ = self.sizes[int(self.alike.choice(len(chances), p=chances / chances.sum()))]
         self.contents.sizes = [(size, count, 1.0)]
         # Most paintings are small, and what is enlarged is smoother than what it shall teach.
-        least, most = (128, 216) if self.alike.random() < 0.6 else (LARGE, 320)
+        least, most = (128, 216) if self.alike.random() < self.small_styles else (LARGE, 320)
         self.styles.sizes = [(8 * int(self.alike.integers(least // 8, most // 8 + 1)), count, 1.0)]
         return self.contents.batch(rng), self.styles.batch(rng)

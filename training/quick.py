@@ -74,6 +74,7 @@ PHASES = [
 WEIGHT_DECAY = 0.1
 # In what share of the steps with LARGE crops they are painted in two sizes, and judged from afar.
 TWICE, AFAR = 0.6, 0.7
+SMALL_STYLES = 0.6  # share of the style crops that are smaller than LARGE
 OWN = 10  # of so many batches of several crops one has a crop in its own style
 VALIDATION = [
     ("tubingen", "starry_night"),
@@ -112,13 +113,24 @@ def style_distance(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> Tensor
 
 
 class Trainer:
+    """What is learned (``network``, and its ``average``), how it paints, and how it is judged."""
+
     def __init__(self, content: float) -> None:
+        self.phases, self.small_styles = PHASES, SMALL_STYLES
+        self.twice, self.afar = TWICE, AFAR
         self.mini = load_mini(padding="replicate").to(torch.bfloat16)
         self.mini.to(memory_format=torch.channels_last)
         self.vgg: Encoder | None = None
         self.content = content
         self.decoder = Decoder().to(memory_format=torch.channels_last)
-        self.average = Decoder().to(memory_format=torch.channels_last)
+        self.network: nn.Module = self.decoder
+        self.average: nn.Module = Decoder().to(memory_format=torch.channels_last)
+
+    def go_on_from(self, weights: Path) -> None:
+        """Begin with these instead of nothing."""
+        tensors = load_quick(weights).decoder.state_dict()
+        self.decoder.load_state_dict(tensors)
+        self.average.load_state_dict(tensors)
 
     def calibrate(self, pairs: Pairs, batches: int = 30) -> None:
         """The decoder's idea of an ordinary feature: mean and deviation over some pictures."""
@@ -167,6 +179,15 @@ class Trainer:
         image = handed_on(painted - small, contents)
         return image.contiguous(memory_format=torch.channels_last)
 
+    def attempt(self, contents: Tensor, styles: Tensor, itself: bool, twice: bool) -> Tensor:
+        """A batch painted; if ``itself``, its last crop is its own style, if ``twice``, it is
+        painted in two sizes."""
+        after = statistics(self.mini(styles, SEEN))
+        features = self.mini(self.begun(contents, after) if twice else contents, SEEN)
+        if itself:
+            becomes_itself(after, statistics(features))
+        return self.painted(features, after)
+
     def judged(
         self,
         contents: Tensor,
@@ -176,14 +197,9 @@ class Trainer:
         twice: bool = False,
         afar: bool = False,
     ) -> tuple[Tensor, dict[str, float]]:
-        """The loss of one batch; if ``itself``, its last crop is its own style, if ``twice``, it is
-        painted in two sizes, if ``afar``, pictures are judged in half of theirs."""
-        after = statistics(self.mini(styles, SEEN))
-        features = self.mini(self.begun(contents, after) if twice else contents, SEEN)
-        for name, own in statistics(features).items() if itself else ():
-            after[name].mean[-1] = own.mean[-1]
-            after[name].covariance[-1] = own.covariance[-1]
-        painted = self.painted(features, after)
+        """The loss of one batch; ``itself`` and ``twice`` as of :meth:`attempt`; if ``afar``,
+        pictures are judged in half of their size."""
+        painted = self.attempt(contents, styles, itself, twice)
         outside = (painted - painted.clamp(0, 1)).square().mean()
         pixels = (painted[-1] - contents[-1]).square().mean() * itself
         judge: Encoder = self.mini
@@ -227,7 +243,7 @@ class Trainer:
     def update_average(self, step: int) -> None:
         decay = min(AVERAGE, (step + 1) / (step + 20))
         with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.decoder.parameters(), strict=True):
+            for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
 
     @torch.no_grad()
@@ -235,9 +251,12 @@ class Trainer:
         """What the averaged weights make of a pair, in float32."""
         features = encoder(content, SEEN)
         after = statistics(encoder(style, SEEN))
-        plan = plan_for(self.average, statistics(features), after)
+        decoder = self.average
+        assert isinstance(decoder, Decoder)
+        plan = plan_for(decoder, statistics(features), after)
         moved = {n: m(features[n]) for n, m in plan.maps.items()}
-        return self.average(moved, plan.code).clamp(0, 1)
+        painted: Tensor = decoder(moved, plan.code).clamp(0, 1)
+        return painted
 
     def validate(self, images: Path, out: Path, size: int = 384) -> dict[str, float]:
         """Mean gap and content distance on VGG-19 in float32; a sheet of the pictures."""
@@ -266,6 +285,13 @@ class Trainer:
             "gaps": [round(g, 3) for g in gaps],  # type: ignore[dict-item]
             "layers": np.mean(layers, 0).round(3).tolist(),
         }
+
+
+def becomes_itself(after: Statistics, own: Statistics) -> None:
+    """Moments to go to: the last crop's become its ``own``."""
+    for name, found in own.items():
+        after[name].mean[-1] = found.mean[-1]
+        after[name].covariance[-1] = found.covariance[-1]
 
 
 class Team:
@@ -299,51 +325,47 @@ class Team:
 
 
 def train(
+    trainer: Trainer,
     cache: Path,
     run: Path,
     minutes: float,
     rate: float,
-    content: float,
     images: Path | None,
     initial: Path | None,
 ) -> None:
     run.mkdir(parents=True, exist_ok=True)
     checkpoint = run / "checkpoint.pt"
     team = Team()
-    torch.manual_seed(0)  # so that all begin with the same weights
-    trainer = Trainer(content)
-    decoder = trainer.decoder
-    kernels = [p for n, p in decoder.named_parameters() if p.ndim == 4 and "colour" not in n]
+    network = trainer.network
+    kernels = [p for n, p in network.named_parameters() if p.ndim == 4 and "colour" not in n]
     chosen = {id(p) for p in kernels}
-    others = [p for p in decoder.parameters() if id(p) not in chosen]
+    others = [p for p in network.parameters() if id(p) not in chosen]
     optimisers = [
         Muon(kernels, lr=10 * rate, weight_decay=WEIGHT_DECAY),
         torch.optim.AdamW(others, lr=rate, weight_decay=0, betas=(0.9, 0.99)),
     ]
     step, spent = 0, 0.0
     if initial and not checkpoint.exists():
-        tensors = load_quick(initial).decoder.state_dict()
-        decoder.load_state_dict(tensors)
-        trainer.average.load_state_dict(tensors)
+        trainer.go_on_from(initial)
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
-        decoder.load_state_dict(saved["decoder"])
+        network.load_state_dict(saved["network"])
         trainer.average.load_state_dict(saved["average"])
         for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
         step, spent = saved["step"], saved["spent"]
         print(f"resumed at step {step}", flush=True)
-    pairs = Pairs(cache, PHASES[0][1], 1000 + step, team.rank)
+    pairs = Pairs(cache, trainer.phases[0][1], 1000 + step, team.rank, trainer.small_styles)
     if step == 0 and not initial:
         trainer.calibrate(pairs)  # the same crops for all ranks
     torch.manual_seed(step + 100_000 * team.rank)
     rng = np.random.default_rng(step)  # what all do alike
-    parameters = list(decoder.parameters())
+    parameters = list(network.parameters())
     began, recent, last_check = time.time() - spent, [], time.time()
     for contents, styles in pairs:  # type: ignore[misc]
         spent = team.agree(time.time() - began)
         progress = min(1.0, spent / (60 * minutes))
-        phase = [p for p in PHASES if p[0] <= progress][-1]
+        phase = [p for p in trainer.phases if p[0] <= progress][-1]
         pairs.sizes = phase[1]
         decay = min(1.0, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * progress)))
         for optimiser, peak in zip(optimisers, (10 * rate, rate), strict=True):
@@ -354,10 +376,10 @@ def train(
             styles = styles[..., : contents.shape[-2], : contents.shape[-1]]
         itself = step % OWN == 0 and len(contents) > 1
         large = not itself and contents.shape[-1] >= LARGE
-        twice = large and bool(rng.random() < TWICE)
-        afar = large and styles.shape[-1] >= LARGE and bool(rng.random() < AFAR)
+        twice = large and bool(rng.random() < trainer.twice)
+        afar = large and styles.shape[-1] >= LARGE and bool(rng.random() < trainer.afar)
         loss, report = trainer.judged(contents, styles, by_vgg, itself, twice, afar)
-        decoder.zero_grad()
+        network.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(parameters, 1.0)
         # Now and then there is a crop without any contrast.
@@ -375,7 +397,7 @@ def train(
             recent.clear()
         if team.rank == 0 and (progress >= 1 or step % 100 == 0):
             state = {
-                "decoder": decoder.state_dict(),
+                "network": network.state_dict(),
                 "average": trainer.average.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser in optimisers],
                 "step": step,
@@ -439,7 +461,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="safetensors file to write")
     a = parser.parse_args()
     if a.command == "train":
-        train(a.cache, a.run, a.minutes, a.rate, a.content, a.images, a.initial)
+        torch.manual_seed(0)  # so that all begin with the same weights
+        train(Trainer(a.content), a.cache, a.run, a.minutes, a.rate, a.images, a.initial)
     else:
         export(a.run, a.out)
 

@@ -147,7 +147,7 @@ def table(metadata: dict[str, Any], path: Path) -> str:
             rows += [(key, _name_of(told)) for told in parts(metadata, key)]
         elif key == "size" and isinstance(value, list):
             rows.append(("height x width", "x".join(map(str, value))))
-        elif key in ("encoder", "machine"):
+        elif key in ("encoder", "enlarger", "backend", "machine"):
             shown = {k: v[:12] if k == "sha256" else v for k, v in _part(metadata, key).items()}
             rows.append((key, ", ".join(f"{k} {v}" for k, v in shown.items() if v != "")))
         elif key == "layers" and isinstance(value, list):

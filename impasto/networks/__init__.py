@@ -4,7 +4,8 @@
 - ``quick``      the network: mini's features, moved; a decoder that paints them
 - ``parts``      the network as graphs, with a handful of numbers between them
 - ``backends``   who computes them: torch, onnxruntime, OpenVINO
-- ``inference``  pictures of any size through it, tile by tile with the moments of the whole
+- ``enlarger``   a smaller one: a painting in half of the photo's size, enlarged to all of it
+- ``inference``  pictures of any size through both, tile by tile with the moments of the whole
 - ``export``     networks as ONNX files
 
 And networks with one style each, which anybody can train:
@@ -18,6 +19,7 @@ And networks with one style each, which anybody can train:
 ``training`` is not among the names below: it loads much that a pass does not need.
 """
 
+from impasto.networks.enlarger import Enlarger, load_enlarger
 from impasto.networks.feedforward import FeedForward, load_feedforward, save_feedforward
 from impasto.networks.inference import Zone, draft, measure, paint
 from impasto.networks.painting import paint_with
@@ -27,6 +29,7 @@ from impasto.networks.transport import Affine, Moments, blend, moments, optimal_
 __all__ = [
     "Affine",
     "Decoder",
+    "Enlarger",
     "FeedForward",
     "Moments",
     "Plan",
@@ -34,6 +37,7 @@ __all__ = [
     "Zone",
     "blend",
     "draft",
+    "load_enlarger",
     "load_feedforward",
     "load_quick",
     "measure",

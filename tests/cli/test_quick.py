@@ -41,6 +41,17 @@ def test_a_backend_is_chosen_and_named(folder: Path, capsys: pytest.CaptureFixtu
     assert metadata["machine"]["dtype"] == "float32"
 
 
+def test_a_draft(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--quality", "draft"]
+    assert main(["quick", "cat.png", "art.png", "-o", "out.png", *SMALL, *flags]) == 0
+    assert read_image("out.png").pixels.shape == (1, 3, 48, 64)
+    assert main(["info", "--command", "out.png"]) == 0
+    assert "--quality draft" in capsys.readouterr().out
+    flags = ["--quality", "best"]
+    assert main(["quick", "cat.png", "art.png", "-o", "out2.png", *SMALL, *flags]) == 2
+    assert "draft, standard" in capsys.readouterr().err
+
+
 def test_info_tells_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["quick", "cat.png", "waves", "art.png", "-o", "out.png", "--blend", "3.0,1.0"]
     assert main([*words, *SMALL, "-q"]) == 0

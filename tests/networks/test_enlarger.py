@@ -1,0 +1,129 @@
+"""Drafts: painted in half of the size, and enlarged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto import swatch
+from impasto.errors import IntegrityError
+from impasto.metrics import Case
+from impasto.networks import Enlarger, Quick, Zone, draft, load_enlarger, load_quick
+from impasto.networks.enlarger import ASSET, enlarge, noise_for
+from impasto.networks.quick import EMBEDDING, statistics
+
+
+@pytest.fixture(scope="module")
+def enlarger() -> Enlarger:
+    """The one that ships."""
+    return load_enlarger()
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Quick:
+    return load_quick()
+
+
+@pytest.fixture(scope="module")
+def photo() -> Tensor:
+    return swatch("waves", size=(200, 256))
+
+
+@pytest.fixture(scope="module")
+def style() -> Tensor:
+    return swatch("mosaic", size=192)
+
+
+def test_untrained_it_adds_the_photos_detail(photo: Tensor, network: Quick) -> None:
+    painting = F.avg_pool2d(1 - photo, 2)
+    code, noise = torch.zeros(1, EMBEDDING), noise_for(network.decoder, painting)
+    with torch.no_grad():
+        found = Enlarger()(painting, photo, code, noise)
+    detail = photo - F.interpolate(F.avg_pool2d(photo, 2), scale_factor=2.0, mode="nearest")
+    smooth = F.interpolate(painting, scale_factor=2.0, mode="bilinear", align_corners=False)
+    assert torch.allclose(found, smooth + 0.5 * detail, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_tiles_and_the_whole_agree(
+    enlarger: Enlarger, shipped: Quick, photo: Tensor, style: Tensor, precision: torch.dtype
+) -> None:
+    with torch.no_grad():
+        code = shipped.decoder.describe(statistics(shipped.features(style)))
+    painting = F.avg_pool2d(photo, 2)
+    whole, tiled = (
+        enlarge(enlarger, shipped.decoder, painting, photo, code, tile=tile, dtype=precision)
+        for tile in (1024, 50)
+    )
+    assert whole.dtype == tiled.dtype == torch.float32
+    assert (whole - tiled).abs().max() < (1e-5 if precision == torch.float32 else 2 / 255)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (33, 41), (48, 64)])
+def test_any_size(enlarger: Enlarger, shipped: Quick, style: Tensor, size: tuple[int, int]) -> None:
+    picture = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    found = draft(shipped, picture, [style], enlarger=enlarger)
+    assert found.shape == picture.shape
+    assert torch.isfinite(found).all()
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+def test_strength_leads_from_the_content_to_the_style(
+    enlarger: Enlarger, shipped: Quick, photo: Tensor, style: Tensor
+) -> None:
+    def drafted(strength: float) -> Tensor:
+        half = F.avg_pool2d(style, 2)
+        return draft(shipped, photo, [half], strength=strength, enlarger=enlarger)
+
+    assert torch.equal(drafted(0), photo)
+    assert (drafted(0.02) - photo).abs().mean() < 0.02
+    case = Case(photo, style, shipped.encoder)
+    found = [case.score(drafted(strength)) for strength in (0, 0.3, 0.6, 1)]
+    distances, moved = [x.style for x in found], [x.content for x in found]
+    assert distances == sorted(distances, reverse=True)
+    assert moved == sorted(moved)
+
+
+def test_nearer_to_both_than_mere_enlargement(
+    enlarger: Enlarger, shipped: Quick, photo: Tensor, style: Tensor
+) -> None:
+    """As the encoder sees it."""
+    case = Case(photo, style, shipped.encoder)
+    small = draft(shipped, F.avg_pool2d(photo, 2), [F.avg_pool2d(style, 2)])
+    plain = F.interpolate(small, scale_factor=2.0, mode="bicubic", align_corners=False)
+    drafted = draft(shipped, photo, [F.avg_pool2d(style, 2)], enlarger=enlarger)
+    ours, theirs = case.score(drafted), case.score(plain.clamp(0, 1))
+    assert ours.style < theirs.style
+    assert ours.content < theirs.content
+
+
+def test_zones_are_painted_each_by_its_style(
+    enlarger: Enlarger, shipped: Quick, photo: Tensor, style: Tensor
+) -> None:
+    mask = torch.zeros(1, 1, *photo.shape[-2:])
+    mask[..., :100] = 1
+    zones = [Zone(mask, [1.0], 1.0)]
+    found = draft(shipped, photo, [style], zones=zones, enlarger=enlarger)
+    assert torch.equal(found[..., 104:], photo[..., 104:])
+    assert (found - photo)[..., :96].abs().mean() > 0.02
+
+
+def test_noise_is_another_for_each_pixel_to_come(network: Quick) -> None:
+    painting = torch.zeros(1, 3, 20, 30)
+    noise = noise_for(network.decoder, painting)
+    assert noise.shape == (1, 4, 20, 30)
+    apart = noise.flatten(2) @ noise.flatten(2).mT / 600
+    assert (apart - torch.eye(4)).abs().max() < 0.25
+    shifted = noise_for(network.decoder, painting, (7, 3))
+    assert torch.equal(shifted[..., :-7, :-3], noise[..., 7:, 3:])
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / ASSET
+    path.write_bytes(b"nonsense")
+    with pytest.raises(IntegrityError, match="enlarger's weights"):
+        load_enlarger(path)

@@ -1,0 +1,117 @@
+"""Train quick's enlarger: what was painted in half of a photo's size, in all of it.
+
+    IMPASTO_WEIGHTS=FOLDER python training/enlarger.py train --cache CACHE --run RUN --minutes 60
+    python training/enlarger.py export --run RUN --out impasto/assets/enlarger.safetensors
+
+The decoder is the one that ships, frozen. It paints crops in half of their size, in the style of
+crops in half of theirs; the enlarger makes of that a picture of their size, which is judged as
+quick's pictures are, by the loss of ``training/quick.py``. All there is said of the schedule and of
+several processes goes for this, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from pairs import Pairs
+from quick import SEEN, Trainer, becomes_itself, train
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.encoders import Encoder
+from impasto.networks.enlarger import FACTOR, Enlarger, noise_for
+from impasto.networks.quick import load_quick, plan_for, statistics
+
+
+class EnlargerTrainer(Trainer):
+    """Learns to enlarge; it paints with what ships."""
+
+    def __init__(self, content: float) -> None:
+        super().__init__(content)
+        self.phases = [(0.0, [(192, 2, 0.25), (256, 1, 0.40), (320, 1, 0.35)], 1.0)]
+        self.twice, self.afar = 0.3, 0.0
+        self.small_styles = 0.2  # half of a small crop says little
+        self.decoder.load_state_dict(load_quick().decoder.state_dict())
+        self.decoder.requires_grad_(False)
+        self.network = Enlarger().to(memory_format=torch.channels_last)
+        self.average = deepcopy(self.network)
+
+    def go_on_from(self, weights: Path) -> None:
+        for network in (self.network, self.average):
+            network.load_state_dict({n: t.float() for n, t in load_file(weights).items()})
+
+    def calibrate(self, pairs: Pairs, batches: int = 30) -> None:
+        """Nothing to do: pixels go in."""
+
+    def attempt(self, contents: Tensor, styles: Tensor, itself: bool, twice: bool) -> Tensor:
+        small, styles = (F.avg_pool2d(x, FACTOR) for x in (contents, styles))
+        with torch.no_grad():
+            after = statistics(self.mini(styles, SEEN))
+            features = self.mini(self.begun(small, after) if twice else small, SEEN)
+            if itself:
+                becomes_itself(after, statistics(features))
+            painting = self.painted(features, after).clamp(0, 1)
+            code = self.decoder.describe(after)
+            origin = (int(torch.randint(2048, ())), int(torch.randint(2048, ())))
+            noise = noise_for(self.decoder, painting, origin)
+        given = (painting, contents, code, noise)
+        enlarged = [
+            self.network(*(x[k : k + 1] for x in given), torch.bfloat16)
+            for k in range(len(contents))
+        ]
+        return torch.cat(enlarged)
+
+    @torch.no_grad()
+    def paint(self, content: Tensor, style: Tensor, encoder: Encoder) -> Tensor:
+        rest = [side % (16 * FACTOR) for side in content.shape[-2:]]
+        whole = F.pad(content, (0, -rest[1] % 32, 0, -rest[0] % 32), mode="replicate")
+        small = F.avg_pool2d(whole, FACTOR)
+        features = encoder(small, SEEN)
+        after = statistics(encoder(F.avg_pool2d(style, FACTOR), SEEN))
+        plan = plan_for(self.decoder, statistics(features), after)
+        moved = {n: m(features[n]) for n, m in plan.maps.items()}
+        painting = self.decoder(moved, plan.code).clamp(0, 1)
+        noise = noise_for(self.decoder, painting)
+        enlarged: Tensor = self.average(painting, whole, self.decoder.describe(after), noise)
+        return enlarged[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
+
+
+def export(run: Path, out: Path) -> None:
+    """Write what ships: the averaged weights in float16."""
+    saved = torch.load(run / "checkpoint.pt", weights_only=True)
+    tensors = {name: tensor.half().contiguous() for name, tensor in saved["average"].items()}
+    told = {"architecture": "enlarger", "steps": str(saved["step"]), "licence": "MIT"}
+    save_file(tensors, str(out), told)
+    print(json.dumps({"bytes": out.stat().st_size, "steps": saved["step"]}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["train", "export"])
+    parser.add_argument("--cache", type=Path, help="folder made by data.py")
+    parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoints")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument(
+        "--rate", type=float, default=2e-3, help="AdamW's peak; Muon's is ten times"
+    )
+    parser.add_argument("--content", type=float, default=0.13, help="weight of content distance")
+    parser.add_argument(
+        "--images", type=Path, help="folder with content/ and style/ to validate on"
+    )
+    parser.add_argument("--initial", type=Path, help="weights to go on from (safetensors)")
+    parser.add_argument("--out", type=Path, help="safetensors file to write")
+    a = parser.parse_args()
+    if a.command == "train":
+        torch.manual_seed(0)  # so that all begin with the same weights
+        train(EnlargerTrainer(a.content), a.cache, a.run, a.minutes, a.rate, a.images, a.initial)
+    else:
+        export(a.run, a.out)
+
+
+if __name__ == "__main__":
+    main()
