@@ -11,21 +11,21 @@ several processes goes for this, too.
 
 from __future__ import annotations
 
-import argparse
 import json
 from copy import deepcopy
 from pathlib import Path
 
 import torch
 from pairs import Pairs
-from quick import SEEN, Trainer, becomes_itself, train
+from quick import SEEN, Trainer, arguments, becomes_itself, train
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.encoders import Encoder
+from impasto.networks import draft
 from impasto.networks.enlarger import FACTOR, Enlarger, noise_for
-from impasto.networks.quick import load_quick, plan_for, statistics
+from impasto.networks.quick import load_quick, statistics
 
 
 class EnlargerTrainer(Trainer):
@@ -36,7 +36,8 @@ class EnlargerTrainer(Trainer):
         self.phases = [(0.0, [(192, 2, 0.25), (256, 1, 0.40), (320, 1, 0.35)], 1.0)]
         self.twice, self.afar = 0.3, 0.0
         self.small_styles = 0.2  # half of a small crop says little
-        self.decoder.load_state_dict(load_quick().decoder.state_dict())
+        self.shipped = load_quick()
+        self.decoder.load_state_dict(self.shipped.decoder.state_dict())
         self.decoder.requires_grad_(False)
         self.network = Enlarger().to(memory_format=torch.channels_last)
         self.average = deepcopy(self.network)
@@ -66,19 +67,10 @@ class EnlargerTrainer(Trainer):
         ]
         return torch.cat(enlarged)
 
-    @torch.no_grad()
     def paint(self, content: Tensor, style: Tensor, encoder: Encoder) -> Tensor:
-        rest = [side % (16 * FACTOR) for side in content.shape[-2:]]
-        whole = F.pad(content, (0, -rest[1] % 32, 0, -rest[0] % 32), mode="replicate")
-        small = F.avg_pool2d(whole, FACTOR)
-        features = encoder(small, SEEN)
-        after = statistics(encoder(F.avg_pool2d(style, FACTOR), SEEN))
-        plan = plan_for(self.decoder, statistics(features), after)
-        moved = {n: m(features[n]) for n, m in plan.maps.items()}
-        painting = self.decoder(moved, plan.code).clamp(0, 1)
-        noise = noise_for(self.decoder, painting)
-        enlarged: Tensor = self.average(painting, whole, self.decoder.describe(after), noise)
-        return enlarged[..., : content.shape[-2], : content.shape[-1]].clamp(0, 1)
+        average = self.average
+        assert isinstance(average, Enlarger)
+        return draft(self.shipped, content, [F.avg_pool2d(style, FACTOR)], enlarger=average)
 
 
 def export(run: Path, out: Path) -> None:
@@ -91,21 +83,7 @@ def export(run: Path, out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["train", "export"])
-    parser.add_argument("--cache", type=Path, help="folder made by data.py")
-    parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoints")
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument(
-        "--rate", type=float, default=2e-3, help="AdamW's peak; Muon's is ten times"
-    )
-    parser.add_argument("--content", type=float, default=0.13, help="weight of content distance")
-    parser.add_argument(
-        "--images", type=Path, help="folder with content/ and style/ to validate on"
-    )
-    parser.add_argument("--initial", type=Path, help="weights to go on from (safetensors)")
-    parser.add_argument("--out", type=Path, help="safetensors file to write")
-    a = parser.parse_args()
+    a = arguments(__doc__, minutes=60, rate=2e-3, content=0.13)
     if a.command == "train":
         torch.manual_seed(0)  # so that all begin with the same weights
         train(EnlargerTrainer(a.content), a.cache, a.run, a.minutes, a.rate, a.images, a.initial)

@@ -444,22 +444,29 @@ def export(run: Path, out: Path) -> None:
     print(json.dumps({"bytes": out.stat().st_size, "steps": saved["step"]}))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(
+    description: str | None, *, minutes: float, rate: float, content: float
+) -> argparse.Namespace:
+    """What the command line says; the numbers are defaults."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("command", choices=["train", "export"])
     parser.add_argument("--cache", type=Path, help="folder made by data.py")
     parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoints")
-    parser.add_argument("--minutes", type=float, default=80)
+    parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument(
-        "--rate", type=float, default=6e-4, help="AdamW's peak; Muon's is ten times"
+        "--rate", type=float, default=rate, help="AdamW's peak; Muon's is ten times"
     )
-    parser.add_argument("--content", type=float, default=0.1, help="weight of the content distance")
+    parser.add_argument("--content", type=float, default=content, help="weight of that distance")
     parser.add_argument(
         "--images", type=Path, help="folder with content/ and style/ to validate on"
     )
     parser.add_argument("--initial", type=Path, help="weights to go on from (safetensors)")
     parser.add_argument("--out", type=Path, help="safetensors file to write")
-    a = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    a = arguments(__doc__, minutes=80, rate=6e-4, content=0.1)
     if a.command == "train":
         torch.manual_seed(0)  # so that all begin with the same weights
         train(Trainer(a.content), a.cache, a.run, a.minutes, a.rate, a.images, a.initial)

@@ -30,9 +30,7 @@ DETAIL = 0.5  # share of the photo's own detail in what is added to
 # Of the painting, of the photo in half of its size, of what that lacks, and of noise.
 INPUTS = 3 + 3 + 3 * FACTOR**2 + FACTOR**2
 LAYERS = 4
-REACH = (
-    LAYERS + 1
-)  # positions around its own that a pixel depends on: the convolutions', bilinear's
+REACH = LAYERS + 1  # positions around its own that a pixel depends on; one is the interpolation's
 ASSET = "enlarger.safetensors"
 
 
@@ -40,7 +38,7 @@ class Enlarger(nn.Module):
     """Four 3x3 convolutions, the middle two beside a shortcut (He et al. 2016).
 
     The style's code scales and shifts their channels (FiLM, Perez et al. 2018). Without ``tensors``
-    it is untrained: it adds nothing.
+    it is untrained: all that it adds is DETAIL of the photo's own.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor] | None = None, *, sha256: str = "") -> None:
