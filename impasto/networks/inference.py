@@ -48,6 +48,9 @@ TILE = 1024
 COARSE = 0.4
 """Share of the strength in all sizes but the last: each adds to what those before it did."""
 
+PIECE = 1 << 19
+"""Numbers whose moments are found at once: what a core's cache holds."""
+
 TINT = 0.5
 """How much of a change's colour goes to the next size, which moves colours again: with all of it
 reds turn pink, with none of it browns turn grey."""
@@ -337,12 +340,18 @@ class _Sums:
         """``rows`` ``(h, w, K)``, of which each counts ``weights`` ``(h, w)`` (None: 1)."""
         if self.centre is None:
             self.centre = rows[::7, ::7].float().mean((0, 1))
-        # Less a constant, lest the small difference of two large numbers is lost to rounding.
-        own = rows - self.centre  # float32
-        counted = own if weights is None else own * weights[..., None]
-        self.first = self.first + counted.sum((0, 1)).cpu().double()
-        self.second = self.second + (own.mT @ counted).sum(0).cpu().double()
-        self.count += own.shape[0] * own.shape[1] if weights is None else float(weights.sum())
+        first = second = torch.zeros((), device=rows.device)
+        step = max(1, PIECE // rows[0].numel())
+        for start in range(0, rows.shape[0], step):
+            piece = slice(start, start + step)
+            # Less a constant, lest the small difference of two large numbers is lost to rounding.
+            own = (rows[piece] - self.centre).flatten(0, 1)  # float32
+            counted = own if weights is None else own * weights[piece].reshape(-1, 1)
+            first = first + counted.sum(0)
+            second = second + own.mT @ counted
+        self.first = self.first + first.cpu().double()
+        self.second = self.second + second.cpu().double()
+        self.count += rows.shape[0] * rows.shape[1] if weights is None else float(weights.sum())
 
     def moments(self) -> Moments:
         """In double precision, on the CPU."""

@@ -208,23 +208,20 @@ def compose(model: Quick, plan: Plan) -> Brush:
     for name in LEVELS:
         weight, bias = _head(model, name)
         centre, scale = (
-            model.decoder.get_buffer(f"{kind}_{name}").cpu().double()
-            for kind in ("centre", "scale")
+            model.decoder.get_buffer(f"{kind}_{name}").cpu() for kind in ("centre", "scale")
         )
-        matrix, offset = (part.cpu().double() for part in plan.maps[name])
+        matrix, offset = (part.cpu() for part in plan.maps[name])
         device = plan.code.device
-        matrices.append((matrix @ weight / scale[:, None]).float().to(device))
-        offsets.append(((matrix @ bias + offset - centre) / scale).float().to(device))
+        matrices.append((matrix @ weight / scale[:, None]).to(device))
+        offsets.append(((matrix @ bias + offset - centre) / scale).to(device))
     return Brush(tuple(matrices), tuple(offsets), *plan.maps[IMAGE], plan.code)
 
 
 def through_head(model: Quick, name: str, tap: Moments) -> Moments:
     """Moments of the trunk at a layer of LEVELS -> those of mini's features there."""
     weight, bias = _head(model, name)
-    mean = tap.mean.cpu().double() @ weight.mT + bias
-    # Not in double precision, which takes thrice as long: nothing cancels here.
-    weight, covariance = weight.float(), tap.covariance.cpu().float()
-    return Moments(mean.float(), weight @ covariance @ weight.mT)
+    mean, covariance = (part.cpu().float() for part in tap)
+    return Moments(mean @ weight.mT + bias, weight @ covariance @ weight.mT)
 
 
 def trunk_of(model: Quick) -> Trunk:
@@ -238,11 +235,11 @@ def tap_channels(model: Quick) -> list[int]:
 
 
 def _head(model: Quick, name: str) -> tuple[Tensor, Tensor]:
-    """Weight ``(C, K)`` and bias ``(C,)`` of mini's head at a layer, in double precision."""
+    """Weight ``(C, K)`` and bias ``(C,)`` of mini's head at a layer, in float32 on the CPU."""
     head = _mini(model).heads[name]
     assert isinstance(head, nn.Conv2d)
     assert head.bias is not None
-    return head.weight[..., 0, 0].cpu().double(), head.bias.cpu().double()  # MPS has no doubles
+    return head.weight[..., 0, 0].cpu().float(), head.bias.cpu().float()
 
 
 def _mini(model: Quick) -> Mini:
