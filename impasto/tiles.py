@@ -48,6 +48,12 @@ class Tile:
         """Add ``values`` to the outer rectangle of ``image``, in place."""
         add_to_window(image, self.outer, self.axes, values)
 
+    def put(self, image: Tensor, values: Tensor) -> None:
+        """Set the inner rectangle of ``image`` to that of ``values``, which have the outer one."""
+        top, bottom, left, right = self.inner
+        y, _, x, _ = self.outer
+        image[..., top:bottom, left:right] = values[..., top - y : bottom - y, left - x : right - x]
+
     def inside(self, other: Tile) -> Tensor:
         """Which pixels of the outer rectangle of ``other`` are of this one's inner: ``(h, w)``."""
         top, bottom, left, right = self.inner
@@ -104,15 +110,7 @@ class Tiling:
         >>> [tile.inner for tile in tiling.of(64, 100)][:2]
         [(0, 32, 0, 34), (0, 32, 34, 66)]
         """
-        tiles = []
-        for top, bottom in spans(height, self.size, self.step):
-            for left, right in spans(width, self.size, self.step):
-                outer = (
-                    *self._around(top, bottom, height, 2),
-                    *self._around(left, right, width, 3),
-                )
-                tiles.append(Tile((top, bottom, left, right), outer, height, width, self.axes))
-        return tiles
+        return cover(height, width, self.size, self.step, self.halo, self.axes)
 
     def for_gradients(self, height: int, width: int) -> list[tuple[Tile, Tile]]:
         """The tiles of the second pass, each with the one whose features it reads: itself, or,
@@ -133,9 +131,36 @@ class Tiling:
             yield tile, tile.trim(self.encoder(tile.crop(image), self.layers), self.strides)
 
     def _around(self, first: int, last: int, length: int, axis: int) -> tuple[int, int]:
-        if axis in self.axes:
-            return first - self.halo, last + self.halo
-        return max(0, first - self.halo), min(length, last + self.halo)
+        return _around(first, last, length, self.halo, axis in self.axes)
+
+
+def cover(height: int, width: int, size: int, step: int, halo: int, axes: Axes = ()) -> list[Tile]:
+    """Tiles of about ``size`` with ``halo`` around them, row by row, cut at multiples of ``step``.
+
+    >>> [tile.outer for tile in cover(8, 20, 10, 2, 3)]
+    [(0, 8, 0, 13), (0, 8, 7, 20)]
+    """
+    return [
+        Tile(
+            (top, bottom, left, right),
+            (
+                *_around(top, bottom, height, halo, 2 in axes),
+                *_around(left, right, width, halo, 3 in axes),
+            ),
+            height,
+            width,
+            axes,
+        )
+        for top, bottom in spans(height, size, step)
+        for left, right in spans(width, size, step)
+    ]
+
+
+def _around(first: int, last: int, length: int, halo: int, goes_round: bool) -> tuple[int, int]:
+    """With ``halo`` before and behind, up to the picture's border, or beyond it."""
+    if goes_round:
+        return first - halo, last + halo
+    return max(0, first - halo), min(length, last + halo)
 
 
 def spans(length: int, size: int, step: int) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from pairs import Pairs
-from quick import SEEN, Trainer, arguments, becomes_itself, train
+from quick import Trainer, command_line
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from impasto.encoders import Encoder
 from impasto.networks import draft
 from impasto.networks.enlarger import FACTOR, Enlarger, noise_for
-from impasto.networks.quick import load_quick, statistics
+from impasto.networks.quick import load_quick
 
 
 class EnlargerTrainer(Trainer):
@@ -52,11 +52,8 @@ class EnlargerTrainer(Trainer):
     def attempt(self, contents: Tensor, styles: Tensor, itself: bool, twice: bool) -> Tensor:
         small, styles = (F.avg_pool2d(x, FACTOR) for x in (contents, styles))
         with torch.no_grad():
-            after = statistics(self.mini(styles, SEEN))
-            features = self.mini(self.begun(small, after) if twice else small, SEEN)
-            if itself:
-                becomes_itself(after, statistics(features))
-            painting = self.painted(features, after).clamp(0, 1)
+            painting, after = self.painting(small, styles, itself, twice)
+            painting = painting.clamp(0, 1)
             code = self.decoder.describe(after)
             origin = (int(torch.randint(2048, ())), int(torch.randint(2048, ())))
             noise = noise_for(self.decoder, painting, origin)
@@ -82,14 +79,5 @@ def export(run: Path, out: Path) -> None:
     print(json.dumps({"bytes": out.stat().st_size, "steps": saved["step"]}))
 
 
-def main() -> None:
-    a = arguments(__doc__, minutes=60, rate=2e-3, content=0.13)
-    if a.command == "train":
-        torch.manual_seed(0)  # so that all begin with the same weights
-        train(EnlargerTrainer(a.content), a.cache, a.run, a.minutes, a.rate, a.images, a.initial)
-    else:
-        export(a.run, a.out)
-
-
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, EnlargerTrainer, export, minutes=60, rate=2e-3, content=0.13)

@@ -28,6 +28,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -180,13 +181,20 @@ class Trainer:
         return image.contiguous(memory_format=torch.channels_last)
 
     def attempt(self, contents: Tensor, styles: Tensor, itself: bool, twice: bool) -> Tensor:
-        """A batch painted; if ``itself``, its last crop is its own style, if ``twice``, it is
-        painted in two sizes."""
+        """What is judged of a batch: the first that :meth:`painting` returns."""
+        return self.painting(contents, styles, itself, twice)[0]
+
+    def painting(
+        self, contents: Tensor, styles: Tensor, itself: bool, twice: bool
+    ) -> tuple[Tensor, Statistics]:
+        """A batch painted, and the moments to which it went; if ``itself``, its last crop is its
+        own style, if ``twice``, it is painted in two sizes."""
         after = statistics(self.mini(styles, SEEN))
         features = self.mini(self.begun(contents, after) if twice else contents, SEEN)
-        if itself:
-            becomes_itself(after, statistics(features))
-        return self.painted(features, after)
+        for name, own in statistics(features).items() if itself else ():
+            after[name].mean[-1] = own.mean[-1]
+            after[name].covariance[-1] = own.covariance[-1]
+        return self.painted(features, after), after
 
     def judged(
         self,
@@ -197,7 +205,7 @@ class Trainer:
         twice: bool = False,
         afar: bool = False,
     ) -> tuple[Tensor, dict[str, float]]:
-        """The loss of one batch; ``itself`` and ``twice`` as of :meth:`attempt`; if ``afar``,
+        """The loss of one batch; ``itself`` and ``twice`` as of :meth:`painting`; if ``afar``,
         pictures are judged in half of their size."""
         painted = self.attempt(contents, styles, itself, twice)
         outside = (painted - painted.clamp(0, 1)).square().mean()
@@ -285,13 +293,6 @@ class Trainer:
             "gaps": [round(g, 3) for g in gaps],  # type: ignore[dict-item]
             "layers": np.mean(layers, 0).round(3).tolist(),
         }
-
-
-def becomes_itself(after: Statistics, own: Statistics) -> None:
-    """Moments to go to: the last crop's become its ``own``."""
-    for name, found in own.items():
-        after[name].mean[-1] = found.mean[-1]
-        after[name].covariance[-1] = found.covariance[-1]
 
 
 class Team:
@@ -444,10 +445,17 @@ def export(run: Path, out: Path) -> None:
     print(json.dumps({"bytes": out.stat().st_size, "steps": saved["step"]}))
 
 
-def arguments(
-    description: str | None, *, minutes: float, rate: float, content: float
-) -> argparse.Namespace:
-    """What the command line says; the numbers are defaults."""
+def command_line(
+    description: str | None,
+    make: Callable[[float], Trainer],
+    write: Callable[[Path, Path], None],
+    *,
+    minutes: float,
+    rate: float,
+    content: float,
+) -> None:
+    """Do what the command line says: train what ``make`` makes of a content weight, or ``write``
+    what a run has learned. The numbers are defaults."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("command", choices=["train", "export"])
     parser.add_argument("--cache", type=Path, help="folder made by data.py")
@@ -462,17 +470,13 @@ def arguments(
     )
     parser.add_argument("--initial", type=Path, help="weights to go on from (safetensors)")
     parser.add_argument("--out", type=Path, help="safetensors file to write")
-    return parser.parse_args()
-
-
-def main() -> None:
-    a = arguments(__doc__, minutes=80, rate=6e-4, content=0.1)
+    a = parser.parse_args()
     if a.command == "train":
         torch.manual_seed(0)  # so that all begin with the same weights
-        train(Trainer(a.content), a.cache, a.run, a.minutes, a.rate, a.images, a.initial)
+        train(make(a.content), a.cache, a.run, a.minutes, a.rate, a.images, a.initial)
     else:
-        export(a.run, a.out)
+        write(a.run, a.out)
 
 
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, Trainer, export, minutes=80, rate=6e-4, content=0.1)

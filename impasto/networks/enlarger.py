@@ -11,18 +11,15 @@ upsampling does (Kopf et al. 2007), and leaves photo where strokes should be.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from importlib import resources
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.errors import IntegrityError
-from impasto.networks.quick import EMBEDDING, NOISE, Decoder
-from impasto.tiles import Tile, spans
+from impasto.networks.quick import EMBEDDING, NOISE, Decoder, load_weights
+from impasto.tiles import cover
 
 FACTOR = 2  # pixels a side that become one position
 WIDTH = 32
@@ -131,40 +128,14 @@ def enlarge(
     What has more than ``tile`` pixels on a side is enlarged tile by tile. ``dtype`` is the
     arithmetic of the convolutions.
     """
-    height, width = painting.shape[-2:]
-    if max(photo.shape[-2:]) <= tile:
-        whole: Tensor = enlarger(painting, photo, code, noise_for(decoder, painting), dtype)
-        return whole
     result = torch.empty_like(photo)
-    for part in _tiles(height, width, max(1, tile // FACTOR)):
-        doubled = _doubled(part)
-        small, (y, _, x, _) = part.crop(painting), part.outer
-        noise = noise_for(decoder, small, (y, x))
-        large = enlarger(small, doubled.crop(photo), code, noise, dtype)
-        top, bottom, left, right = doubled.inner
-        y, _, x, _ = doubled.outer
-        result[..., top:bottom, left:right] = large[..., top - y : bottom - y, left - x : right - x]
+    height, width = photo.shape[-2:]
+    for part in cover(height, width, max(FACTOR, tile), FACTOR, FACTOR * REACH):
+        top, bottom, left, right = (side // FACTOR for side in part.outer)
+        below = painting[..., top:bottom, left:right]
+        noise = noise_for(decoder, below, (top, left))
+        part.put(result, enlarger(below, part.crop(photo), code, noise, dtype))
     return result
-
-
-def _tiles(height: int, width: int, size: int) -> Iterator[Tile]:
-    """Tiles of a painting, each with REACH around it."""
-    for top, bottom in spans(height, size, 1):
-        for left, right in spans(width, size, 1):
-            outer = (
-                *(max(0, top - REACH), min(height, bottom + REACH)),
-                *(max(0, left - REACH), min(width, right + REACH)),
-            )
-            yield Tile((top, bottom, left, right), outer, height, width)
-
-
-def _doubled(part: Tile) -> Tile:
-    """The same tile of the photo."""
-    top, bottom, left, right = (FACTOR * x for x in part.inner)
-    y, yy, x, xx = (FACTOR * x for x in part.outer)
-    return Tile(
-        (top, bottom, left, right), (y, yy, x, xx), FACTOR * part.height, FACTOR * part.width
-    )
 
 
 def load_enlarger(path: str | Path | None = None) -> Enlarger:
@@ -172,16 +143,8 @@ def load_enlarger(path: str | Path | None = None) -> Enlarger:
 
     Raises IntegrityError for a file that is damaged or not the enlarger's.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    source = Path(path) if path else resources.files("impasto") / "assets" / ASSET
-    data = source.read_bytes()
-    try:
-        network = Enlarger(load(data), sha256=hashlib.sha256(data).hexdigest())
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise IntegrityError(
-            f"{source} does not hold the enlarger's weights ({error})", "reinstall impasto"
-        ) from error
+    network = load_weights(
+        ASSET, path, "the enlarger", lambda tensors, sha256: Enlarger(tensors, sha256=sha256)
+    )
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
     return network.eval().requires_grad_(False)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -200,15 +200,14 @@ def _draft_at_once(
         plan = plan_for(model.decoder, before, towards, strength)
         return _apply(model, backend, image, taps, compose(model, plan), tile)
 
-    def parts() -> Iterator[Tensor]:
-        for aim, before in zip(aims, found, strict=True):
-            strength = share * aim.strength
-            own = painted(before, aim.towards, strength)
-            if strength < 1:
-                own += (1 - strength) * (image - painted(before, before, 0.0))
-            yield own
-
-    return _joined(image, parts(), masks)
+    strengths = [share * aim.strength for aim in aims]
+    return _joined(
+        image,
+        masks,
+        strengths,
+        lambda k: painted(found[k], aims[k].towards, strengths[k]),
+        lambda k: painted(found[k], found[k], 0.0),
+    )
 
 
 def _enlarged(
@@ -221,21 +220,16 @@ def _enlarged(
     tile: int,
     dtype: torch.dtype,
 ) -> Tensor:
-    """A ``painting`` of ``small``, which is the ``photo`` in half of its size, as large as that.
-
-    What the enlarger misses is put back as what the network misses: strength 0 is the photo.
-    """
-
-    def parts() -> Iterator[Tensor]:
-        for aim in aims:
-            code = model.decoder.describe(aim.towards)
-            by = partial(enlarge, enlarger, model.decoder, code=code, tile=tile, dtype=dtype)
-            own = by(painting, photo)
-            if aim.strength < 1:
-                own += (1 - aim.strength) * (photo - by(small, photo))
-            yield own
-
-    return _joined(photo, parts(), _masks(aims, photo))
+    """A ``painting`` of ``small``, which is the ``photo`` in half of its size, as large as that."""
+    codes = [model.decoder.describe(aim.towards) for aim in aims]
+    by = partial(enlarge, enlarger, model.decoder, photo=photo, tile=tile, dtype=dtype)
+    return _joined(
+        photo,
+        _masks(aims, photo),
+        [aim.strength for aim in aims],
+        lambda k: by(painting, code=codes[k]),
+        lambda k: by(small, code=codes[k]),
+    )
 
 
 def _masks(aims: Sequence[_Aim], image: Tensor) -> list[Tensor | None]:
@@ -246,12 +240,25 @@ def _masks(aims: Sequence[_Aim], image: Tensor) -> list[Tensor | None]:
     ]
 
 
-def _joined(image: Tensor, parts: Iterable[Tensor], masks: Sequence[Tensor | None]) -> Tensor:
-    """Each of ``parts``, at least one, where its mask says (None: everywhere), and ``image`` where
-    none does."""
+def _joined(
+    image: Tensor,
+    masks: Sequence[Tensor | None],
+    strengths: Sequence[float],
+    painted: Callable[[int], Tensor],
+    still: Callable[[int], Tensor],
+) -> Tensor:
+    """What is ``painted`` of each aim, at least one, where its mask says (None: everywhere), and
+    ``image`` where none does.
+
+    What a network misses, of which ``still``, its picture of ``image`` itself, tells, is put back
+    where the strength is below 1.
+    """
     result = image
-    for part, mask in zip(parts, masks, strict=True):
-        result = part if mask is None else result + mask * (part - image)
+    for number, (mask, strength) in enumerate(zip(masks, strengths, strict=True)):
+        own = painted(number)
+        if strength < 1:
+            own += (1 - strength) * (image - still(number))
+        result = own if mask is None else result + mask * (own - image)
     return result.clamp_(0, 1)
 
 
@@ -376,13 +383,10 @@ def _apply(
     tiling = _tiling(model, model.reach(FINE), tile)
     n = STRIDES[len(DEEP) - 1]  # the sketch's
     for part in _even(tiling, *whole.shape[-2:]):
-        top, bottom, left, right = part.inner
         y, yy, x, xx = part.outer
         crop, below = part.crop(whole), sketch[:, y // n : yy // n, x // n : xx // n]
         painted = backend.paint(crop, below, backend.encode(crop, fine=True), brush, (y, x))
-        result[..., top:bottom, left:right] = painted[
-            ..., top - y : bottom - y, left - x : right - x
-        ]
+        part.put(result, painted)
     return result[..., :height, :width]
 
 

@@ -20,10 +20,7 @@ from torch import Tensor
 from impasto.images import resize, size_to_fit
 from impasto.networks.feedforward import MULTIPLE, FeedForward
 from impasto.networks.inference import TILE
-from impasto.tiles import spans
-
-Rectangle = tuple[int, int, int, int]
-"""Top, bottom, left, right."""
+from impasto.tiles import cover
 
 
 @torch.no_grad()
@@ -64,22 +61,12 @@ def frozen(model: FeedForward, content: Tensor, tile: int = TILE) -> FeedForward
     return model
 
 
-def cut(image: Tensor, part: Rectangle) -> Tensor:
-    """A part of ``image`` ``(N, C, H, W)``."""
-    top, bottom, left, right = part
-    return image[..., top:bottom, left:right]
-
-
 def _tiled(model: FeedForward, content: Tensor, tile: int) -> Tensor:
     height, width = content.shape[-2:]
     halo = -(-model.reach() // MULTIPLE) * MULTIPLE
     result = torch.empty_like(content)
-    for top, bottom in spans(height, tile, MULTIPLE):
-        for left, right in spans(width, tile, MULTIPLE):
-            above, before = max(0, top - halo), max(0, left - halo)
-            outer = above, min(height, bottom + halo), before, min(width, right + halo)
-            inner = top - above, bottom - above, left - before, right - before
-            result[..., top:bottom, left:right] = cut(model(cut(content, outer)), inner)
+    for part in cover(height, width, tile, MULTIPLE, halo):
+        part.put(result, model(part.crop(content)))
     return result
 
 

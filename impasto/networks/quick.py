@@ -21,10 +21,10 @@ that tiles of a picture and the whole agree where both are painted with the mome
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,8 @@ MULTIPLE = STRIDES[0]  # pixels: the decoder doubles four times
 NOISE = 256  # positions a side: after as many the noise repeats
 ASSET = "quick.safetensors"
 SCALE = ".scale"  # what a file calls the scales of a tensor's rows, where that is in 8 bits
+
+Network = TypeVar("Network", bound=nn.Module)
 
 Statistics = dict[str, Moments]
 """Layer of LEVELS, or ``image`` -> moments."""
@@ -264,16 +266,32 @@ def load_quick(path: str | Path | None = None) -> Quick:
 
     Raises IntegrityError for a file that is damaged or not quick's.
     """
+    return load_weights(
+        ASSET, path, "quick", lambda tensors, sha256: Quick(_unpacked(tensors), sha256=sha256)
+    )
+
+
+def load_weights(
+    asset: str,
+    path: str | Path | None,
+    network: str,
+    make: Callable[[dict[str, Tensor], str], Network],
+) -> Network:
+    """What ``make`` makes of the tensors of the ``asset`` that ships, or of ``path``, and of the
+    SHA-256 of the file.
+
+    Raises IntegrityError for a file that is damaged or another ``network``'s.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    source = Path(path) if path else resources.files("impasto") / "assets" / ASSET
+    source = Path(path) if path else resources.files("impasto") / "assets" / asset
     data = source.read_bytes()
     try:
-        return Quick(_unpacked(load(data)), sha256=hashlib.sha256(data).hexdigest())
+        return make(load(data), hashlib.sha256(data).hexdigest())
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise IntegrityError(
-            f"{source} does not hold quick's weights ({error})", "reinstall impasto"
+            f"{source} does not hold {network}'s weights ({error})", "reinstall impasto"
         ) from error
 
 
