@@ -40,6 +40,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from impasto.encoders import Encoder, get_encoder
+from impasto.encoders.assets import pack
 from impasto.encoders.base import IMAGE, Features
 from impasto.encoders.mini import load_mini
 from impasto.images import load_image, resize, size_to_fit, to_pil
@@ -50,7 +51,6 @@ from impasto.networks.quick import (
     DEEP,
     LEVELS,
     MULTIPLE,
-    SCALE,
     Decoder,
     Statistics,
     load_quick,
@@ -418,17 +418,12 @@ def train(
 def packed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """As they ship: in float16; kernels of the two deep levels, half of all numbers, in 8 bits with
     a scale for each output channel, which no picture shows (PSNR above 60 dB)."""
-    found = {}
-    for name, tensor in tensors.items():
+
+    def is_deep_kernel(name: str, tensor: Tensor) -> bool:
         part, *level = name.split(".")[:2]
-        if part in ("enter", "blocks") and int(level[0]) < len(DEEP) and tensor.ndim == 4:
-            rows = tensor.flatten(1)
-            scale = rows.abs().amax(1).clamp_min(1e-8) / 127
-            eighth = (rows / scale[:, None]).round().to(torch.int8)
-            found |= {name: eighth.view_as(tensor).contiguous(), name + SCALE: scale}
-        else:
-            found[name] = tensor.half().contiguous()
-    return found
+        return part in ("enter", "blocks") and int(level[0]) < len(DEEP) and tensor.ndim == 4
+
+    return pack(tensors, in_int8=is_deep_kernel)
 
 
 def export(run: Path, out: Path) -> None:

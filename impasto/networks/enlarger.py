@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.networks.quick import EMBEDDING, NOISE, Decoder, load_weights
+from impasto.encoders.assets import load_asset
+from impasto.networks.quick import EMBEDDING, NOISE, Decoder
 from impasto.tiles import cover
 
 FACTOR = 2  # pixels a side that become one position
@@ -143,7 +144,7 @@ def load_enlarger(path: str | Path | None = None) -> Enlarger:
 
     Raises IntegrityError for a file that is damaged or not the enlarger's.
     """
-    network = load_weights(
+    network = load_asset(
         ASSET, path, "the enlarger", lambda tensors, sha256: Enlarger(tensors, sha256=sha256)
     )
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs

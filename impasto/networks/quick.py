@@ -20,20 +20,18 @@ that tiles of a picture and the whole agree where both are painted with the mome
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
-from importlib import resources
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.encoders import Encoder
+from impasto.encoders.assets import load_asset
 from impasto.encoders.base import IMAGE, Features, pad_and_convolve
 from impasto.encoders.mini import load_mini
-from impasto.errors import IntegrityError
 from impasto.networks.transport import (
     Affine,
     Moments,
@@ -56,9 +54,6 @@ EMBEDDING = 64
 MULTIPLE = STRIDES[0]  # pixels: the decoder doubles four times
 NOISE = 256  # positions a side: after as many the noise repeats
 ASSET = "quick.safetensors"
-SCALE = ".scale"  # what a file calls the scales of a tensor's rows, where that is in 8 bits
-
-Network = TypeVar("Network", bound=nn.Module)
 
 Statistics = dict[str, Moments]
 """Layer of LEVELS, or ``image`` -> moments."""
@@ -266,43 +261,4 @@ def load_quick(path: str | Path | None = None) -> Quick:
 
     Raises IntegrityError for a file that is damaged or not quick's.
     """
-    return load_weights(
-        ASSET, path, "quick", lambda tensors, sha256: Quick(_unpacked(tensors), sha256=sha256)
-    )
-
-
-def load_weights(
-    asset: str,
-    path: str | Path | None,
-    network: str,
-    make: Callable[[dict[str, Tensor], str], Network],
-) -> Network:
-    """What ``make`` makes of the tensors of the ``asset`` that ships, or of ``path``, and of the
-    SHA-256 of the file.
-
-    Raises IntegrityError for a file that is damaged or another ``network``'s.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    source = Path(path) if path else resources.files("impasto") / "assets" / asset
-    data = source.read_bytes()
-    try:
-        return make(load(data), hashlib.sha256(data).hexdigest())
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise IntegrityError(
-            f"{source} does not hold {network}'s weights ({error})", "reinstall impasto"
-        ) from error
-
-
-def _unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of a file, in which some are in 8 bits, each output channel with a scale of its own
-    (``training/quick.py export`` packs them so)."""
-    found = {}
-    for name, tensor in tensors.items():
-        if tensor.dtype == torch.int8:
-            scale = tensors[name + SCALE].float()
-            found[name] = tensor.float() * scale.view(-1, *[1] * (tensor.ndim - 1))
-        elif not name.endswith(SCALE):
-            found[name] = tensor
-    return found
+    return load_asset(ASSET, path, "quick", lambda tensors, sha256: Quick(tensors, sha256=sha256))
