@@ -22,7 +22,7 @@ LEVELS = {
     2.4: ["images", "periodic"],
     3: ["encoders"],
     4: ["losses"],
-    5: ["adam", "checkpoint", "explain", "pyramid"],
+    5: ["adam", "checkpoint", "explain", "finder", "pyramid"],
     5.1: ["tiles"],
     5.2: ["balance", "engine", "memory"],
     5.25: ["regions"],

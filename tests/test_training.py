@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import tarfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -18,7 +22,7 @@ from impasto import swatch
 from impasto.networks import Decoder, load_quick
 
 FOLDER = Path(__file__).parents[1] / "training"
-SCRIPTS = ("data", "distil", "deepen", "quick", "enlarger")
+SCRIPTS = ("data", "distil", "deepen", "quick", "enlarger", "subject")
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +152,82 @@ def test_only_the_enlarger_learns_to_enlarge(training: dict[str, ModuleType]) ->
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
     assert all(torch.equal(before[n], t) for n, t in trainer.decoder.state_dict().items())
+
+
+@pytest.fixture
+def pairs(training: dict[str, ModuleType], tmp_path: Path) -> Any:
+    """Eight pairs in a tar: bright discs on dark grounds of several shapes; the last is empty."""
+    rng = np.random.default_rng(0)
+    with tarfile.open(tmp_path / "pairs.tar", "w") as archive:
+        for number in range(8):
+            height, width = ((60, 80), (80, 60), (72, 72))[number % 3]
+            rows, columns = np.mgrid[:height, :width]
+            disc = (rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (number < 7) * 400
+            image = (200 * disc[..., None] + rng.uniform(0, 50, (height, width, 3))).astype("u1")
+            mask = (255 * disc).astype("u1")
+            mask[:3] = 128
+            for kind, pixels in (("img", image), ("mask", mask)):
+                data = io.BytesIO()
+                Image.fromarray(pixels).save(data, "png")
+                member = tarfile.TarInfo(f"discs/{kind}/{number:04}.png")
+                member.size = data.tell()
+                data.seek(0)
+                archive.addfile(member, data)
+    return training["subject"].Pairs([tmp_path / "pairs.tar"], tmp_path)
+
+
+def test_pairs_come_as_they_were_packed(pairs: Any, tmp_path: Path) -> None:
+    assert len(pairs) == 8
+    assert pairs.images[1].shape == (3, 80, 60)
+    assert pairs.masks[1].shape == (80, 60)
+    assert pairs.sources == ["discs"] * 8
+    assert len(list(tmp_path.glob("*.pt"))) == 1
+
+
+def test_the_finder_learns_discs(training: dict[str, ModuleType], pairs: Any) -> None:
+    """In a few steps on one batch; and what ships is what has learned."""
+    subject = training["subject"]
+    torch.manual_seed(0)
+    images, masks = subject.Batches(pairs, 0).draw()
+    assert images.shape[2:] == masks.shape[2:]
+    assert tuple(images.shape[2:]) in subject.SHAPES.values()
+    with torch.no_grad():
+        taps = subject.taps_of(subject.load_mini(), images)
+    aims = subject.aims_for(masks)
+    learner = subject.Learner()
+    optimiser = torch.optim.Adam(learner.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(10):
+        loss = sum(map(subject.loss_of, learner(taps), aims))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.7 * losses[0]
+    learner.eval()
+    finder = learner.finished()
+    with torch.no_grad():
+        expected = learner(taps)[0]
+        found = finder.decide(finder.pyramid(taps)[0])
+        assert torch.allclose(found, expected, atol=1e-3)
+        rounded = type(finder)(subject.unpack(subject.packed(finder)))
+        found = rounded.decide(rounded.pyramid(taps)[0])
+        assert (found - expected).abs().mean() < 0.05 * expected.abs().mean()
+
+
+def test_masks_are_measured(
+    training: dict[str, ModuleType], pairs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is marked where half should be: a precision of a half, a recall of one."""
+    subject = training["subject"]
+    pairs.images, pairs.sources = pairs.images[-2:], pairs.sources[-2:]
+    pairs.masks = [torch.zeros(72, 72, dtype=torch.uint8) for _ in range(2)]
+    pairs.masks[0][:, :36] = 255
+    pairs.masks[0][0] = 128  # void
+    monkeypatch.setattr(subject, "mark", lambda *_: torch.full((1, 1, 9, 9), 0.7))
+    found = subject.measure(None, pairs)
+    expected = 1.3 * 0.5 / (0.3 * 0.5 + 1)
+    assert found["F"] == pytest.approx(expected, abs=1e-4)
+    assert found["max F"] == pytest.approx(expected, abs=1e-4)
+    assert found["discs"] == [pytest.approx(expected, abs=1e-3), 0.5, 1]
+    assert found["empty"] == [1.0]
