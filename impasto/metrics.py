@@ -9,6 +9,7 @@ as an empty picture"; shares are relative to two pictures: the untouched photo a
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 from impasto.encoders import Encoder
 from impasto.encoders.base import Features
 from impasto.errors import UsageError
+from impasto.files import shown
 from impasto.images import load_image, read_image, resize
 from impasto.judges import Edges, get_edges, get_judge, get_second_judge
 from impasto.losses.functional import gram
@@ -315,7 +317,8 @@ def _content_layer(judge: Encoder) -> str:
 def _read_mask(mask: Source) -> Tensor:
     found = read_image(mask).pixels[:, :1]
     if not bool(found.any()):
-        raise UsageError("the mask is black everywhere", "make it white where the subject is")
+        name = shown(mask) if isinstance(mask, str | os.PathLike) else "the mask"
+        raise UsageError(f"{name} is black everywhere", "make it white where the subject is")
     return found
 
 

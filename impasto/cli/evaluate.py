@@ -101,7 +101,7 @@ def evaluate(
     Style gap and paint taken are shares, 1 as in the painting itself; distances from the photo are
     0 for the photo itself. Paint taken is a second network's word, subject kept (1 all, 0 as little
     as in the painting) that network's and an edge detector's: both come with packages that are
-    installed on request (see the README). Without a mask the subject is where the photo has
+    installed on request (docs/evaluate.md). Without a mask the subject is where the photo has
     detail.
     """
     cases = _pairs_of(words, mask) if pairs is None else _read_pairs(pairs, words, mask)
