@@ -26,7 +26,7 @@ from impasto.files import shown
 from impasto.images import load_image, read_image, resize
 from impasto.judges import Edges, get_edges, get_judge, get_second_judge
 from impasto.losses.functional import gram
-from impasto.sources import Source, read_picture
+from impasto.sources import Source, filled, read_picture
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
@@ -130,7 +130,7 @@ def evaluate(
     """
     if not pictures:
         raise UsageError("there are no pictures to judge", "give one or more")
-    loaded = [load_image(picture) for picture in pictures]
+    loaded = [filled(read_image(picture)).pixels for picture in pictures]
     if size is None:
         size = min(LONGEST, *(max(picture.shape[-2:]) for picture in loaded))
     photo, painting = (load_image(read_picture(x, size), size=size) for x in (content, style))
