@@ -149,7 +149,8 @@ class HolisticEdges:
 
             def read(name: str) -> tuple[Tensor, Tensor]:
                 kernel, bias = (torch.from_numpy(file[f"{name}/vars/{n}"][()]) for n in (0, 1))
-                return kernel.permute(3, 2, 0, 1).contiguous(), bias
+                kernel = kernel.permute(3, 2, 0, 1)
+                return kernel.contiguous(memory_format=torch.channels_last), bias
 
             self.stages = [
                 [read(f"block{n}/layers/conv2d{f'_{k}' if k else ''}") for k in range(depth)]
@@ -162,6 +163,7 @@ class HolisticEdges:
     def __call__(self, image: Tensor) -> Tensor:
         """How surely each pixel of ``image`` ``(N, 3, H, W)`` is an edge: ``(N, 1, H, W)``."""
         x = image.flip(1) * 255 - image.new_tensor(self.MEAN).view(1, 3, 1, 1)
+        x = x.contiguous(memory_format=torch.channels_last)  # a quarter faster
         maps: list[Tensor] = []
         for stage, side in zip(self.stages, self.sides, strict=True):
             if maps:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
@@ -33,6 +34,7 @@ COLUMNS = {
 """Field of an evaluation -> title in the table."""
 
 CELL = 256  # pixels of a picture's width on the sheet
+PAUSE = 10.0  # seconds between lines where there is no terminal to draw a bar on
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,15 @@ def evaluate(
         ),
     ] = None,
     mask: Annotated[
-        str | None, typer.Option(help="A picture that is white where the subject is.")
+        str | None,
+        typer.Option(help="A picture that is white where the subject is.", metavar="FILE"),
     ] = None,
     judge: Annotated[
         str,
         typer.Option(
             help="auto (vgg19 if its weights are found, else mini), vgg19, vgg16, mini, "
             "efficientnet-lite0, or a file of weights.",
+            metavar="NAME",
         ),
     ] = "auto",
     size: Annotated[
@@ -297,11 +301,18 @@ def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
     save_image(path, contact_sheet(rows, CELL))
 
 
-def _progress(cases: Sequence[Pair], quiet: bool) -> Iterable[Pair]:
-    """The pairs, with a bar on a terminal's stderr."""
+def _progress(cases: Sequence[Pair], quiet: bool) -> Iterator[Pair]:
+    """The pairs, with a bar on a terminal's stderr, or now and then a line."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(file=sys.stderr)
-    hidden = quiet or len(cases) == 1 or not console.is_terminal
-    return track(cases, "judging", console=console, transient=True, disable=hidden)
+    if console.is_terminal and not quiet:
+        yield from track(cases, "judging", console=console, transient=True)
+        return
+    last = time.monotonic()
+    for number, case in enumerate(cases):
+        if not quiet and time.monotonic() - last >= PAUSE:
+            print(f"impasto: {number} of {len(cases)} pairs judged", file=sys.stderr, flush=True)
+            last = time.monotonic()
+        yield case
