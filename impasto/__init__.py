@@ -18,6 +18,7 @@ The map, in the order in which a picture passes through:
                  ``train`` makes one for a style
 - ``transfer``   the recipe: ``stylize``, ``texture`` and ``Stylization``
 - ``dream``      pictures from a network alone: ``deepdream`` and ``look``
+- ``metrics``    how good a picture is: ``evaluate``, by networks that paint nothing
 - ``config``     every setting, once; ``presets`` names sets of them
 
 Names are loaded when they are first used, so that ``impasto --help`` need not wait for torch.
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         TotalVariation,
         WassersteinLoss,
     )
+    from impasto.metrics import Evaluation, evaluate
     from impasto.network_config import QuickConfig, TrainConfig
     from impasto.networks.feedforward import FeedForward
     from impasto.networks.training import Training, train
@@ -101,6 +103,7 @@ _HOMES = {
         "TotalVariation",
         "WassersteinLoss",
     ],
+    "metrics": ["Evaluation", "evaluate"],
     "network_config": ["QuickConfig", "TrainConfig"],
     "networks.feedforward": ["FeedForward"],
     "networks.training": ["Training", "train"],
@@ -122,6 +125,7 @@ __all__ = [
     "DreamConfig",
     "EarthMoverLoss",
     "Encoder",
+    "Evaluation",
     "Event",
     "FeatureLoss",
     "FeedForward",
@@ -155,6 +159,7 @@ __all__ = [
     "Validated",
     "WassersteinLoss",
     "deepdream",
+    "evaluate",
     "get_encoder",
     "get_preset",
     "load_image",

@@ -86,10 +86,11 @@ class OutputExistsError(UsageError):
 
 
 class MissingDependencyError(UsageError):
-    """An optional extra is not installed."""
+    """An optional extra is not installed, or packages that are in no extra."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an optional package", f'pip install "impasto[{extra}]"')
+    def __init__(self, what: str, extra: str = "", *, packages: str = "") -> None:
+        wanted = packages or f'"impasto[{extra}]"'
+        super().__init__(f"{what} needs an optional package", f"pip install {wanted}")
 
 
 class InputError(ImpastoError):

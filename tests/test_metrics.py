@@ -6,8 +6,19 @@ import pytest
 import torch
 from torch import Tensor
 
+from impasto import Encoder, swatch
 from impasto.encoders import Mini
-from impasto.metrics import STYLE_LAYERS, Case, content_distance, score, style_distance
+from impasto.errors import InputError, UsageError
+from impasto.metrics import (
+    STYLE_LAYERS,
+    Case,
+    Evaluation,
+    content_distance,
+    detail_map,
+    evaluate,
+    score,
+    style_distance,
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +76,126 @@ def test_a_case_says_what_the_distances_say(judge: Mini, photo: Tensor, painting
     assert case.untouched == pytest.approx(sum(before.values()) / 5)
     assert found.gap == pytest.approx(1 - found.style / case.untouched)
     assert case.score(photo).gap == 0
+
+
+# --- all judges ----------------------------------------------------------------------------------
+
+
+def slopes(image: Tensor) -> Tensor:
+    """Edges as one may find them without a network."""
+    down, right = torch.gradient(image.mean(1, keepdim=True), dim=(2, 3))
+    return (down.square() + right.square()).sqrt()
+
+
+@pytest.fixture
+def mask() -> Tensor:
+    """The left half of a photo is its subject."""
+    mask = torch.zeros(1, 1, 96, 128)
+    mask[..., :64] = 1
+    return mask
+
+
+def all_judges(
+    image: Tensor, photo: Tensor, style: Tensor, judge: Encoder, mask: Tensor | None = None
+) -> Evaluation:
+    [found] = evaluate([image], photo, style, mask=mask, judge=judge, second=judge, edges=slopes)
+    return found
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_photo_itself_has_all_of_the_subject_and_no_paint(
+    encoder: Encoder, photo: Tensor, painting: Tensor, mask: Tensor, masked: bool
+) -> None:
+    found = all_judges(photo, photo, painting, encoder, mask if masked else None)
+    assert found.content == found.content_detail == found.gap == found.paint_taken == 0
+    assert found.content_subject == (0 if masked else None)
+    assert found.features_kept == pytest.approx(1, abs=1e-5)
+    assert found.edges_kept == pytest.approx(1, abs=1e-5)
+    assert found.subject_kept == pytest.approx(1, abs=1e-5)
+
+
+def test_the_painting_itself_has_all_of_the_paint_and_no_subject(
+    encoder: Encoder, mask: Tensor
+) -> None:
+    photo, painting = swatch("night", size=96), swatch("mosaic", size=96)
+    found = all_judges(painting, photo, painting, encoder, mask)
+    assert found.gap == pytest.approx(1)
+    assert found.paint_taken == pytest.approx(1)
+    assert found.subject_kept is not None
+    assert found.subject_kept < 0.15
+
+
+def test_another_picture_has_not_the_subject(encoder: Encoder, mask: Tensor) -> None:
+    photo, painting = swatch("night", size=96), swatch("mosaic", size=96)
+    other = swatch("nouveau", size=96)
+    found = all_judges(other, photo, painting, encoder, mask)
+    assert found.subject_kept is not None
+    assert found.subject_kept < 0.15
+
+
+def test_inside_the_mask_by_hand(
+    judge: Mini, photo: Tensor, painting: Tensor, mask: Tensor
+) -> None:
+    image = (photo * 0.8 + 0.1).flip(-1)
+    found = all_judges(image, photo, painting, judge, mask)
+    ours, theirs = (judge(x, ["relu4_2"])["relu4_2"].double()[0] for x in (image, photo))
+    left = slice(0, ours.shape[-1] // 2)  # 64 of 128 pixels are 8 of 16 positions
+    moved = (ours - theirs)[..., left].square().sum() / theirs[..., left].square().sum()
+    assert found.content_subject == pytest.approx(float(moved), rel=1e-4)
+    assert found.content == pytest.approx(content_distance(image, photo, judge))
+    weighted = content_distance(image, photo, judge, detail_map(photo))
+    assert found.content_detail == pytest.approx(weighted)
+
+
+def test_what_lies_outside_the_mask_hardly_counts(
+    encoder: Encoder, photo: Tensor, painting: Tensor, mask: Tensor
+) -> None:
+    image = photo.clone()
+    image[..., 96:] = painting[..., :32]
+    found = all_judges(image, photo, painting, encoder, mask)
+    whole = all_judges(image, photo, painting, encoder)
+    assert found.content_subject is not None
+    assert found.content_subject < 0.1 * found.content
+    assert found.subject_kept is not None
+    assert whole.subject_kept is not None
+    assert found.subject_kept > 0.9
+    assert found.subject_kept > whole.subject_kept
+
+
+def test_edges_may_be_fainter(judge: Mini, photo: Tensor, painting: Tensor) -> None:
+    """Edges of another strength are the same edges."""
+    kept = {}
+    for name, edges in {"same": slopes, "fainter": lambda x: slopes(x) / 9}.items():
+        pictures = [photo * 0.5, painting]
+        found = evaluate(pictures, photo, painting, judge=judge, second=None, edges=edges)
+        kept[name] = [each.edges_kept for each in found]
+        assert [each.subject_kept for each in found] == [None, None]
+    assert kept["same"][0] == pytest.approx(1, abs=1e-4)
+    assert kept["fainter"] == pytest.approx(kept["same"], abs=1e-4)
+
+
+def test_detail_map() -> None:
+    image = torch.full((1, 3, 64, 96), 0.5)
+    image[..., 20:40, 60:80] = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+    found = detail_map(image)
+    assert found.shape == (1, 1, 64, 96)
+    assert float(found[..., 30, 70]) == 3
+    assert float(found[..., 60, 5]) == pytest.approx(0.1)
+
+
+def test_pictures_of_other_sizes(judge: Mini, photo: Tensor, painting: Tensor) -> None:
+    """They are judged at the smallest one's size, in the photo's shape."""
+    small = torch.nn.functional.interpolate(photo, (48, 64), mode="area")
+    found = evaluate([photo, small], photo, painting, judge=judge, second=None, edges=None)
+    assert [each.content < 0.05 for each in found] == [True, True]
+    [forced] = evaluate([small], photo, painting, judge=judge, second=None, edges=None, size=96)
+    assert forced.content > found[1].content
+
+
+def test_one_clear_line(judge: Mini, photo: Tensor, painting: Tensor) -> None:
+    with pytest.raises(UsageError, match="no pictures to judge"):
+        evaluate([], photo, painting)
+    with pytest.raises(UsageError, match="mask is black"):
+        evaluate([photo], photo, painting, mask=torch.zeros(1, 1, 96, 128), judge=judge)
+    with pytest.raises(InputError, match=r"there is no file 'none\.png'"):
+        evaluate(["none.png"], photo, painting, judge=judge)

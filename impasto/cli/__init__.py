@@ -27,6 +27,7 @@ COMMANDS = {
     "texture": "Make more of a style, without seams if wanted.",
     "dream": "Dream on a photo: let grow what the encoder sees in it.",
     "look": "Show what the encoder sees: in a picture, or in single channels.",
+    "evaluate": "Judge pictures: how much of the style they have, how much of the photo.",
     "info": "Tell what made a picture.",
     "replay": "Make a picture again from what is written in it.",
     "swatches": "List the built-in styles, or write them as pictures.",

