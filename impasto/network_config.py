@@ -24,6 +24,10 @@ BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 
 QuickQuality = Literal["draft", "standard"]
 
+LARGEST = 2048
+"""Long side in pixels up to which quick paints a photo in its own size, unless it is told: there
+the whole command takes 10 s of one core, and 29 s at 4000."""
+
 SHARED_BY_QUICK = (
     *("blend", "color", "color_strength", "color_match"),
     *("regions", "region_styles", "region_strengths", "keep", "feather"),
@@ -35,9 +39,10 @@ SHARED_BY_QUICK = (
 class QuickConfig(Settings):
     """All settings of :func:`impasto.quick`; those of the same name mean what they do there."""
 
-    size: int | None = setting(
-        512,
-        "Long side of the picture in pixels; 'none' keeps the content's own size",
+    size: int | Literal["auto"] | None = setting(
+        "auto",
+        f"Long side of the picture in pixels; 'auto' is the content's own, at most {LARGEST}, and "
+        "'none' the content's own however large",
         least=16,
         most=16384,
     )

@@ -21,7 +21,7 @@ from impasto import __version__
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.errors import ConfigError
 from impasto.images import Picture, read_image, resize, size_to_fit
-from impasto.network_config import QuickConfig
+from impasto.network_config import LARGEST, QuickConfig
 from impasto.networks import (
     Enlarger,
     FeedForward,
@@ -229,7 +229,9 @@ def _zones(layout: Layout, styles: int, config: QuickConfig) -> list[Zone]:
 
 def _size(picture: Picture, config: QuickConfig) -> tuple[int, int]:
     """The result's height and width."""
-    return picture.size if config.size is None else size_to_fit(*picture.size, config.size)
+    if config.size is None or (config.size == "auto" and max(picture.size) <= LARGEST):
+        return picture.size
+    return size_to_fit(*picture.size, LARGEST if config.size == "auto" else config.size)
 
 
 def _result(
@@ -254,7 +256,7 @@ def _result(
             "command": "quick",
             "method": ONLY_COLORS if config.color == "only" else "one forward pass",
             "config": config.to_dict(),
-            "content": content,
+            "content": {**content, "size": list(picture.size)},
             **network,
             "size": list(size),
             "backend": {"name": backend, "version": version(backend)},

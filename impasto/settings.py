@@ -109,10 +109,11 @@ def _as_float(value: Any) -> Any:
 def _check_type(name: str, value: Any, hint: Any) -> None:
     if value is None and type(None) in get_args(hint):
         return
-    if allowed := literals(hint):
-        if value not in allowed:
-            raise UnknownNameError(name, str(value), allowed)
+    allowed = literals(hint)
+    if allowed and value in allowed:
         return
+    if allowed and int not in get_args(hint):
+        raise UnknownNameError(name, str(value), allowed)
     text = str(hint)
     if "tuple" in text:
         element: tuple[type, ...] = (
@@ -128,7 +129,8 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
         good = isinstance(value, int | float) and not isinstance(value, bool)
         wanted = "a number"
     else:
-        good, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+        good = isinstance(value, int) and not isinstance(value, bool)
+        wanted = " or ".join(["a whole number", *allowed])
     if not good:
         raise ConfigError(f"{name} is {value!r}", f"use {wanted}")
 

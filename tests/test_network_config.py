@@ -52,6 +52,8 @@ def test_what_quick_shares_reaches_the_pictures() -> None:
     [
         (QuickConfig, {"coarsest": 32}, "coarsest is 32"),
         (QuickConfig, {"strength": 1.2}, "strength is 1.2"),
+        (QuickConfig, {"size": "large"}, "size is 'large'; use a whole number or auto"),
+        (QuickConfig, {"size": True}, "size is True; use a whole number or auto"),
         (QuickConfig, {"regions": ()}, "regions is empty"),
         (TrainConfig, {"minutes": 0}, "minutes is 0"),
         (TrainConfig, {"style_layers": ()}, "style_layers is empty"),

@@ -15,6 +15,7 @@ from impasto import one_pass, read_metadata, save_image
 from impasto.color import match_colors, srgb_to_oklab
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.metrics import style_distance
+from impasto.network_config import LARGEST
 from impasto.networks import FeedForward, Quick, measure, save_feedforward
 from impasto.networks.quick import Statistics
 from impasto.one_pass import style_at
@@ -38,10 +39,17 @@ def chroma(image: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("shape", "size", "expected"),
-    [((96, 128), 64, (48, 64)), ((41, 37), None, (41, 37)), ((20, 24), 50, (42, 50))],
+    [
+        ((96, 128), 64, (48, 64)),
+        ((41, 37), None, (41, 37)),
+        ((20, 24), 50, (42, 50)),
+        ((41, 37), "auto", (41, 37)),
+        ((2, 2 * LARGEST), "auto", (1, LARGEST)),
+        ((2, 2 * LARGEST), None, (2, 2 * LARGEST)),
+    ],
 )
 def test_the_size_is_exact(
-    network: Quick, shape: tuple[int, int], size: int | None, expected: tuple[int, int]
+    network: Quick, shape: tuple[int, int], size: int | str | None, expected: tuple[int, int]
 ) -> None:
     content = torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(0))
     result = run(content, "waves", network, size=size)

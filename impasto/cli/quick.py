@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,9 @@ from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import SectionedCommand, default_output
 from impasto.errors import ConfigError, UsageError
 from impasto.network_config import QuickConfig
+
+if TYPE_CHECKING:
+    from impasto.result import Result
 
 app = typer.Typer()
 
@@ -84,3 +88,17 @@ def quick(
         result = paint(content, styles, config, model=model, max_pixels=max_pixels)
         outputs.save(result)
     tell_result(result, outputs, {}, as_json=as_json, quiet=quiet)
+    if not (as_json or quiet):
+        _tell_if_smaller(result)
+
+
+def _tell_if_smaller(result: Result) -> None:
+    """One line on stderr where the picture has fewer pixels than its photo."""
+    height, width = result.metadata["size"]
+    own_height, own_width = result.metadata["content"]["size"]
+    if max(height, width) < max(own_height, own_width) and sys.stderr is not None:
+        print(
+            f"impasto: painted at {height}x{width}; the photo has {own_height}x{own_width}: "
+            "--size none for all of it",
+            file=sys.stderr,
+        )

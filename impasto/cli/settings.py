@@ -86,6 +86,9 @@ def parse(name: str, text: str, config: type[Settings] = StylizeConfig) -> Any:
     kind = kind_of(name, config)
     if kind.optional and text.strip().lower() == "none":
         return None
+    allowed = choices(name, config)
+    if text in allowed:
+        return text
     try:
         if not kind.is_list:
             return kind.element(text)
@@ -93,8 +96,9 @@ def parse(name: str, text: str, config: type[Settings] = StylizeConfig) -> Any:
     except ValueError:
         noun = {int: "whole number", float: "number"}[kind.element]
         wanted = f"{noun}s with commas between them" if kind.is_list else f"a {noun}"
-        none = ", or none" if kind.optional else ""
-        raise ConfigError(f"{flag_of(name)} is '{text}'", f"give {wanted}{none}") from None
+        words = [*allowed, *(["none"] if kind.optional else [])]
+        others = "".join(f", or {word}" for word in words)
+        raise ConfigError(f"{flag_of(name)} is '{text}'", f"give {wanted}{others}") from None
 
 
 def render(value: Any) -> str:
@@ -146,10 +150,10 @@ def _options(config: type[Settings]) -> Iterator[tuple[str, Any]]:
 
 
 def _metavar(kind: Kind, allowed: tuple[str, ...]) -> str:
-    if allowed:
+    if allowed and kind.element is str:
         return "|".join(allowed)
     word = {int: "N", float: "X", str: "TEXT"}[kind.element]
-    return f"{word},..." if kind.is_list else word
+    return f"{word},..." if kind.is_list else "|".join([word, *allowed])
 
 
 def _complete(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:

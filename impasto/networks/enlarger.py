@@ -85,11 +85,20 @@ class Enlarger(nn.Module):
         x = F.relu(self._layer(0, x, code))
         y = self._layer(2, F.relu(self._layer(1, x, code)), code)
         x = F.relu(y + x[..., 2:-2, 2:-2])
-        weight, bias = self.colour.weight, self.colour.bias
-        assert bias is not None
+        weight, bias = self._balanced()
         added = F.conv2d(x, weight.to(dtype), bias.to(dtype)) + DETAIL * detail
         base = F.interpolate(painting, scale_factor=2.0, mode="bilinear", align_corners=False)
         return base + F.pixel_shuffle(added, FACTOR)
+
+    def _balanced(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the last convolution, with the same sum for each of the four pixels of
+        a position: else what is even becomes a grid (as Sugawara et al. 2018, section 3)."""
+        weight, bias = self.colour.weight, self.colour.bias
+        assert bias is not None
+        sums = weight.mean((2, 3), keepdim=True).view(3, FACTOR**2, WIDTH, 1, 1)
+        apart = sums - sums.mean(1, keepdim=True)
+        even = bias.view(3, FACTOR**2).mean(1).repeat_interleave(FACTOR**2)
+        return weight - apart.view(-1, WIDTH, 1, 1), even
 
     def _layer(self, number: int, x: Tensor, code: Tensor) -> Tensor:
         """A convolution whose channels the code scales and shifts: in its weights, which cost

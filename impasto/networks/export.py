@@ -42,7 +42,7 @@ from impasto.networks.quick import DEEP, FINE, LEVELS, MULTIPLE, Plan, Quick, pl
 from impasto.networks.transport import Moments, moments
 from impasto.swatches import swatch
 
-FORMAT = 3
+FORMAT = 4
 """Counts changes of the graphs of :func:`parts`; those that lie in a cache are made anew."""
 
 LIMIT = 1e-3

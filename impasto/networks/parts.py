@@ -41,6 +41,7 @@ from impasto.networks.quick import (
     Decoder,
     Plan,
     Quick,
+    anti_imaging,
 )
 from impasto.networks.transport import Moments
 
@@ -191,7 +192,8 @@ class Paint(_Levels):
             x = self._through(name, x, tap, move, code, origin, last)
         x = F.relu(self._layer(x, self.decoder.last, code))
         weight, bias = self.decoder.colour.weight, self.decoder.colour.bias
-        return picture + _convolve(_framed(x), weight, bias).float()
+        added = _convolve(_framed(x), weight, bias).float()
+        return picture + anti_imaging(added, self.decoder.get_buffer("alternation"))
 
 
 def _sorted(

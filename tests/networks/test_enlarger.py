@@ -48,6 +48,20 @@ def test_untrained_it_adds_the_photos_detail(photo: Tensor, network: Quick) -> N
     assert torch.allclose(found, smooth + 0.5 * detail, atol=1e-6)
 
 
+def test_what_is_even_becomes_no_grid() -> None:
+    """Whatever it has learned, the four pixels of a position are alike where nothing changes."""
+    torch.manual_seed(0)
+    enlarger = Enlarger()
+    for parameter in enlarger.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    painting, photo = torch.rand(1, 3, 1, 1), torch.rand(1, 3, 1, 1)
+    code, noise = torch.rand(1, EMBEDDING), torch.rand(1, 4, 1, 1).expand(-1, -1, 6, 8)
+    with torch.no_grad():
+        found = enlarger(painting.expand(-1, -1, 6, 8), photo.expand(-1, -1, 12, 16), code, noise)
+    assert (found[..., 0, 0] - painting[..., 0, 0]).abs().min() > 1e-3
+    assert torch.allclose(found, found[..., :1, :1].expand_as(found), atol=1e-5)
+
+
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_tiles_and_the_whole_agree(
     enlarger: Enlarger, shipped: Quick, photo: Tensor, style: Tensor, precision: torch.dtype

@@ -12,8 +12,16 @@ from torch import Tensor
 from impasto import swatch
 from impasto.encoders.base import IMAGE
 from impasto.errors import IntegrityError
-from impasto.networks import Decoder, Quick, load_quick, plan_for
-from impasto.networks.quick import CHANNELS, LEVELS, MULTIPLE, statistics
+from impasto.networks import Decoder, Quick, draft, load_quick, plan_for
+from impasto.networks.quick import (
+    CHANNELS,
+    LEVELS,
+    MULTIPLE,
+    NOTCH,
+    alternation,
+    anti_imaging,
+    statistics,
+)
 
 
 def pictures(size: int = 32) -> Tensor:
@@ -59,6 +67,29 @@ def test_reach_is_what_gradients_say(network: Quick) -> None:
     furthest = max(row - int(seen.min()), int(seen.max()) - row)
     # MULTIPLE: where it lies on the grid
     assert network.reach() / 2 < furthest <= network.reach() + MULTIPLE
+
+
+@pytest.mark.parametrize(("period", "gain"), [(2, 0), (3, 0.97), (4, 1), (12, 1)])
+def test_the_filter_takes_what_alternates(period: int, gain: float) -> None:
+    """In the midst of the picture; nothing of what is even, at its borders, too."""
+    wave = torch.cos(torch.arange(96) * 2 * torch.pi / period).expand(1, 3, 48, 96)
+    inside = (..., slice(NOTCH, -NOTCH), slice(NOTCH, -NOTCH))
+    even = torch.ones(1, 2, 5, 3)
+    for x in (wave, wave.mT):
+        assert torch.allclose(
+            anti_imaging(0.5 + x, alternation())[inside], 0.5 + gain * x[inside], atol=2e-3
+        )
+    assert torch.allclose(anti_imaging(even, alternation()), even)
+
+
+@pytest.mark.parametrize(("content", "style"), [("mosaic", "waves"), ("waves", "night")])
+def test_what_ships_paints_no_weave(content: str, style: str) -> None:
+    """Hardly more power at the highest frequency than a little below; it was 8 times as much."""
+    network = load_quick()
+    picture = draft(network, swatch(content, size=192), [swatch(style, size=192)])
+    power = torch.fft.fft2(picture.mean((0, 1))).abs().square()
+    for line in (power.mean(0), power.mean(1)):
+        assert line[96] < 4 * line[84:93].median()
 
 
 @pytest.mark.parametrize("name", LEVELS)
