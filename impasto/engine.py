@@ -81,6 +81,7 @@ class State:
         self.average = torch.zeros_like(self.values, requires_grad=False)
         self.average_weight = 0.0
         self.index = 0
+        self.multipliers: dict[str, float] = {}  # of terms with a limit, as logarithms
         self.name = optimizer
         self.learning_rate = learning_rate
         self.scale = 0.0  # of the loss, for L-BFGS; set at its first step
@@ -123,6 +124,7 @@ class State:
         """
         picture = grow(self.picture(), level, axes=axes).clamp(0, 1)
         larger = State(picture, self.name, self.learning_rate, self.parametrization)
+        larger.multipliers = dict(self.multipliers)
         moments = self.optimizer.state.get(self.values, {})
         if self.name == "adam" and self.parametrization is None and moments:
             share = self.values[0, 0].numel() / larger.values[0, 0].numel()
@@ -141,6 +143,7 @@ class State:
             "average": self.average,
             "average_weight": self.average_weight,
             "index": self.index,
+            "multipliers": dict(self.multipliers),
             "name": self.name,
             "learning_rate": self.learning_rate,
             "scale": self.scale,
@@ -161,6 +164,7 @@ class State:
         state.average = saved["average"].to(device)
         state.average_weight = saved["average_weight"]
         state.index = saved["index"]
+        state.multipliers = saved["multipliers"]
         state.scale = saved["scale"]
         state.optimizer.load_state_dict(saved["optimizer"])
         return state
@@ -248,6 +252,9 @@ def optimize(
     ``gradient_filter`` are described above; L-BFGS, which compares gradients of different steps,
     takes neither (ConfigError).
 
+    Terms with a limit (:meth:`Objective.with_limits`) find their weights on the way; with L-BFGS,
+    which compares the objective at different steps, they keep those that they have.
+
     An L-BFGS that stalls or meets a NaN gives way to Adam, and ``step.note`` says so. Stop at any
     time: just leave the loop.
 
@@ -259,6 +266,7 @@ def optimize(
     """
     if state is None:
         state = State(image, optimizer, learning_rate)
+    objective.multipliers = state.multipliers
     if state.name == "lbfgs" and (transform or gradient_filter):
         raise ConfigError(
             "L-BFGS cannot follow an objective that changes from step to step",
@@ -288,6 +296,7 @@ def optimize(
             # L-BFGS, which learns curvature from one step to the next, keeps to the first draw.
             objective.begin(state.index)
             evaluation = _gradient_step(state, differentiate, average)
+            objective.ascend(evaluation)
         state.index += 1
         yield Step(
             index=state.index,
@@ -295,6 +304,7 @@ def optimize(
             total=evaluation.total.item(),
             losses={name: value.item() for name, value in evaluation.terms.items()},
             parts={name: value.item() for name, value in evaluation.parts.items()},
+            distances={name: value.item() for name, value in evaluation.distances.items()},
             image=state.picture(),
             level=level,
             seconds=time.perf_counter() - began,
@@ -374,4 +384,5 @@ def _detached(evaluation: Evaluation) -> Evaluation:
         evaluation.total.detach(),
         {name: value.detach() for name, value in evaluation.terms.items()},
         {name: value.detach() for name, value in evaluation.parts.items()},
+        evaluation.distances,
     )

@@ -47,8 +47,9 @@ class Step(Event):
     ``total``, ``parts`` the weighted share of each layer in them (``style.relu1_1``). ``image`` is
     the picture after the step ``(1, 3, H, W)`` in [0, 1], the iterate average where one is kept; it
     is shared with the optimiser: clone it to keep it. It has its level's size and the colours of
-    the optimiser; ``Stylization.picture()`` is what would come out now. ``note`` tells of
-    something unusual, such as L-BFGS giving way to Adam.
+    the optimiser; ``Stylization.picture()`` is what would come out now. ``distances`` are the terms
+    that are held to a limit, without their weights: how far the content has moved. ``note`` tells
+    of something unusual, such as L-BFGS giving way to Adam.
     """
 
     index: int
@@ -60,6 +61,7 @@ class Step(Event):
     level: int = 0
     seconds: float = 0.0
     note: str = ""
+    distances: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from impasto import FeatureLoss, GramLoss, Mini, TotalVariation, optimize
 from impasto.encoders import Encoder, Features
+from impasto.encoders.base import IMAGE
 from impasto.engine import State
 from impasto.errors import ConfigError
 from impasto.events import Step
@@ -464,3 +466,23 @@ def test_lbfgs_takes_neither() -> None:
         next(
             optimize(picture(0), encoder, objective, optimizer="lbfgs", gradient_filter=lambda x: x)
         )
+
+
+def test_a_limit_finds_its_weight_and_a_resumed_run_goes_on_with_it() -> None:
+    """The distance to a grey picture is held to the limit, while another term pulls away."""
+    target, away = torch.full((1, 3, 8, 8), 0.5), torch.ones(1, 3, 8, 8)
+    objective = Objective(
+        content=(FeatureLoss({IMAGE: target}, form="relative"), 0.1),
+        style=(FeatureLoss({IMAGE: away}, form="relative"), 1.0),
+    ).with_limits({"content": 0.04})
+    encoder, _ = real()
+    state = State(target, learning_rate=0.01)
+    *_, last = optimize(target, encoder, objective, steps=200, state=state)
+    assert last.distances["content"] == pytest.approx(0.04, rel=0.15)
+    assert state.multipliers["content"] == pytest.approx(math.log(10), rel=0.2)
+    half = State(target, learning_rate=0.01)
+    for _ in optimize(target, encoder, objective, steps=100, state=half):
+        pass
+    *_, resumed = optimize(target, encoder, objective, steps=200, state=saved_and_loaded(half))
+    assert torch.equal(resumed.image, last.image)
+    assert resumed.distances == last.distances

@@ -9,13 +9,24 @@ import torch
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step, Trained, Validated
 
 IMAGE = torch.zeros(1, 3, 2, 2)
+MOVED = {"content": 0.25}
 EVENTS: list[tuple[Event, dict[str, object]]] = [
     (
         LevelStarted(0, 2, 24, 32, 150),
         {"event": "LevelStarted", "level": 0, "levels": 2, "height": 24, "width": 32, "steps": 150},
     ),
     (
-        Step(3, 9, 1.5, {"style": 1.5}, {"style.relu1_1": 1.5}, IMAGE, level=1, note="odd"),
+        Step(
+            3,
+            9,
+            1.5,
+            {"style": 1.5},
+            {"style.relu1_1": 1.5},
+            IMAGE,
+            level=1,
+            note="odd",
+            distances=MOVED,
+        ),
         {
             "event": "Step",
             "index": 3,
@@ -26,6 +37,7 @@ EVENTS: list[tuple[Event, dict[str, object]]] = [
             "level": 1,
             "seconds": 0.0,
             "note": "odd",
+            "distances": {"content": 0.25},
         },
     ),
     (LevelDone(0, 2, 1.5, IMAGE), {"event": "LevelDone", "level": 0, "levels": 2, "seconds": 1.5}),

@@ -10,9 +10,10 @@ There is no state "before a target has been set", and a loss never calls an enco
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -69,16 +70,28 @@ class AdditiveLoss(Loss):
 class Evaluation:
     """What an objective is worth: the ``total`` to differentiate, and where it comes from.
 
-    ``terms`` are the weighted losses by name, ``parts`` their layers (``style.relu1_1``).
+    ``terms`` are the weighted losses by name, ``parts`` their layers (``style.relu1_1``);
+    ``distances`` are the terms that have a limit, without their weights.
     """
 
     total: Tensor
     terms: dict[str, Tensor]
     parts: dict[str, Tensor]
+    distances: dict[str, Tensor] = field(default_factory=dict)
+
+
+# Dual ascent, in logarithms, where a loss is twice its limit: by how much a multiplier rises at
+# each step, and how much larger it is while that is so, which keeps it from swinging to and fro.
+# How much of an excess counts; and how far a multiplier may go.
+ASCENT, DAMPING, LARGEST_EXCESS, FARTHEST = 0.1, 1.0, 3.0, 5.0
 
 
 class Objective:
     """The weighted sum of named losses: alpha * content + beta * style + ... (Gatys 2016, eq. 7).
+
+    A term may have a limit (:meth:`with_limits`): then its weight is not fixed but finds itself, by
+    dual ascent, so that the loss comes to that limit (Platt & Barr 1987, "Constrained differential
+    optimization"). ``multipliers`` holds the logarithms of what those weights are multiplied by.
 
     >>> from impasto.losses.pixels import TotalVariation
     >>> objective = Objective(smooth=(TotalVariation(), 2.0))
@@ -96,6 +109,8 @@ class Objective:
             raise ConfigError("all weights of an objective are 0", "raise one of them")
         self.terms: Mapping[str, tuple[Loss, float]] = terms
         self.gains: Mapping[str, float] = {}
+        self.limits: Mapping[str, float] = {}
+        self.multipliers: dict[str, float] = {}
         self.layers = tuple(
             dict.fromkeys(x for loss, weight in terms.values() if weight for x in loss.layers)
         )
@@ -103,8 +118,25 @@ class Objective:
     def with_gains(self, gains: Mapping[str, float]) -> Objective:
         """The same objective, in which the parts named (``style.relu1_1``) count so much more."""
         other = Objective(**self.terms)
-        other.gains = dict(gains)
+        other.gains, other.limits = dict(gains), self.limits
         return other
+
+    def with_limits(self, limits: Mapping[str, float]) -> Objective:
+        """The same objective, in which the loss of each term named is held to a limit > 0."""
+        other = Objective(**self.terms)
+        other.gains, other.limits = self.gains, dict(limits)
+        return other
+
+    def ascend(self, evaluation: Evaluation) -> None:
+        """Let each limited term count for more where its loss was above the limit, else for less.
+
+        ``log m += 0.1 * (loss / limit - 1)``, with m between e^-5 and e^5.
+        """
+        for name, distance in evaluation.distances.items():
+            excess = float(self._excess(name, distance))
+            if math.isfinite(excess):
+                moved = self.multipliers.get(name, 0.0) + ASCENT * excess
+                self.multipliers[name] = min(max(moved, -FARTHEST), FARTHEST)
 
     def begin(self, step: int) -> None:
         """Tell all losses that the step with this number, from 0, begins."""
@@ -121,13 +153,22 @@ class Objective:
         """Weigh and add up what the losses said: ``{term: {layer: scalar}}``."""
         terms: dict[str, Tensor] = {}
         parts: dict[str, Tensor] = {}
+        distances: dict[str, Tensor] = {}
         for name, by_layer in values.items():
-            weight = self.terms[name][1]
+            weight: float | Tensor = self.terms[name][1]
+            if name in self.limits:
+                distances[name] = _sum(by_layer).detach()
+                excess = self._excess(name, distances[name])
+                weight = weight * (self.multipliers.get(name, 0.0) + DAMPING * excess).exp()
             gain = {layer: self.gains.get(f"{name}.{layer}", 1.0) for layer in by_layer}
             weighted = {layer: weight * gain[layer] * value for layer, value in by_layer.items()}
             parts |= {f"{name}.{layer}": value for layer, value in weighted.items()}
             terms[name] = _sum(weighted)
-        return Evaluation(_sum(terms), terms, parts)
+        return Evaluation(_sum(terms), terms, parts, distances)
+
+    def _excess(self, name: str, distance: Tensor) -> Tensor:
+        """How far a loss is above its limit, as a share of that; below it, less than 0."""
+        return (distance / self.limits[name] - 1).clamp_max(LARGEST_EXCESS)
 
 
 def cut(tensor: Tensor, layer: str, windows: Windows | None) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.encoders.base import Features
+from impasto.encoders.base import IMAGE, Features
 from impasto.errors import ConfigError
 from impasto.losses import (
     EarthMoverLoss,
@@ -25,6 +25,7 @@ from impasto.losses import (
     TotalVariation,
     WassersteinLoss,
 )
+from impasto.losses.base import FARTHEST
 
 LAYERS = {"image": (1, 3, 6, 8), "relu1_1": (1, 4, 6, 8), "relu2_1": (1, 5, 3, 4)}
 
@@ -229,3 +230,44 @@ def test_nothing_to_minimise() -> None:
         Objective()
     with pytest.raises(ConfigError, match="all weights of an objective are 0"):
         Objective(tv=(TotalVariation(), 0.0))
+
+
+class Distance(Loss):
+    """The image's mean square."""
+
+    layers = (IMAGE,)
+
+    def __call__(self, features: Features) -> dict[str, Tensor]:
+        return {IMAGE: features[IMAGE].square().mean()}
+
+
+def test_a_limited_term_counts_for_more_above_its_limit() -> None:
+    objective = Objective(a=(Distance(), 2.0), b=(Distance(), 3.0)).with_limits({"a": 0.25})
+    below, at, above = (
+        objective({IMAGE: torch.full((1, 3, 2, 2), value)}) for value in (0.1, 0.5, 1.0)
+    )
+    assert at.terms["a"].item() == pytest.approx(2 * 0.25)
+    assert at.distances == {"a": torch.tensor(0.25)}
+    assert above.terms["a"].item() > 2 * 1.0
+    assert below.terms["a"].item() < 2 * 0.01
+    assert above.terms["b"].item() == pytest.approx(3.0)  # it has no limit
+
+
+def test_multipliers_rise_above_a_limit_and_fall_below_it() -> None:
+    objective = Objective(a=(Distance(), 2.0)).with_limits({"a": 0.25})
+    values = []
+    for value in (1.0, 1.0, 0.1, 0.1):
+        objective.ascend(objective({IMAGE: torch.full((1, 3, 2, 2), value)}))
+        values.append(objective.multipliers["a"])
+    assert 0 < values[0] < values[1] > values[2] > values[3]
+    for _ in range(1000):
+        objective.ascend(objective({IMAGE: torch.full((1, 3, 2, 2), 9.0)}))
+    assert objective.multipliers["a"] == FARTHEST
+    objective.ascend(objective({IMAGE: torch.full((1, 3, 2, 2), torch.nan)}))
+    assert objective.multipliers["a"] == FARTHEST
+
+
+def test_gains_and_limits_live_together() -> None:
+    objective = Objective(a=(Distance(), 1.0)).with_limits({"a": 0.25}).with_gains({"a.image": 2.0})
+    assert objective.limits == {"a": 0.25}
+    assert objective.with_limits({}).gains == {"a.image": 2.0}
