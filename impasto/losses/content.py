@@ -13,6 +13,12 @@ from impasto.losses.base import AdditiveLoss, Sums, Windows, cut, layer_weights
 
 CONTENT_FORMS = ("mean", "gatys", "relative")
 
+# Added to a mean of powers before its root, whose slope at nothing would be infinite.
+NEARLY_NOTHING = 1e-9
+# Where features are float64 (Exact), a position's share is rounded to multiples of this, so that
+# sums of them have no rounding.
+GRAIN = 2.0**-26
+
 
 class FeatureLoss(AdditiveLoss):
     """Squared distance of features at the same position (Gatys et al. 2016, eq. 1).
@@ -26,7 +32,11 @@ class FeatureLoss(AdditiveLoss):
       whatever the layer, the encoder or the size.
 
     ``position_weight`` ``{layer: (N, 1, h, w)}`` lets positions count less (transparent ones: 0).
-    Raises ConfigError for an unknown form or layer.
+    ``power`` p above 1, with form ``relative`` only, lets places that have moved far count for
+    more: with d the relative squared distance at a position, the loss is ``(mean d^p)^(1/p)``
+    instead of the mean. So no small thing, such as a face, is given up for the rest.
+
+    Raises ConfigError for an unknown form or layer, and for a power with another form.
     """
 
     def __init__(
@@ -36,18 +46,24 @@ class FeatureLoss(AdditiveLoss):
         *,
         form: str = "mean",
         position_weight: Features | None = None,
+        power: float = 1.0,
     ) -> None:
         if form not in CONTENT_FORMS:
             raise ConfigError(f"form is '{form}'", f"use one of: {', '.join(CONTENT_FORMS)}")
+        if not power >= 1 or (power > 1 and form != "relative"):
+            raise ConfigError(
+                f"power is {power} with form '{form}'", "use 1, or more with the form relative"
+            )
         self.target = {name: features.detach() for name, features in target.items()}
         self.weights = layer_weights(target, weights)
         self.layers = tuple(name for name, weight in self.weights.items() if weight)
-        self.form = form
+        self.form, self.power = form, power
         self.position_weight = position_weight or {}
         self.factor = {name: self._factor(name) for name in self.layers}
+        self.counted = {name: self._counted(name) for name in self.layers}
 
     def sums(self, features: Features, windows: Windows | None = None) -> Sums:
-        """The squared distance at each layer."""
+        """The squared distance at each layer; with a power, the sum of its positions' powers."""
         sums = {}
         for name in self.layers:
             target = cut(self.target[name], name, windows)
@@ -57,18 +73,52 @@ class FeatureLoss(AdditiveLoss):
                     f"{tuple(target.shape)}",
                     "give picture and content the same size",
                 )
-            sums[name] = self._squared_norm(features[name] - target, name, windows)
+            moved = features[name] - target
+            if self.power == 1:
+                sums[name] = self._squared_norm(moved, name, windows)
+            else:
+                sums[name] = self._powers(moved, name, windows)
         return sums
 
     def judge(self, sums: Sums) -> dict[str, Tensor]:
         """One scalar per layer."""
-        return {name: self.factor[name] * sums[name] for name in self.layers}
+        if self.power == 1:
+            return {name: self.factor[name] * sums[name] for name in self.layers}
+        found, nothing = {}, NEARLY_NOTHING ** (1 / self.power)
+        for name in self.layers:
+            mean = sums[name] / self.counted[name]
+            found[name] = self.weights[name] * (
+                (mean + NEARLY_NOTHING) ** (1 / self.power) - nothing
+            )
+        return found
 
     def _squared_norm(self, x: Tensor, layer: str, windows: Windows | None = None) -> Tensor:
         squares = x.square()
         if (weight := self.position_weight.get(layer)) is not None:
             squares = squares * cut(weight, layer, windows).to(squares.dtype)
         return squares.sum(dtype=torch.float32 if x.dtype != torch.float64 else None)
+
+    def _powers(self, x: Tensor, layer: str, windows: Windows | None) -> Tensor:
+        """The sum over positions of the power of each one's squared norm, against the mean one of
+        the target."""
+        exact = x.dtype == torch.float64
+        squares = x.square().sum(1, keepdim=True, dtype=x.dtype if exact else torch.float32)
+        distance = squares * (self.factor[layer] / self.weights[layer] * self.counted[layer])
+        # A plain product where it will do: a power's last bit depends on its place in the tensor.
+        shares = distance * distance if self.power == 2 else distance**self.power
+        if (weight := self.position_weight.get(layer)) is not None:
+            shares = shares * cut(weight, layer, windows).to(shares.dtype)
+        if exact:
+            shares = shares + ((shares / GRAIN).round() * GRAIN - shares).detach()
+        return shares.sum()
+
+    def _counted(self, layer: str) -> float:
+        """The sum of the positions' weights."""
+        n, _, height, width = self.target[layer].shape
+        weight = self.position_weight.get(layer)
+        if weight is None:
+            return float(n * height * width)
+        return float(weight.expand(n, 1, height, width).sum(dtype=torch.float64)) + 1e-8
 
     def _factor(self, layer: str) -> float:
         weight = self.weights[layer]

@@ -98,3 +98,50 @@ def test_another_size_is_refused_and_not_broadcast() -> None:
     loss = FeatureLoss({"relu4_1": torch.rand(1, 4, 6, 6)})
     with pytest.raises(ConfigError, match=r"\(1, 4, 1, 1\).*same size"):
         loss({"relu4_1": torch.rand(1, 4, 1, 1)})
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 3.5])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_mean_of_powers_by_loops(power: float, masked: bool) -> None:
+    """``(mean d^p)^(1/p)``; with power 1 the plain relative distance."""
+    target, ours = pair()
+    draw = torch.Generator().manual_seed(1)
+    weight = {"relu1_1": torch.rand(1, 1, 3, 4, generator=draw)} if masked else {}
+    values = FeatureLoss(target, form="relative", position_weight=weight, power=power)(ours)
+    for name in target:
+        w = weight.get(name, torch.ones(1, 1, *target[name].shape[-2:]))[0, 0].double()
+        size = float((w * target[name][0].square().sum(0)).sum() / w.sum())
+        total = 0.0
+        for y, x in np.ndindex(*w.shape):
+            moved = float((ours[name] - target[name])[0, :, y, x].square().sum())
+            total += float(w[y, x]) * (moved / size) ** power
+        expected = 0.5 * (total / float(w.sum())) ** (1 / power)
+        assert values[name].item() == pytest.approx(expected, rel=1e-4, abs=3e-3)
+
+
+def test_with_a_power_one_place_far_off_counts_for_more() -> None:
+    target = {"relu1_1": torch.ones(1, 2, 8, 8)}
+    even, uneven = torch.ones(1, 2, 8, 8), torch.ones(1, 2, 8, 8)
+    even += 0.1
+    uneven[..., 0, 0] += 0.8  # the same squared distance, all of it at one place
+    for power, ratio in ((1.0, 1.0), (2.0, 8.0)):
+        loss = FeatureLoss(target, form="relative", power=power)
+        near, far = (float(loss({"relu1_1": x})["relu1_1"]) for x in (even, uneven))
+        assert far / near == pytest.approx(ratio, rel=0.2)
+
+
+def test_a_power_has_a_slope_at_its_own_target() -> None:
+    target, _ = pair()
+    ours = {name: f.clone().requires_grad_(True) for name, f in target.items()}
+    values = FeatureLoss(target, form="relative", power=2.0)(ours)
+    sum(values.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]  # torch's
+    for name, f in ours.items():
+        assert values[name].item() == 0
+        assert f.grad is not None
+        assert torch.equal(f.grad, torch.zeros_like(f))
+
+
+@pytest.mark.parametrize(("form", "power"), [("mean", 2.0), ("relative", 0.5)])
+def test_powers_that_make_no_sense(form: str, power: float) -> None:
+    with pytest.raises(ConfigError, match=f"power is {power} with form '{form}'"):
+        FeatureLoss(pair()[0], form=form, power=power)
