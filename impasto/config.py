@@ -31,34 +31,41 @@ ColorMode = Literal["style", "keep", "match", "only"]
 ColorMatch = Literal["covariance", "histogram"]
 Balance = Literal["off", "style"]
 Wrap = Literal["off", "horizontal", "both"]
+StrengthMode = Literal["limit", "weight"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
-# What is laid out on a small picture need not be moved on the large one; there only the finest
-# strokes are added, and that takes few steps.
-COARSEST = 128
 # A texture has no photo to begin with: its large forms come about on pictures smaller still.
 COARSEST_TEXTURE = 32
-# Where a draft in one pass is the beginning, the large forms are there.
-COARSEST_DRAFT = 256
-QUALITIES: dict[str, tuple[int, ...]] = {
+LARGEST = 16384  # pixels, the long side of the largest picture
+# A picture so little larger than the coarsest size (as a share of the ratio's logarithm) is a level
+# of its own.
+SLACK = 0.1
+# What is laid out on a small picture need not be moved on the large one; there only the finest
+# strokes are added, and that takes few steps.
+STEPS: dict[str, tuple[int, ...]] = {
+    "draft": (30, 30, 15, 10, 6, 4, 4, 4),
+    "standard": (45, 45, 42, 28, 14, 8, 8, 8),
+    "best": (80, 80, 60, 40, 20, 12, 8, 8),
+}
+"""Quality -> steps where the long side is 128, 256, 512, ... pixels; between those in between."""
+TEXTURE_STEPS: dict[str, tuple[int, ...]] = {
     "draft": (100, 60, 15, 8, 5, 4, 4, 4),
     "standard": (150, 100, 44, 25, 12, 8, 8, 8),
     "best": (300, 300, 200, 100, 50, 25, 12, 8),
 }
-"""Quality -> steps where the long side is about 128, 256, 512, ... pixels."""
-FROM_DRAFT: dict[str, tuple[int, ...]] = {
-    "draft": (30, 20, 15, 8, 5, 4, 4, 4),
-    "standard": (60, 40, 40, 25, 12, 8, 8, 8),
-    "best": QUALITIES["best"],
-}
-"""The same for runs that begin with a draft in one pass."""
+"""The same for textures, which begin with noise."""
 
 MIXTURES: dict[str, tuple[str, ...]] = {
     "content_loss": get_args(ContentLossName),
     "style_loss": get_args(StyleLossName),
 }
 """Settings that mix several losses -> those that there are."""
+
+AUTO = "auto"
+"""What ``style_loss`` is where the quality shall say."""
+BEST_STYLE_LOSS, BEST_STYLE_LAYERS = ("gram", "patches=0.5"), STYLE_LAYERS[:4]
+BEST_LARGEST = 2048  # pixels: patches are compared in a picture as a whole, not in tiles
 
 LAYER_GROUPS: dict[str, tuple[int, ...]] = {
     "all": (1, 2, 3, 4, 5),
@@ -68,7 +75,7 @@ LAYER_GROUPS: dict[str, tuple[int, ...]] = {
 """What ``layers_per_style`` calls the layers of some of VGG's stages. Gatys et al. (2017, section
 6) take fine texture from the layers up to conv2_1."""
 
-STARTS = ("auto", "content", "noise", "style", "quick")
+STARTS = ("auto", "content", "recolored", "noise", "style", "quick")
 """What ``init`` may be besides a picture's path."""
 
 REGION_COLORS = ("style", "keep", "match")
@@ -99,9 +106,32 @@ class StylizeConfig(Settings):
         most=16384,
     )
     strength: float = setting(
-        0.5, "How much style, from 0 (the content) to 1 (no content term)", least=0, most=1
+        0.5,
+        "How much style, from 0 (the content) to 1 (no content term): 0.2 is a photo with a touch "
+        "of paint, 0.8 bold and still readable",
+        least=0,
+        most=1,
+    )
+    # A weight means something else on each pair of pictures. A limit is a promise: as much style as
+    # there can be while the content moves no further (docs/decisions/0015).
+    strength_mode: StrengthMode = setting(
+        "limit",
+        "What the strength sets: limit, how far the content may move; weight, that of its loss "
+        "(as in papers; always so with lbfgs and with a content_form other than relative)",
     )
     seed: int = setting(0, "Seed of everything random", least=0, most=2**63 - 1)
+
+    # --- subject ---------------------------------------------------------------------------------
+    subject: str = setting(
+        "auto",
+        "What is held most: auto, what the photo is of, as found; a mask; or off, all of it alike",
+    )
+    protect: float = setting(
+        0.3,
+        "How much less the subject may move than all of the photo: from 0, as much, to 0.95",
+        least=0,
+        most=0.95,
+    )
 
     # --- color -----------------------------------------------------------------------------------
     color: ColorMode = setting(
@@ -146,16 +176,20 @@ class StylizeConfig(Settings):
         "What keeps the subject: features, self-similarity, laplacian, each perhaps with a weight",
     )
     style_loss: tuple[str, ...] = setting(
-        ("gram",),
+        (AUTO,),
         "What makes the style: gram, mean-std, wasserstein, histogram, sliced, patches, emd, each "
-        "perhaps with a weight, as in gram,histogram=0.5",
+        "perhaps with a weight, as in gram,histogram=0.5; auto: gram, in quality best with patches",
     )
     balance: Balance = setting(
         "off", "Let the style's layers and losses pull as hard as their weights say, or as they do"
     )
     content_form: Form = setting("relative", "Normalisation of the content loss")
     style_form: Form = setting("relative", "Normalisation of the style loss")
-    content_weight: float = setting(0.02, "alpha, at strength 0.5", least=0)
+    content_weight: float = setting(
+        0.045,
+        "alpha, at strength 0.5; where the strength is a limit, that with which a run begins",
+        least=0,
+    )
     style_weight: float = setting(1.0, "beta", least=0)
     tv_weight: float = setting(0.3, "Weight of total variation (smoothness)", least=0)
     dream: tuple[str, ...] | None = setting(
@@ -217,18 +251,31 @@ class StylizeConfig(Settings):
     steps: tuple[int, ...] | None = setting(
         None, "Steps at each level of the pyramid, coarsest first (default: by size and quality)"
     )
-    ratio: float = setting(2.0, "Size of each level against the one before", least=1.05, most=8)
+    ratio: float = setting(
+        2.0,
+        "Size of each level against the one before; about that, so that all pictures begin at the "
+        "same coarsest size, where steps are not given",
+        least=1.05,
+        most=8,
+    )
+    coarsest: int = setting(
+        256,
+        "Long side of the first level, where steps are not given: larger forms from smaller ones",
+        least=32,
+        most=4096,
+    )
     learning_rate: float = setting(0.03, "Adam's step, in units of the pixel range", least=1e-6)
     average: float = setting(
-        0.95, "Decay of the iterate average that is the picture (0: last one)", least=0, most=0.9999
+        0.9, "Decay of the iterate average that is the picture (0: last one)", least=0, most=0.9999
     )
     detail: float = setting(
         1.0, "How much of the content's fine detail each finer level begins with", least=0, most=1
     )
     init: str = setting(
         "auto",
-        "Where to start: content, noise, style, quick (a draft in one pass), or a picture's path; "
-        "auto: the content, but with quality draft a draft in one pass where that will do",
+        "Where to start: content, recolored (the content in the style's colours), noise, style, "
+        "quick (a draft in one pass), or a picture's path; auto: recolored where the strength is a "
+        "limit, else content",
     )
 
     # --- machine ---------------------------------------------------------------------------------
@@ -300,26 +347,26 @@ class StylizeConfig(Settings):
         if self.strength == 1 and self.style_weight == 0:
             raise ConfigError("style_weight is 0 at strength 1", "raise it, or lower the strength")
 
-    def schedule(self, long_side: int, *, texture: bool = False) -> tuple[int, ...]:
-        """The steps at each level, coarsest first, of a picture so large.
+    def schedule(self, long_side: int, *, texture: bool = False) -> tuple[tuple[int, ...], float]:
+        """The steps at each level, coarsest first, of a picture so large, and the levels' ratio.
 
-        Those given; or the quality's, from about 128 pixels on, so that a preview and a print go
-        through the same sizes; from 32 for a texture, with as many steps at 32 and 64 as at 128;
-        from 256 and with fewer where the start is a draft in one pass.
+        Those given; or the quality's. All pictures begin at the same coarsest size, or at their own
+        where that is smaller, and the ratio is fitted to it, so that they show the same forms.
 
-        >>> StylizeConfig().schedule(512), StylizeConfig(steps=(20, 10)).schedule(512)
-        ((150, 100, 44), (20, 10))
+        >>> StylizeConfig(quality="draft").schedule(512)
+        ((30, 15), 2.0)
+        >>> StylizeConfig(steps=(20, 10)).schedule(512)
+        ((20, 10), 2.0)
         """
         if self.steps is not None:
-            return self.steps
-        drafted = self.init == "quick"
-        table = (FROM_DRAFT if drafted else QUALITIES)[self.quality]
-        octaves = math.log2(max(1.0, long_side / COARSEST))
-        coarsest = COARSEST_TEXTURE if texture else COARSEST_DRAFT if drafted else COARSEST
-        below = math.log2(COARSEST / coarsest)
-        count = max(0, round((octaves + below) / math.log2(self.ratio)))
-        distances = (octaves - k * math.log2(self.ratio) for k in range(count, -1, -1))
-        return tuple(table[min(max(0, round(x)), len(table) - 1)] for x in distances)
+            return self.steps, self.ratio
+        coarsest = COARSEST_TEXTURE if texture else self.coarsest
+        octaves = math.log2(max(1.0, long_side / coarsest))
+        count = max(0, math.ceil(octaves / math.log2(self.ratio) - SLACK))
+        ratio = 2 ** (octaves / count) if count else self.ratio
+        table = (TEXTURE_STEPS if texture else STEPS)[self.quality]
+        sizes = (long_side / ratio**k for k in range(count, -1, -1))
+        return tuple(_steps_at(size, table) for size in sizes), ratio
 
     @property
     def dreamt_layers(self) -> tuple[str, ...]:
@@ -331,8 +378,31 @@ class StylizeConfig(Settings):
         """No picture, whatever its size, takes more steps than this."""
         if self.steps is not None:
             return sum(self.steps)
-        table, below = QUALITIES[self.quality], round(math.log2(COARSEST / COARSEST_TEXTURE))
-        return (sum(table) + below * table[0]) * (math.ceil(1 / math.log2(self.ratio)) + 1)
+        levels = math.ceil(math.log(LARGEST / COARSEST_TEXTURE, self.ratio)) + 1
+        return levels * max(max(x[self.quality]) for x in (STEPS, TEXTURE_STEPS))
+
+    def with_style_loss(self, long_side: int) -> StylizeConfig:
+        """The settings with what ``auto`` means for the style of a picture so large.
+
+        Quality best has whole strokes of the painting beside its statistics, up to relu4_1; not
+        where tiles are asked for, nor in more than 2048 pixels.
+        """
+        if self.style_loss != (AUTO,):
+            return self
+        if self.quality != "best" or self.tile is not None or long_side > BEST_LARGEST:
+            return self.with_changes(style_loss=("gram",))
+        usual = self.style_layers == STYLE_LAYERS and self.style_weights is None
+        layers = BEST_STYLE_LAYERS if usual else self.style_layers
+        return self.with_changes(style_loss=BEST_STYLE_LOSS, style_layers=layers)
+
+    @property
+    def holds_limit(self) -> bool:
+        """Whether the strength is a limit for the content, and not a weight."""
+        return (
+            self.strength_mode == "limit"
+            and self.optimizer == "adam"
+            and self.content_form == "relative"
+        )
 
 
 def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
@@ -344,6 +414,8 @@ def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
     {'gram': 1.0, 'histogram': 0.5}
     """
     found: dict[str, float] = {}
+    if name == "style_loss" and entries == (AUTO,):
+        return {"gram": 1.0}
     for entry in entries:
         loss, given, text = (part.strip() for part in entry.partition("="))
         if loss not in MIXTURES[name]:
@@ -362,6 +434,13 @@ def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
             f"{name} is {','.join(entries) or 'empty'}", f"name one of: {', '.join(MIXTURES[name])}"
         )
     return found
+
+
+def _steps_at(size: float, table: tuple[int, ...]) -> int:
+    """The steps where the long side is ``size``: linear in octaves from 128 pixels on."""
+    place = min(max(0.0, math.log2(size / 128)), len(table) - 1.0)
+    below = min(int(place), len(table) - 2)
+    return round(table[below] + (place - below) * (table[below + 1] - table[below]))
 
 
 def choices(name: str, config: type[Settings] = StylizeConfig) -> tuple[str, ...]:

@@ -23,18 +23,16 @@ from impasto.encoders import Encoder
 from impasto.encoders.base import Features
 from impasto.errors import UsageError
 from impasto.files import shown
-from impasto.images import load_image, read_image, resize, size_to_fit
+from impasto.images import load_image, read_image, resize
 from impasto.judges import Edges, get_edges, get_judge, get_second_judge
 from impasto.losses.functional import gram
 from impasto.sources import Source, filled, read_picture
+from impasto.subject import detail_map
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
 LONGEST = 512
 """Pictures are judged at their own size, up to this long side in pixels, unless another is given"""
-
-DETAIL_SIZE = 256
-"""Long side in pixels at which a photo's detail is found."""
 
 EDGE_BLUR, EDGE_MARGIN = 1 / 64, 1 / 64
 """Shares of the long side: by how much an edge may move, and the margin of a mask that holds the
@@ -242,21 +240,6 @@ class Evaluator:
 def score(image: Tensor, content: Tensor, style: Tensor, judge: Encoder) -> Score:
     """Judge ``image``, made from ``content`` (same size) and ``style``; all ``(1, 3, H, W)``."""
     return Case(content, style, judge).score(image)
-
-
-def detail_map(image: Tensor) -> Tensor:
-    """How much each place of a photo ``(1, 3, H, W)`` has to say: ``(1, 1, h, w)``, 0.1 to 3.
-
-    The luma's gradient, blurred three times by a box of 1/16 of the long side, over its mean; of
-    the photo in at most 256 pixels, so that it has the same map at any size.
-    """
-    height, width = image.shape[-2:]
-    longest = min(DETAIL_SIZE, max(height, width))
-    small = resize(image, size_to_fit(height, width, longest))
-    luma = (small * small.new_tensor((0.299, 0.587, 0.114)).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    down, right = torch.gradient(luma, dim=(2, 3))
-    found = _blur((down.square() + right.square()).sqrt(), max(1, longest // 32), times=3)
-    return (found / found.mean().clamp_min(1e-8)).clamp(0.1, 3)
 
 
 Moved = Callable[[Tensor], float]

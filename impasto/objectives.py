@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,11 +36,20 @@ from impasto.periodic import AXES, Axes, resized
 from impasto.pyramid import Level
 from impasto.regions import Layout, Masks, Region, Share, lay_out, layers_of, put_back, style_scale
 from impasto.selection import parse_selections
+from impasto.subject import detail_map
 from impasto.tiles import encode, measure
 
 # The odds (1 - s) / s are 1 at strength 0.5; their power spreads 0.2 to 0.8 over a range of the
 # content weight that one sees: 16 down to 1/16.
 STRENGTH_POWER = 2.0
+
+# How far the content may move at strength 0.5, as its relative loss, and how fast that grows.
+LIMIT, LIMIT_POWER = 0.46, 1.3
+# The depth of the map over what matters, times strength, up to one.
+DEPTH = 2.0
+# Of a mean, a face would be given up for the rest of a figure; not of a mean of squares.
+SUBJECT_POWER = 2.0
+LEAST_SUBJECT = 0.003  # a share of the picture: what is smaller is nothing found
 
 # Relative losses are all 1 at an empty picture, but near the goal some pull harder than others.
 # With these factors each holds its own against the content as Gram matrices do (docs/losses.md).
@@ -57,6 +67,18 @@ FORCE = {
 }
 
 
+class _ContentPart(NamedTuple):
+    """A part of the content that is held by a term of its own: how much each position counts in it
+    ``(1, 1, H, W)``, by what its weight is multiplied, how far it may move (None: no limit), and
+    how much more what has moved far counts."""
+
+    name: str
+    where: Tensor | None
+    weight: float
+    limit: float | None = None
+    power: float = 1.0
+
+
 class Targets:
     """The pictures of a run, and what ``config`` makes of them.
 
@@ -65,7 +87,8 @@ class Targets:
 
     ``content`` and ``styles`` have colours under their transparent pixels already (see
     :func:`impasto.sources.filled`); ``layout`` says which style goes where (default: all styles,
-    blended, everywhere). Tensors are made on ``device``, when they are asked for.
+    blended, everywhere), ``subject`` ``(1, 1, h, w)`` in [0, 1] where the subject is. Tensors are
+    made on ``device``, when they are asked for.
     """
 
     def __init__(
@@ -77,6 +100,7 @@ class Targets:
         device: torch.device,
         layout: Layout | None = None,
         *,
+        subject: Tensor | None = None,
         style_encoder: Encoder | None = None,
     ) -> None:
         self.content, self.styles = content, tuple(styles)
@@ -87,6 +111,13 @@ class Targets:
         size = (1, 1) if content is None else content.size  # without masks, any
         sizes = [style.size for style in styles]
         self.layout = layout or lay_out(config, Masks(), size, sizes)
+        self._detail: Tensor | None = None
+        self._subject = subject
+        if content is not None and config.subject != "off":
+            self._detail = detail_map(content.pixels, self.axes)
+            if (kept := self.layout.kept) is not None:  # what stays is held as the subject is
+                shape = (kept.shape[-2], kept.shape[-1])
+                self._subject = kept if subject is None else kept.maximum(resize(subject, shape))
 
     @torch.no_grad()
     def objective(self, level: Level, tile: int | None = None) -> Objective:
@@ -98,12 +129,13 @@ class Targets:
         kinds of loss are mixed, each has a term: ``style-gram``, ``style_2-histogram``.
         """
         config = self.config
+        content, limits = self._content_terms(level, tile)
         objective = Objective(
-            **self._content_terms(level, tile),
+            **content,
             **self._style_terms(level, tile),
             tv=(TotalVariation(self.axes), config.tv_weight),
             **self._dream_term(level, tile),
-        )
+        ).with_limits(limits)
         return objective if config.balance == "off" else self._balanced(objective, level, tile)
 
     def _balanced(self, objective: Objective, level: Level, tile: int | None) -> Objective:
@@ -138,10 +170,15 @@ class Targets:
         return {"dream": (ActivationLoss.of(chosen, seen), 1.0)}
 
     def content_loss(
-        self, name: str, level: Level, where: Tensor | None = None, tile: int | None = None
+        self,
+        name: str,
+        level: Level,
+        where: Tensor | None = None,
+        tile: int | None = None,
+        power: float = 1.0,
     ) -> Loss:
         """The content loss called ``name`` in settings, at ``level``; ``where`` ``(1, 1, H, W)``
-        says how much each pixel counts."""
+        says how much each pixel counts, ``power`` how much more those that have moved far."""
         config, content = self.config, self.content_at(level)
         if name == "laplacian":
             mask = None if where is None else {IMAGE: where}
@@ -151,7 +188,9 @@ class Targets:
         masks = self._masks(where, config.content_layers)
         if name == "self-similarity":
             return SelfSimilarityLoss(features, weights, position_weight=masks, seed=config.seed)
-        return FeatureLoss(features, weights, form=config.content_form, position_weight=masks)
+        return FeatureLoss(
+            features, weights, form=config.content_form, position_weight=masks, power=power
+        )
 
     def style_losses(
         self,
@@ -195,20 +234,87 @@ class Targets:
             )
         return losses
 
-    def _content_terms(self, level: Level, tile: int | None) -> dict[str, tuple[Loss, float]]:
-        """The terms that keep the subject, by name; none for a texture."""
+    def _content_terms(
+        self, level: Level, tile: int | None
+    ) -> tuple[dict[str, tuple[Loss, float]], dict[str, float]]:
+        """The terms that keep the subject, by name, and the limits of those that have one; none for
+        a texture, and at strength 1.
+
+        Where regions have strengths of their own, each has a term: ``content_1``.
+        """
         terms: dict[str, tuple[Loss, float]] = {}
-        if self.content is None:
-            return terms
+        limits: dict[str, float] = {}
         config = self.config
-        where, factor = self._content_weight(level)
-        losses = mixture("content_loss", config.content_loss)
-        for name, share in losses.items():
-            key = "content" if len(losses) == 1 else f"content-{name}"
-            force = FORCE[name] if config.content_form == "relative" else 1.0
-            weight = config.content_weight * factor * share * force
-            terms[key] = self.content_loss(name, level, where, tile), weight
-        return terms
+        kinds = mixture("content_loss", config.content_loss)
+        for part in self._content_parts(level):
+            for name, share in kinds.items():
+                key = part.name if len(kinds) == 1 else f"{part.name}-{name}"
+                force = FORCE[name] if config.content_form == "relative" else 1.0
+                weight = config.content_weight * part.weight * share * force
+                terms[key] = self.content_loss(name, level, part.where, tile, part.power), weight
+                if weight and part.limit is not None:
+                    limits[key] = part.limit / force
+        return terms, limits
+
+    def _content_parts(self, level: Level) -> Iterator[_ContentPart]:
+        """What of the content is held: all of it, and the subject for itself; for each region, if
+        regions have strengths of their own."""
+        if self.content is None:
+            return
+        config, alpha = self.config, self.content_alpha_at(level)
+        if not config.holds_limit:
+            where, factor = self._content_weight(level)
+            yield _ContentPart(
+                "content", _product(where, self._detail_at(level, config.strength)), factor
+            )
+            yield from self._subject_part("subject", level, alpha, factor)
+            return
+        regions = self.layout.regions
+        if all(region.strength is None for region in regions):
+            regions = (replace(regions[0], mask=None),)
+        for number, region in enumerate(regions, start=1):
+            strength = config.strength if region.strength is None else region.strength
+            if strength == 1:
+                continue
+            where, area = alpha, 1.0
+            if region.mask is not None:
+                mask = self.mask_at(region.mask, (level.height, level.width), self.axes)
+                where, area = _product(where, mask), float(mask.mean())
+            end = "" if len(regions) == 1 else f"_{number}"
+            factor, limit = odds(strength) * area, limit_at(strength)
+            detail = self._detail_at(level, strength)
+            yield _ContentPart(f"content{end}", _product(where, detail), factor, limit)
+            yield from self._subject_part(f"subject{end}", level, where, factor / area, limit)
+
+    def _subject_part(
+        self,
+        name: str,
+        level: Level,
+        where: Tensor | None,
+        factor: float,
+        limit: float | None = None,
+    ) -> Iterator[_ContentPart]:
+        """The subject, where there is one: held closer than the rest of the content."""
+        protect = self.config.protect
+        if self._subject is None or not protect:
+            return
+        mask = _product(where, self.mask_at(self._subject, (level.height, level.width), self.axes))
+        assert mask is not None
+        if (area := float(mask.mean())) < LEAST_SUBJECT:
+            return
+        looser = 1 - protect
+        limit = None if limit is None else limit * looser
+        power = SUBJECT_POWER if self.config.content_form == "relative" else 1.0
+        yield _ContentPart(name, mask, factor * area / looser, limit, power)
+
+    def _detail_at(self, level: Level, strength: float) -> Tensor | None:
+        """How much each position matters, ``(1, 1, H, W)`` with a mean of about one; None where
+        all matter alike. Under a weak style all do more alike: it is a photo that is touched up."""
+        if self._detail is None:
+            return None
+        found = self._detail ** min(1.0, DEPTH * strength)
+        size = (level.height, level.width)
+        return self._resized(found / found.mean(), size, self.axes).clamp_min(0)
 
     def _style_terms(self, level: Level, tile: int | None) -> dict[str, tuple[Loss, float]]:
         """The terms that make the style, by name: for each region and each kind of loss."""
@@ -235,7 +341,7 @@ class Targets:
         masks = self._masks(alpha, layers)
         if region.mask is None:
             return masks, 1.0
-        mask = self._mask_at(region.mask, (level.height, level.width), self.axes)
+        mask = self.mask_at(region.mask, (level.height, level.width), self.axes)
         opaque = torch.ones_like(mask) if alpha is None else alpha
         area = float((mask * opaque).sum() / opaque.sum().clamp_min(1e-6))
         inside = self._inside(mask, layers, GUIDANCES[self.config.guidance])
@@ -265,7 +371,7 @@ class Targets:
         layers = layers_of(self.config, share.style)
         image = self.style_at(level, share.style, region)
         alpha = self.style_alpha_at(level, share.style, region)
-        part = None if share.mask is None else self._mask_at(share.mask, tuple(image.shape[-2:]))
+        part = None if share.mask is None else self.mask_at(share.mask, tuple(image.shape[-2:]))
         features, masks = [], []
         for quarters in range(4) if kind is PatchLoss else (0,):
             turned = torch.rot90(image, quarters, (2, 3))
@@ -294,7 +400,7 @@ class Targets:
         masks = self._masks(alpha, layers)
         image = self.style_at(level, share.style, region)
         if share.mask is not None:
-            inside = self._inside(self._mask_at(share.mask, tuple(image.shape[-2:])), layers)
+            inside = self._inside(self.mask_at(share.mask, tuple(image.shape[-2:])), layers)
             masks = {x: m * masks[x] if masks else m for x, m in inside.items()}
         return measure(kind, self.style_encoder, image, layers, masks, tile)
 
@@ -312,10 +418,10 @@ class Targets:
         for region in regions:
             own = usual if region.strength is None else odds(region.strength)
             weight += own * (
-                1.0 if region.mask is None else self._mask_at(region.mask, size, self.axes)
+                1.0 if region.mask is None else self.mask_at(region.mask, size, self.axes)
             )
         if kept is not None:
-            weight += max(usual, 1.0) * self._mask_at(kept, size, self.axes)
+            weight += max(usual, 1.0) * self.mask_at(kept, size, self.axes)
         mean = float(weight.mean())
         weight = weight / max(mean, 1e-12)
         return (weight if alpha is None else weight * alpha), mean
@@ -391,7 +497,7 @@ class Targets:
         except ConfigError:  # an encoder that does not know: its positions count by their pixels
             return 0
 
-    def _mask_at(self, mask: Tensor, size: tuple[int, ...], axes: Axes = ()) -> Tensor:
+    def mask_at(self, mask: Tensor, size: tuple[int, ...], axes: Axes = ()) -> Tensor:
         return self._resized(mask, (size[0], size[1]), axes).clamp(0, 1)
 
     def _resized(self, pixels: Tensor, size: tuple[int, int], axes: Axes = ()) -> Tensor:
@@ -410,6 +516,22 @@ def whole_only(config: StylizeConfig) -> str:
 def odds(strength: float) -> float:
     """By what the content's weight is multiplied: 1 at strength 0.5, 16 at 0.2, 0 at 1."""
     return float(((1 - strength) / max(strength, 1e-6)) ** STRENGTH_POWER)
+
+
+def limit_at(strength: float) -> float:
+    """How far the content may move: the relative content loss, weighed by detail.
+
+    >>> round(limit_at(0.5), 3)
+    0.46
+    """
+    return float(LIMIT * (strength / 0.5) ** LIMIT_POWER)
+
+
+def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """``a * b``; None is one everywhere."""
+    if a is None or b is None:
+        return b if a is None else a
+    return a * b
 
 
 def _weights(layers: tuple[str, ...], weights: tuple[float, ...] | None) -> dict[str, float] | None:

@@ -19,6 +19,8 @@ else:
     import tomli as tomllib
 
 _STAGES = tuple(range(1, 6))
+# The papers weigh the content, and all of it alike.
+_PAPER: dict[str, Any] = {"strength_mode": "weight", "subject": "off"}
 
 # Gatys, Ecker & Bethge (2016), section 2: content from conv4_2, style from conv1_1 to conv5_1 with
 # weights 1/5, L-BFGS. As in their released code, and in everybody's since: the ReLUs are read, max
@@ -26,9 +28,11 @@ _STAGES = tuple(range(1, 6))
 _GATYS = StylizeConfig(
     encoder="vgg19",
     padding="zero",
+    **_PAPER,
     content_layers=("relu4_2",),
     style_layers=tuple(f"relu{n}_1" for n in _STAGES),
     style_weights=(0.2, 0.2, 0.2, 0.2, 0.2),
+    style_loss=("gram",),
     content_form="gatys",
     style_form="gatys",
     # The paper's alpha/beta, 1e-3 or 1e-4, belong to a network scaled to a mean activation of one.
@@ -55,6 +59,7 @@ PRESETS: dict[str, StylizeConfig] = {
     # 512, 1000 iterations and then 500 each, Wasserstein-2 on relu1_1 to relu5_1 with weights
     # 256:64:16:4:1, content 0.015, TV 2, Adam 0.02, iterates averaged with 0.99.
     "crowson": StylizeConfig(
+        **_PAPER,
         encoder="vgg19",
         flavour="torchvision",
         content_layers=("relu4_2",),
@@ -74,18 +79,21 @@ PRESETS: dict[str, StylizeConfig] = {
     # colours; here layers are matched one by one, as in their last pass, and mean-std, which they
     # have not, sees to the colours.
     "nnst": StylizeConfig(
+        **_PAPER,
         encoder="vgg16",
         # Ours: with next to none, patches that are matched anew at each step lose the subject.
         content_weight=0.06,
         style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1"),
         style_loss=("patches", "mean-std=0.5"),
         tv_weight=0.0,
+        average=0.95,
         steps=(200, 200, 200, 200),
     ),
     # Kolkin et al. (2019): self-similarity against the relaxed EMD and moments, which count alike,
     # on the layers of their code; four sizes from 64 to 512 with 250 steps each. Theirs halves the
     # weight of the content from size to size; here it is the same in all.
     "strotss": StylizeConfig(
+        **_PAPER,
         encoder="vgg16",
         content_layers=("relu3_1", "relu4_1"),
         content_loss=("self-similarity",),
@@ -94,7 +102,9 @@ PRESETS: dict[str, StylizeConfig] = {
             *("relu4_3", "relu5_3"),
         ),
         style_loss=("emd", "wasserstein"),
+        content_weight=0.02,
         tv_weight=0.0,
+        average=0.95,
         steps=(250, 250, 250, 250),
     ),
     # Three of our own, found by looking at pictures made with mini. Oil: distributions, not just
@@ -120,14 +130,19 @@ PRESETS: dict[str, StylizeConfig] = {
     # The assignment that many courses give: content and style both from the first convolution of
     # each stage, before the ReLU.
     "conv1-5": StylizeConfig(
+        **_PAPER,
+        style_loss=("gram",),
         encoder="vgg19",
         content_layers=tuple(f"conv{n}_1" for n in _STAGES),
         style_layers=tuple(f"conv{n}_1" for n in _STAGES),
         content_weight=0.1,
+        average=0.95,
         steps=(300,),
     ),
     # One size, Adam, from the content: the form that most tutorials show (learning rate 0.02).
     "adam-content-init": StylizeConfig(
+        **_PAPER,
+        style_loss=("gram",),
         encoder="vgg19",
         content_layers=("relu4_2",),
         content_weight=0.1,
@@ -137,6 +152,23 @@ PRESETS: dict[str, StylizeConfig] = {
         tv_weight=0.0,
     ),
 }
+
+
+WHAT_FOR: dict[str, str] = {
+    "default": "people, animals, houses, anything: the subject stays",
+    "gatys2016": "landscapes, and comparisons with the paper; hard on people",
+    "gatys2016-vgg16": "the same with VGG-16",
+    "gatys2017-highres": "the same at 1024 pixels, for prints",
+    "crowson": "painterly landscapes at any cost of time; loses faces",
+    "nnst": "clean paint in whole strokes; loses small subjects",
+    "strotss": "comparisons with the paper; keeps composition, not detail",
+    "oil": "broad strokes",
+    "sketch": "drawings: edges where they are, hatching between them",
+    "mosaic": "whole pieces of the style side by side",
+    "conv1-5": "lessons: content and style from the same five layers",
+    "adam-content-init": "lessons: one size, Adam, from the content",
+}
+"""Preset -> what it is good for."""
 
 
 def get_preset(name: str) -> StylizeConfig:

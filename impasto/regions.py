@@ -23,7 +23,7 @@ from impasto.errors import ConfigError
 from impasto.images import Picture, resize, size_to_fit
 from impasto.periodic import Axes, resized
 
-AUTO, REST, ALL = "auto", "rest", "all"
+AUTO, REST, ALL, OFF = "auto", "rest", "all", "off"
 
 # Masks of larger pictures are kept smaller: their edges are soft anyway.
 LARGEST = 2048
@@ -73,6 +73,20 @@ class Masks:
     regions: tuple[Picture | str, ...] = ()
     style_regions: tuple[Picture | str, ...] = ()
     keep: Picture | None = None
+    subject: Picture | None = None
+
+
+def subject_of(masks: Masks, content: tuple[int, int]) -> Tensor | None:
+    """The mask of the subject ``(1, 1, h, w)`` in [0, 1] that was given, if any.
+
+    Raises ConfigError for one that is empty or has another aspect ratio than the content.
+    """
+    if masks.subject is None:
+        return None
+    _check_shape("subject", masks.subject.size, content, "content")
+    return _fitted(
+        _mask_of(masks.subject, "subject"), size_to_fit(*content, min(max(content), LARGEST))
+    )
 
 
 T = TypeVar("T")

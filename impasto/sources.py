@@ -13,7 +13,7 @@ import numpy as np
 
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.images import Picture, fill_transparent, read_image
-from impasto.regions import ALL, AUTO, REST, Masks
+from impasto.regions import ALL, AUTO, OFF, REST, Masks
 from impasto.swatches import SWATCHES, swatch
 
 Source = Any
@@ -46,9 +46,14 @@ def several(sources: Source | Sequence[Source] | None) -> list[Source]:
 
 
 def read_masks(
-    regions: Sequence[Source], style_regions: Sequence[Source], keep: Source | None, **limit: int
+    regions: Sequence[Source],
+    style_regions: Sequence[Source],
+    keep: Source | None,
+    subject: Source = AUTO,
+    **limit: int,
 ) -> tuple[Masks, dict[str, Any]]:
     """Masks, and how they are named in the metadata; the words auto, rest and all stay words.
+    ``subject`` may be one of the words auto and off, which give no mask.
 
     Raises what :func:`impasto.read_image` raises, and says which mask it is about.
     """
@@ -61,13 +66,15 @@ def read_masks(
                 {"word": mask} if isinstance(mask, str) else describe(source, mask)
                 for source, mask in zip(given, read[role], strict=True)
             ]
-    kept = None
-    if keep is not None:
-        mask = _read_mask("keep", keep, limit)
-        if isinstance(mask, str):
-            raise ConfigError(f"keep is '{mask}'", "give a mask")
-        kept, told["keep"] = mask, describe(keep, mask)
-    return Masks(tuple(read["regions"]), tuple(read["style_regions"]), kept), told
+    single: dict[str, Picture] = {}
+    words = isinstance(subject, str) and subject in (AUTO, OFF) and not Path(subject).is_file()
+    for role, source in (("keep", keep), ("subject", None if words else subject)):
+        if source is not None:
+            mask = _read_mask(role, source, limit)
+            if isinstance(mask, str):
+                raise ConfigError(f"{role} is '{mask}'", "give a mask")
+            single[role], told[role] = mask, describe(source, mask)
+    return Masks(tuple(read["regions"]), tuple(read["style_regions"]), **single), told
 
 
 def taken_masks(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impasto.color import match_colors
 from impasto.config import STARTS, StylizeConfig
 from impasto.devices import choose_device, choose_dtype, generator
 from impasto.encoders import Encoder, get_encoder
@@ -26,6 +27,7 @@ from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Step
 from impasto.explain import Explanation, explain
+from impasto.finder import find_subject, load_finder
 from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.memory import Demand, allowed, choose_tile, resident
@@ -44,6 +46,7 @@ from impasto.periodic import AXES, resized
 from impasto.pyramid import Level, grow, plan
 from impasto.regions import (
     AUTO,
+    OFF,
     Found,
     Layout,
     Masks,
@@ -51,6 +54,7 @@ from impasto.regions import (
     check_styles,
     largest_scale,
     lay_out,
+    subject_of,
 )
 from impasto.result import Result
 from impasto.segments import find_regions
@@ -71,7 +75,9 @@ TEXTURE = "synthesis of a texture (Gatys et al. 2015)"
 PADDING = {axes: name for name, axes in CIRCULAR.items()}
 # Pictures in memory while nothing but colours is changed.
 COPIES_OF_COLORS = 4
-MASKS = ("regions", "style_regions", "keep")
+# A limit is held where it is passed by no more: the last steps move to and fro about it.
+TOLERANCE = 1.1
+MASKS = ("regions", "style_regions", "keep", "subject")
 
 
 def stylize(
@@ -166,16 +172,12 @@ def for_texture(config: StylizeConfig) -> StylizeConfig:
     return config
 
 
-def for_content(config: StylizeConfig, masked: bool) -> StylizeConfig:
-    """The settings for a run with a content: where it starts is said.
-
-    A draft in one pass is the start of a run that is itself a draft. Few steps follow, so not where
-    they would have much to mend: the pass knows nothing of regions and of borders that meet.
-    """
+def for_content(config: StylizeConfig) -> StylizeConfig:
+    """The settings for a run with a content: where it starts is said."""
     if config.init != "auto":
         return config
-    plain = config.steps is None and config.wrap == "off" and config.color != "only" and not masked
-    return config.with_changes(init="quick" if config.quality == "draft" and plain else "content")
+    recolors = config.holds_limit and config.color == "style"
+    return config.with_changes(init="recolored" if recolors else "content")
 
 
 class Stylization(Passage):
@@ -201,6 +203,7 @@ class Stylization(Passage):
         regions: Sequence[Source] | None = None,
         style_regions: Sequence[Source] | None = None,
         keep: Source | None = None,
+        subject: Source | None = None,
         checkpoint: Path | None = None,
         resume: bool = False,
         max_pixels: int | None = None,
@@ -212,10 +215,10 @@ class Stylization(Passage):
             self.config = for_texture(self.config)
         else:
             self.content = read_image(content, **limit)
-            masked = regions is not None or self.config.regions is not None
-            self.config = for_content(self.config, masked)
+            self.config = for_content(self.config)
         self.axes = AXES[self.config.wrap]
         height, width = self.height, self.width = self._size()
+        self.config = self.config.with_style_loss(max(height, width))
         styles = several(style)
         pictures = [
             read_style(
@@ -223,8 +226,8 @@ class Stylization(Passage):
             )
             for k, x in enumerate(check_styles(self.config, styles))
         ]
-        steps = self.config.schedule(max(height, width), texture=content is None)
-        self.levels = plan(height, width, steps, self.config.ratio, self.axes)
+        steps, ratio = self.config.schedule(max(height, width), texture=content is None)
+        self.levels = plan(height, width, steps, ratio, self.axes)
         if self.config.color == "only":
             self.levels = []  # nothing is painted
         self.device = choose_device(self.config.device)
@@ -246,6 +249,7 @@ class Stylization(Passage):
             several(self.config.regions if regions is None else regions),
             several(self.config.style_regions if style_regions is None else style_regions),
             self.config.keep if keep is None else keep,
+            self.config.subject if subject is None else subject,
             **limit,
         )
         self.sources: dict[str, Any] = {
@@ -274,8 +278,11 @@ class Stylization(Passage):
             self.config,
             self.device,
             layout,
+            subject=self._find_subject(masks),
             style_encoder=reader,
         )
+        self._limits: dict[str, float] = {}
+        self._distances: dict[str, float] = {}
         self.tile, self.demand = self._plan_memory()
         self.begin(checkpoint, resume=resume)
 
@@ -294,17 +301,21 @@ class Stylization(Passage):
             self.state = self.state.grow(level, self.axes)
             self._add_detail(self.state.image, self.levels[number - 1], level)
         self.level = number
+        objective = self.objective(number)
+        self._limits = dict(objective.limits)
         steps = optimize(
             self.state.image,
             self.encoder,
-            self.objective(number),
+            objective,
             steps=level.steps,
             average=config.average,
             state=self.state,
             level=number,
             tile=self.tile,
         )
-        return (replace(step, image=self.targets.keep(step.image)) for step in steps)
+        for step in steps:
+            self._distances = dict(step.distances)
+            yield replace(step, image=self.targets.keep(step.image))
 
     def objective(self, number: int) -> Objective:
         """What is minimised at level ``number``: content, style and smoothness, weighted."""
@@ -316,7 +327,9 @@ class Stylization(Passage):
         """
         if self.state is None or (self.tile and max(self.state.image.shape[-2:]) > self.tile):
             return None
-        return explain(self.state.picture(), self.encoder, self.objective(self.level))
+        objective = self.objective(self.level)
+        objective.multipliers = self.state.multipliers
+        return explain(self.state.picture(), self.encoder, objective)
 
     # --- results ---------------------------------------------------------------------------------
 
@@ -350,7 +363,27 @@ class Stylization(Passage):
 
     def metadata(self) -> dict[str, Any]:
         """What made the picture: enough to make it again."""
-        return self.told(method=self._method())
+        own = {"method": self._method()}
+        return self.told(**own, **({"moved": moved} if (moved := self.moved()) else {}))
+
+    def moved(self) -> dict[str, dict[str, Any]]:
+        """How far the content has moved, and how far it may, at strengths that are limits: for each
+        term of the content ``{"distance", "limit", "held"}``; empty before the first step."""
+        if self.state is None or not self._limits:
+            return {}
+        return {
+            name: {
+                "distance": round(self._distances[name], 4),
+                "limit": round(limit, 4),
+                "held": self._distances[name] <= TOLERANCE * limit,
+            }
+            for name, limit in self._limits.items()
+            if name in self._distances
+        }
+
+    def extras(self) -> dict[str, Any]:
+        """How far the content may move, and has."""
+        return {"_limits": self._limits, "_distances": self._distances}
 
     def inputs(self) -> dict[str, Any]:
         """The hashes of all pictures and masks."""
@@ -372,6 +405,8 @@ class Stylization(Passage):
         if init == "content":
             return self.targets.content_at(level)
         shape = (1, 3, level.height, level.width)
+        if init == "recolored":
+            return self._recolored_content(level)
         if init == "quick":
             return resized(self._draft, shape[2:], self.axes, resize)
         noise = torch.randn(shape, generator=generator(self.config.seed))
@@ -384,6 +419,29 @@ class Stylization(Passage):
             return (mean + std * noise.to(self.device)).clamp(0, 1)
         assert self.init is not None
         return resized(self.init.pixels, shape[2:], self.axes, resize).to(self.device)
+
+    def _recolored_content(self, level: Level) -> Tensor:
+        """The content in the colours of the styles that paint it, as far as the strength goes: the
+        optimiser need not carry each pixel there in small steps."""
+        photo, size = self.targets.content_at(level), (level.height, level.width)
+        picture = torch.zeros_like(photo)
+        for region in self.targets.layout.regions:
+            strength = self.config.strength if region.strength is None else region.strength
+            mask: Tensor | float = 1.0
+            if region.mask is not None:
+                mask = self.targets.mask_at(region.mask, size, self.axes)
+            total = sum(share.weight for share in region.shares)
+            for share in region.shares:
+                like = (region.styles or self.targets.styles)[share.style]
+                painted = match_colors(
+                    photo,
+                    like.pixels.to(photo),
+                    strength=min(1.0, 2 * strength),
+                    weight=self.targets.content_alpha_at(level),
+                    like_weight=like.alpha,
+                )
+                picture += mask * share.weight / total * (painted - photo)
+        return photo + picture
 
     @cached_property
     def _draft(self) -> Tensor:
@@ -405,7 +463,7 @@ class Stylization(Passage):
         """
         config = self.config
         share = config.detail
-        if config.init == "content":
+        if config.init in ("content", "recolored"):
             share *= min(1.0, 2 - 2 * config.strength)
         elif config.init != "quick":
             return
@@ -428,6 +486,17 @@ class Stylization(Passage):
             )
         size = (self.height, self.width) if self.content is None else self.content.size
         return lay_out(config, masks, size, [x.size for x in styles], found)
+
+    def _find_subject(self, masks: Masks) -> Tensor | None:
+        """Where the subject is, ``(1, 1, h, w)``: as the mask says, or as it is found."""
+        if self.content is None:
+            return None
+        if masks.subject is not None:
+            return subject_of(masks, self.content.size)
+        if self.config.subject == OFF:
+            return None
+        self.sources["subject"] = {"word": AUTO, "sha256": load_finder().sha256}
+        return find_subject(self.content.pixels)
 
     def _read_init(self, init: str) -> Picture | None:
         """The picture to start from, where ``init`` is none of the three words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import FrozenInstanceError, fields
@@ -11,7 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.config import COARSEST, LAYER_NAME, MIXTURES, QUALITIES, StylizeConfig, choices
+from impasto.config import (
+    BEST_LARGEST,
+    BEST_STYLE_LAYERS,
+    BEST_STYLE_LOSS,
+    COARSEST_TEXTURE,
+    LAYER_NAME,
+    MIXTURES,
+    SLACK,
+    STEPS,
+    StylizeConfig,
+    choices,
+    mixture,
+)
 from impasto.errors import ConfigError, UnknownNameError, UsageError
 
 NAMES = [item.name for item in fields(StylizeConfig)]
@@ -173,7 +186,7 @@ def test_every_name_in_a_help_text_exists() -> None:
 
 def test_which_settings_are_choices() -> None:
     assert [name for name in NAMES if choices(name)] == [
-        *("color", "color_match", "wrap"),
+        *("strength_mode", "color", "color_match", "wrap"),
         *("flavour", "pooling", "padding", "balance", "content_form", "style_form"),
         *("guidance", "optimizer", "quality", "precision"),
     ]
@@ -215,26 +228,57 @@ def test_it_is_frozen() -> None:
         StylizeConfig().size = 3  # type: ignore[misc]
 
 
-@given(st.integers(16, 16384), st.sampled_from([1.19, 1.414, 2.0, 3.0]))
-def test_the_schedule_goes_through_the_same_sizes_at_every_size(size: int, ratio: float) -> None:
+@given(st.integers(16, 16384), st.sampled_from([1.19, 1.414, 2.0, 3.0]), st.booleans())
+def test_every_picture_begins_at_the_same_size(size: int, ratio: float, texture: bool) -> None:
     config = StylizeConfig(ratio=ratio)
-    steps = config.schedule(size)
-    coarsest = size / ratio ** (len(steps) - 1)
-    assert coarsest <= COARSEST * ratio**0.51 or len(steps) == 1
-    assert coarsest >= COARSEST / ratio**0.51 or len(steps) == 1
+    steps, fitted = config.schedule(size, texture=texture)
+    wanted = COARSEST_TEXTURE if texture else config.coarsest
+    if len(steps) == 1:
+        assert size <= wanted * ratio**SLACK * 1.001
+    else:
+        assert size / fitted ** (len(steps) - 1) == pytest.approx(wanted)
+        assert fitted <= ratio ** (1 + SLACK) * 1.001
     assert list(steps) == sorted(steps, reverse=True)
     assert sum(steps) <= config.most_steps
 
 
+def test_the_coarsest_size_is_a_setting() -> None:
+    steps, ratio = StylizeConfig(coarsest=100).schedule(400)
+    assert len(steps) == 3
+    assert ratio == pytest.approx(2)
+
+
+def test_no_size_is_a_cliff() -> None:
+    """From one size to the next the work grows by little, but where a level more begins."""
+    sums = [sum(StylizeConfig().schedule(size)[0]) for size in range(280, 2200, 10)]
+    assert all(abs(b - a) <= 60 for a, b in itertools.pairwise(sums))
+
+
 def test_more_quality_is_more_steps() -> None:
-    draft, standard, best = (StylizeConfig(quality=q).schedule(1024) for q in QUALITIES)  # type: ignore[arg-type]
+    draft, standard, best = (StylizeConfig(quality=q).schedule(1024)[0] for q in STEPS)  # type: ignore[arg-type]
     assert sum(draft) < sum(standard) < sum(best)
-    assert StylizeConfig(quality="best", steps=(3,)).schedule(1024) == (3,)
+    assert StylizeConfig(quality="best", steps=(3,)).schedule(1024) == ((3,), 2.0)
 
 
-def test_a_run_from_a_draft_has_fewer_steps() -> None:
-    drafted = StylizeConfig(init="quick")
-    assert drafted.schedule(512) == (40, 40)
-    assert [len(drafted.schedule(size)) for size in (64, 128, 256, 1024, 4096)] == [1, 1, 1, 3, 5]
-    assert sum(drafted.schedule(1024)) < sum(StylizeConfig().schedule(1024))
-    assert drafted.with_changes(steps=(7, 8, 9)).schedule(512) == (7, 8, 9)
+@pytest.mark.parametrize(
+    ("changes", "held"),
+    [({}, True), ({"strength_mode": "weight"}, False), ({"optimizer": "lbfgs"}, False),
+     ({"content_form": "mean"}, False)],
+)  # fmt: skip
+def test_where_the_strength_is_a_limit(changes: dict[str, str], held: bool) -> None:
+    assert StylizeConfig().with_changes(**changes).holds_limit is held
+
+
+def test_what_makes_the_style_by_quality() -> None:
+    auto = StylizeConfig()
+    assert auto.with_style_loss(512).style_loss == ("gram",)
+    best = auto.with_changes(quality="best")
+    found = best.with_style_loss(512)
+    assert (found.style_loss, found.style_layers) == (BEST_STYLE_LOSS, BEST_STYLE_LAYERS)
+    assert best.with_style_loss(BEST_LARGEST + 1).style_loss == ("gram",)
+    assert best.with_changes(tile=256).with_style_loss(512).style_loss == ("gram",)
+    own = best.with_changes(style_layers=("relu3_1",)).with_style_loss(512)
+    assert own.style_layers == ("relu3_1",)
+    said = best.with_changes(style_loss="wasserstein")
+    assert said.with_style_loss(512) == said
+    assert mixture("style_loss", ("auto",)) == {"gram": 1.0}

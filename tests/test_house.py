@@ -26,6 +26,7 @@ LEVELS = {
     5.1: ["tiles"],
     5.2: ["balance", "engine", "memory"],
     5.25: ["regions"],
+    5.26: ["subject"],
     5.3: ["segments", "sources", "result", "objectives", "palettes"],
     5.4: ["networks", "passage"],
     5.5: ["one_pass"],

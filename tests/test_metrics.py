@@ -14,11 +14,11 @@ from impasto.metrics import (
     Case,
     Evaluation,
     content_distance,
-    detail_map,
     evaluate,
     score,
     style_distance,
 )
+from impasto.subject import detail_map
 
 
 @pytest.fixture(scope="module")
@@ -172,15 +172,6 @@ def test_edges_may_be_fainter(judge: Mini, photo: Tensor, painting: Tensor) -> N
         assert [each.subject_kept for each in found] == [None, None]
     assert kept["same"][0] == pytest.approx(1, abs=1e-4)
     assert kept["fainter"] == pytest.approx(kept["same"], abs=1e-4)
-
-
-def test_detail_map() -> None:
-    image = torch.full((1, 3, 64, 96), 0.5)
-    image[..., 20:40, 60:80] = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0))
-    found = detail_map(image)
-    assert found.shape == (1, 1, 64, 96)
-    assert float(found[..., 30, 70]) == 3
-    assert float(found[..., 60, 5]) == pytest.approx(0.1)
 
 
 def test_pictures_of_other_sizes(judge: Mini, photo: Tensor, painting: Tensor) -> None:

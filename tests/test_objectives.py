@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +13,15 @@ from torch import Tensor
 from impasto import Encoder, GramLoss, Picture, Stylization, StylizeConfig, resize, stylize
 from impasto.config import MIXTURES
 from impasto.errors import ConfigError
-from impasto.losses import CONTENT_LOSSES, STYLE_LOSSES, SampledLoss, StatisticLoss
+from impasto.losses import (
+    CONTENT_LOSSES,
+    STYLE_LOSSES,
+    FeatureLoss,
+    SampledLoss,
+    StatisticLoss,
+)
 from impasto.losses.masks import inside_masks
-from impasto.objectives import FORCE, whole_only
+from impasto.objectives import FORCE, SUBJECT_POWER, limit_at, whole_only
 from impasto.tiles import differentiate
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
@@ -277,8 +284,10 @@ def test_regions_in_tiles(encoder: Encoder, photo: Tensor, painting: Tensor) -> 
 
 def test_strengths_of_regions(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
     """The content weighs 16 times as much at strength 0.2 as at 0.5, position by position."""
-    config = replace(SMALL, content_layers=("image",), feather=0.0, content_form="mean")
-    config = replace(config, region_strengths=(0.2, 0.5))
+    config = replace(
+        SMALL, content_layers=("image",), feather=0.0, content_form="mean", subject="off"
+    )
+    config = replace(config, region_strengths=(0.2, 0.5), subject="off")
     made = Stylization(photo, painting, config, encoder=encoder, regions=[*halves()])
     loss, weight = made.objective(0).terms["content"]
     assert weight == pytest.approx(config.content_weight * 8.5, rel=0.01)
@@ -321,3 +330,94 @@ def test_styles_stay_in_their_regions(encoder: Encoder, photo: Tensor, painting:
         assert distance(made, own, mask) < 0.2 * distance(made, other, mask)
         assert distance(made, other, mask) > 0.7 * distance(alone[number], other, mask)
         assert distance(made, own, mask) < 0.2 * distance(photo, own, mask)
+
+
+def test_all_of_the_photo_has_a_limit_and_the_subject_a_closer_one(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    left, _ = halves()
+    config = replace(SMALL, strength=0.5, protect=0.4)
+    made = Stylization(photo, painting, config, encoder=encoder, subject=left).objective(0)
+    assert made.limits == {
+        "content": pytest.approx(limit_at(0.5)),
+        "subject": pytest.approx(0.6 * limit_at(0.5)),
+    }
+    subject = made.terms["subject"][0]
+    assert isinstance(subject, FeatureLoss)
+    assert subject.power == SUBJECT_POWER
+    for where in subject.position_weight.values():
+        assert float(where[..., -2:].max()) < 0.05 < 0.9 < float(where[..., :2].min())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"subject": "off"}, {"protect": 0.0}, {"strength": 1.0}, {"strength_mode": "weight"}],
+)
+def test_when_nothing_or_less_is_promised(
+    encoder: Encoder, photo: Tensor, painting: Tensor, changes: dict[str, Any]
+) -> None:
+    config = SMALL.with_changes(**changes)
+    given = None if "subject" in changes else halves()[0]
+    made = Stylization(photo, painting, config, encoder=encoder, subject=given).objective(0)
+    if "strength" in changes:
+        assert not {"content", "subject"} & set(made.terms)
+    else:
+        assert ("subject" in made.terms) == ("strength_mode" in changes)
+    assert set(made.limits) == (
+        set() if {"strength", "strength_mode"} & set(changes) else {"content"}
+    )
+
+
+def test_off_is_a_plain_content_loss(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    config = replace(SMALL, subject="off", strength_mode="weight")
+    made = Stylization(photo, painting, config, encoder=encoder).objective(0)
+    loss = made.terms["content"][0]
+    assert isinstance(loss, FeatureLoss)
+    assert (loss.position_weight, loss.power, made.limits) == ({}, 1.0, {})
+
+
+def test_detail_is_weighed_less_deeply_under_a_weak_style(
+    encoder: Encoder, painting: Tensor
+) -> None:
+    spread, photo = [], torch.cat([torch.full((1, 3, 48, 32), 0.5), torch.rand(1, 3, 48, 32)], 3)
+    for strength in (0.1, 0.5, 0.8):
+        run = Stylization(photo, painting, replace(SMALL, strength=strength), encoder=encoder)
+        loss = run.objective(0).terms["content"][0]
+        assert isinstance(loss, FeatureLoss)
+        spread.append(float(loss.position_weight["relu3_1"].std()))
+    assert spread[0] < 0.6 * spread[1]
+    assert spread[1] == pytest.approx(spread[2])
+
+
+def test_each_region_has_a_limit_of_its_own(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    config = replace(SMALL, region_strengths=(0.2, 0.8), feather=0.0)
+    run = Stylization(
+        photo, painting, config, encoder=encoder, regions=[*halves()], subject=halves()[0]
+    )
+    limits = run.objective(0).limits
+    assert limits["content_1"] == pytest.approx(limit_at(0.2))
+    assert limits["content_2"] == pytest.approx(limit_at(0.8))
+    assert "subject_1" in limits
+    assert "subject_2" not in limits
+
+
+def test_what_is_kept_is_held_as_the_subject_is(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    made = Stylization(photo, painting, SMALL, encoder=encoder, keep=halves()[0])
+    assert "subject" in made.objective(0).limits
+
+
+def test_a_limit_in_tiles_is_the_same(photo: Tensor, painting: Tensor) -> None:
+    config = StylizeConfig(size=128, steps=(4,), precision="exact")
+    left, _ = halves()
+    whole, tiled = (
+        Stylization(photo, painting, replace(config, tile=tile), subject=left)
+        for tile in (None, 64)
+    )
+    for run in (whole, tiled):
+        assert [*run][-1] is not None
+    assert whole.moved() == tiled.moved()
+    assert (whole.picture() - tiled.picture()).abs().mean() < 1e-6

@@ -6,7 +6,7 @@ import pytest
 
 from impasto.config import StylizeConfig
 from impasto.errors import ConfigError, UnknownNameError
-from impasto.presets import PRESETS, get_preset, read_toml, write_toml
+from impasto.presets import PRESETS, WHAT_FOR, get_preset, read_toml, write_toml
 
 
 def written(path: Path, text: str) -> Path:
@@ -33,7 +33,7 @@ def test_gatys_is_as_published() -> None:
     assert config.style_layers == ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     assert config.style_weights == (0.2,) * 5
     assert (config.content_form, config.style_form) == ("gatys", "gatys")
-    assert (config.optimizer, config.tv_weight, len(config.schedule(512))) == ("lbfgs", 0, 1)
+    assert (config.optimizer, config.tv_weight, len(config.schedule(512)[0])) == ("lbfgs", 0, 1)
     assert get_preset("gatys2016-vgg16") == config.with_changes(encoder="vgg16")
 
 
@@ -101,3 +101,15 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'init = "\xe9.png"')
     with pytest.raises(ConfigError, match="cannot read"):
         read_toml(tmp_path / "latin.toml")
+
+
+def test_each_preset_says_what_it_is_good_for() -> None:
+    assert WHAT_FOR.keys() == PRESETS.keys()
+
+
+@pytest.mark.parametrize(
+    "name", ["gatys2016", "gatys2016-vgg16", "gatys2017-highres", "crowson", "nnst", "strotss"]
+)
+def test_papers_weigh_the_content_all_of_it_alike(name: str) -> None:
+    config = get_preset(name)
+    assert (config.strength_mode, config.subject, config.holds_limit) == ("weight", "off", False)

@@ -26,8 +26,9 @@ from impasto import (
     save_image,
     stylize,
 )
-from impasto.color import srgb_to_oklab
+from impasto.color import match_colors, srgb_to_oklab
 from impasto.errors import ConfigError, UnknownNameError
+from impasto.finder import load_finder
 from impasto.losses import GramLoss
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
@@ -174,7 +175,7 @@ def test_finer_levels_begin_with_the_detail_of_the_content(
     encoder: Encoder, photo: Tensor, painting: Tensor
 ) -> None:
     """With next to no steps in between: the photo again, or what its enlargement has left of it."""
-    still = replace(SMALL, size=128, steps=(1, 1), learning_rate=1e-6)
+    still = replace(SMALL, size=128, steps=(1, 1), learning_rate=1e-6, init="content")
     content = (0.8 * photo + 0.2 * torch.rand(photo.shape)).clamp(0, 1)
 
     def distance(**settings: Any) -> float:
@@ -193,7 +194,8 @@ def test_finer_levels_begin_with_the_detail_of_the_draft(painting: Tensor) -> No
     photo = impasto.swatch("night", size=96)
     still = replace(SMALL, size=96, steps=(1, 1), learning_rate=1e-6, init="quick")
     made = stylize(photo, painting, still).image
-    draft = impasto.quick(photo, painting, size=96, backend="torch", precision="float32").image
+    settings: dict[str, Any] = {"size": 96, "precision": "float32", "subject": "off"}
+    draft = impasto.quick(photo, painting, **settings).image
     assert float((made - draft).abs().mean()) < 2e-3
     without = stylize(photo, painting, still, detail=0.0).image
     assert float((without - draft).abs().mean()) > 0.01
@@ -202,32 +204,48 @@ def test_finer_levels_begin_with_the_detail_of_the_draft(painting: Tensor) -> No
 @pytest.mark.parametrize(
     ("settings", "start"),
     [
-        ({"quality": "draft"}, "quick"),
-        ({"quality": "standard"}, "content"),
-        ({"quality": "draft", "init": "content"}, "content"),
-        ({"quality": "draft", "steps": (2,)}, "content"),
-        ({"quality": "draft", "wrap": "both"}, "content"),
-        ({"quality": "draft", "color": "only"}, "content"),
+        ({}, "recolored"),
+        ({"quality": "draft"}, "recolored"),
+        ({"strength_mode": "weight"}, "content"),
+        ({"color": "keep"}, "content"),
+        ({"color": "only"}, "content"),
+        ({"init": "content"}, "content"),
         ({"init": "noise"}, "noise"),
     ],
 )
-def test_a_draft_begins_with_a_draft(
+def test_where_a_run_begins(
     encoder: Encoder, photo: Tensor, painting: Tensor, settings: dict[str, Any], start: str
 ) -> None:
-    config = StylizeConfig(size=512).with_changes(**settings)
+    config = StylizeConfig(size=64).with_changes(**settings)
     made = Stylization(photo, painting, config, encoder=encoder)
     assert made.config.init == start
     assert made.metadata()["config"]["init"] == start
-    if start == "quick":
-        assert [level.steps for level in made.levels] == [20, 15]
-    masks = [torch.ones(1, 1, 48, 64)]
-    made = Stylization(photo, painting, config, encoder=encoder, regions=masks)
-    assert made.config.init == ("content" if start == "quick" else start)
+
+
+def test_a_recolored_start_has_the_styles_colors(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    """As far as the strength goes; in each region those of its own style."""
+    still = replace(SMALL, steps=(1,), learning_rate=1e-6)
+    plain, half, full = (
+        stylize(photo, painting, still, encoder=encoder, strength=s).image.mean((2, 3))
+        for s in (0.01, 0.25, 0.5)
+    )
+    matched = match_colors(resize(photo, (48, 64)), painting).mean((2, 3))
+    assert torch.allclose(full, matched, atol=0.02)
+    assert torch.allclose(half, (plain + full) / 2, atol=0.05)
+    masks = torch.zeros(2, 1, 1, 48, 64)
+    masks[0, ..., :32], masks[1, ..., 32:] = 1, 1
+    styles = [torch.full((1, 3, 32, 32), x) for x in (0.2, 0.7)]
+    made = stylize(photo, styles, still, encoder=encoder, regions=[*masks]).image
+    assert float(made[..., :24].mean()) == pytest.approx(0.2, abs=0.05)
+    assert float(made[..., 40:].mean()) == pytest.approx(0.7, abs=0.05)
 
 
 def test_a_starting_point_that_is_none(encoder: Encoder, photo: Tensor) -> None:
     with pytest.raises(
-        ConfigError, match=r"init is 'nowhere'.*use auto, content, noise, style, quick or"
+        ConfigError,
+        match=r"init is 'nowhere'.*use auto, content, recolored, noise, style, quick or",
     ):
         run(photo, "waves", encoder, init="nowhere")
 
@@ -327,7 +345,9 @@ def test_metadata_is_json_and_complete(
     told = json.loads(json.dumps(result.metadata, allow_nan=False))
     assert told == result.metadata
     assert told["impasto"] == impasto.__version__
-    assert StylizeConfig.from_dict(told["config"]) == replace(SMALL, init="content")
+    assert StylizeConfig.from_dict(told["config"]) == replace(
+        SMALL, init="recolored", style_loss=("gram",)
+    )
     assert told["content"]["path"] == str(content.resolve())
     assert len(told["content"]["sha256"]) == len(told["style"]["sha256"]) == 64
     assert told["encoder"] == {"name": "small", "sha256": ""}
@@ -384,7 +404,8 @@ def test_no_strength_of_colour_is_the_plain_picture(
 ) -> None:
     plain = run(photo, painting, encoder).image
     for color in ("keep", "match"):
-        assert run(photo, painting, encoder, color=color, color_strength=0).image.equal(plain)
+        made = run(photo, painting, encoder, color=color, color_strength=0, init="recolored")
+        assert made.image.equal(plain)
 
 
 def test_half_the_strength_lies_between(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
@@ -476,3 +497,44 @@ def test_dreams_of_layers_that_are_not_there() -> None:
         impasto.stylize(photo, "waves", dream="4_3")
     with pytest.raises(UnknownNameError, match="relu9_1"):
         impasto.stylize(photo, "waves", size=64, dream="relu9_1=0.5")
+
+
+def test_how_far_the_content_has_moved_is_told(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    made = Stylization(photo, painting, SMALL, encoder=encoder)
+    assert made.moved() == {}
+    steps = [event for event in made if isinstance(event, Step)]
+    moved = made.metadata()["moved"]
+    for name, told in moved.items():
+        assert told["distance"] == pytest.approx(steps[-1].distances[name], abs=1e-4)
+        assert told["held"] == (told["distance"] <= 1.1 * told["limit"])
+    assert "content" in moved
+
+
+def test_a_weaker_style_moves_the_content_less(photo: Tensor) -> None:
+    """And comes to its limit, whatever the pair."""
+    photo = impasto.swatch("night", size=96)
+    for style in ("mosaic", "waves"):
+        found = []
+        for strength in (0.2, 0.4, 0.7):
+            config = StylizeConfig(size=96, steps=(120,), strength=strength, subject="off")
+            found.append(stylize(photo, style, config).metadata["moved"]["content"])
+        assert all(told["held"] for told in found)
+        distances = [told["distance"] for told in found]
+        assert distances == sorted(distances)
+
+
+def test_the_subject_is_found_or_given_and_told(
+    encoder: Encoder, photo: Tensor, painting: Tensor, tmp_path: Path
+) -> None:
+    found = Stylization(photo, painting, SMALL, encoder=encoder).metadata()["subject"]
+    assert found == {"word": "auto", "sha256": load_finder().sha256}
+    assert "subject" not in run(photo, painting, encoder, subject="off").metadata
+    mask = save_image(tmp_path / "mask.png", torch.ones(1, 3, 96, 128))
+    given = run(photo, painting, encoder, subject=str(mask)).metadata["subject"]
+    assert given["path"] == str(mask.resolve())
+    with pytest.raises(ConfigError, match="subject is empty"):
+        run(photo, painting, encoder, subject=torch.zeros(1, 3, 96, 128))
+    with pytest.raises(ConfigError, match="subject is 10x10"):
+        run(photo, painting, encoder, subject=torch.ones(1, 3, 10, 10))

@@ -78,6 +78,8 @@ def _settings(metadata: dict[str, Any], kind: type[AnyConfig]) -> AnyConfig:
     try:
         known = kind().to_dict()
         values = {name: value for name, value in metadata["config"].items() if name in known}
+        if kind is StylizeConfig and "strength_mode" not in values:
+            values |= BEFORE_LIMITS
         return kind.from_dict(values)
     except (KeyError, AttributeError, TypeError):
         raise UsageError(
@@ -93,8 +95,8 @@ def _settings(metadata: dict[str, Any], kind: type[AnyConfig]) -> AnyConfig:
 def command_line(metadata: dict[str, Any], path: Path) -> str:
     """The command that makes the picture at ``path`` again.
 
-    >>> told = {"config": {"size": 256}, "content": {"path": "my cat.jpg"},
-    ...         "style": {"swatch": "waves"}}
+    >>> told = {"config": {"size": 256, "strength_mode": "limit"}, "style": {"swatch": "waves"},
+    ...         "content": {"path": "my cat.jpg"}}
     >>> command_line(told, Path("out.png"))
     "impasto stylize 'my cat.jpg' waves -o out.png --size 256"
     """
@@ -147,6 +149,8 @@ def table(metadata: dict[str, Any], path: Path) -> str:
             rows += [(key, _name_of(told)) for told in parts(metadata, key)]
         elif key == "size" and isinstance(value, list):
             rows.append(("height x width", "x".join(map(str, value))))
+        elif key == "moved" and isinstance(value, dict):
+            rows += [(f"{name} moved", _moved(value, name)) for name in value]
         elif key in ("encoder", "enlarger", "backend", "machine"):
             shown = {k: v[:12] if k == "sha256" else v for k, v in _part(metadata, key).items()}
             rows.append((key, ", ".join(f"{k} {v}" for k, v in shown.items() if v != "")))
@@ -183,13 +187,16 @@ def masks_of(config: StylizeConfig) -> list[str]:
     >>> masks_of(StylizeConfig(regions=("sky.png", "rest"), keep="face.png"))
     ['sky.png', 'face.png']
     """
-    named = [*(config.regions or ()), *(config.style_regions or ()), config.keep]
-    return [x for x in named if x is not None and x not in ("auto", "rest", "all")]
+    named = [*(config.regions or ()), *(config.style_regions or ()), config.keep, config.subject]
+    return [x for x in named if x is not None and x not in ("auto", "rest", "all", "off")]
 
 
 _ROLES = ("content", "style")
 
-MASKS = ("regions", "style_regions", "keep")
+BEFORE_LIMITS = {"strength_mode": "weight", "subject": "off"}
+"""What pictures mean that were made before there were these settings."""
+
+MASKS = ("regions", "style_regions", "keep", "subject")
 """The settings that name files."""
 
 
@@ -197,6 +204,15 @@ def _name_of(told: dict[str, Any]) -> str:
     if "swatch" in told:
         return f"swatch {told['swatch']}"
     return str(told.get("path", told.get("word", "unknown")))
+
+
+def _moved(moved: dict[str, Any], name: str) -> str:
+    """How far a content term has come, and how far it may."""
+    told = _part(moved, name)
+    far, most = told.get("distance"), told.get("limit")
+    if not isinstance(far, float) or not isinstance(most, float):
+        return "unknown"
+    return f"{far:.3f} of at most {most:.3f}" + ("" if told.get("held") else ": not held")
 
 
 def _part(metadata: dict[str, Any], key: str) -> dict[str, Any]:

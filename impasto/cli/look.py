@@ -40,6 +40,9 @@ def look(
         str | None,
         typer.Option(help="With --show where: the style to compare with.", metavar="FILE"),
     ] = None,
+    subject: Annotated[
+        bool, typer.Option("--subject", help="Short for --show subject: what stylize holds most.")
+    ] = False,
     overwrite: OverwriteOne = False,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
@@ -54,6 +57,8 @@ def look(
     --style may be the names of swatches.
     """
     given = parse_all(settings, LookConfig)
+    if subject and given.setdefault("show", "subject") != "subject":
+        raise UsageError(f"--subject with --show {given['show']}", "leave out one of them")
     if "channels" in given:
         given.setdefault("show", "channels")
         if picture is not None:

@@ -23,7 +23,7 @@ def presets(
     The list shows what a preset changes against the defaults. Use one with --preset, or write it
     to a file, edit that, and use it with --config.
     """
-    from impasto.presets import PRESETS, get_preset, to_toml
+    from impasto.presets import PRESETS, WHAT_FOR, get_preset, to_toml
 
     chosen = {name: get_preset(name)} if name is not None else PRESETS
     if as_json:
@@ -34,6 +34,6 @@ def presets(
         print(to_toml(chosen[name]), end="")
     else:
         for key, config in chosen.items():
-            print(key)
+            print(f"{key}: {WHAT_FOR[key]}")
             for setting, value in config.changes().items():
                 print(f"    {flag_of(setting)} {render(value)}")

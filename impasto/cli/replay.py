@@ -165,7 +165,9 @@ def _with_masks(config: StylizeConfig, metadata: dict[str, Any], picture: Path) 
                 str(part["word"]) if "word" in part else _input(role, part, picture, None, [])
                 for part in told
             ]
-            config = config.with_changes(**{role: places[0] if role == "keep" else places})
+            config = config.with_changes(
+                **{role: places[0] if role in ("keep", "subject") else places}
+            )
     return config
 
 

@@ -172,6 +172,18 @@ def tell_result(
         backend = result.metadata.get("backend")
         by = f" by {backend['name']}" if backend else ""
         print(f"impasto: {where}{files} ({height}x{width}, {seconds:.1f} s{by})", file=sys.stderr)
+        for text in _not_held(result):
+            print(f"impasto: {text}", file=sys.stderr)
+
+
+def _not_held(result: Result) -> Iterator[str]:
+    """What of the content has moved further than the strength allows, and what helps."""
+    for name, told in result.metadata.get("moved", {}).items():
+        if not told["held"]:
+            yield (
+                f"the {name} has moved by {told['distance']:.2f}, and this strength allows "
+                f"{told['limit']:.2f}: more steps (--quality best) would hold it"
+            )
 
 
 def print_json(document: Any) -> None:

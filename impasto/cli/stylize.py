@@ -230,7 +230,7 @@ def plan_text(plan: dict[str, Any]) -> str:
         f"output   {plan['output']}, {plan['size'][0]}x{plan['size'][1]}",
         *(
             f"{role:8} {_source_text(source)}"
-            for role in ("content", "style", "regions", "keep")
+            for role in ("content", "style", "regions", "keep", "subject")
             if role in told
             for source in parts(told, role)
         ),

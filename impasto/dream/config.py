@@ -13,7 +13,7 @@ from impasto.settings import Settings, setting
 
 Smoothing = Literal["laplacian", "fourier", "none"]
 Colors = Literal["dream", "original"]
-Show = Literal["features", "gram", "reconstructions", "where", "channels"]
+Show = Literal["features", "gram", "reconstructions", "where", "channels", "subject"]
 
 SHOWN = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -113,7 +113,7 @@ class LookConfig(Settings):
         "features",
         "features: what each layer makes of a picture; gram: its Gram matrices; reconstructions: "
         "what is left of it in each layer; where: where its style is not the given one; "
-        "channels: what excites single channels",
+        "channels: what excites single channels; subject: what a stylization holds most",
     )
     layers: tuple[str, ...] = setting(SHOWN, "The layers to look at")
     channels: tuple[str, ...] | None = setting(

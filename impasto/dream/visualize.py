@@ -1,8 +1,9 @@
 """What an encoder sees: of a picture, in its layers, in single channels.
 
-Five looks, one after the other in this file: the maps of features, the Gram matrices that a style
+Six looks, one after the other in this file: the maps of features, the Gram matrices that a style
 is made of, what can be made of a picture again from each layer (Gatys et al. 2016, figure 1), where
-in a picture its style is not the one asked for, and what excites a channel most.
+in a picture its style is not the one asked for, what a stylization holds most, and what excites a
+channel most.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from impasto.encoders import Encoder
 from impasto.engine import State, optimize
 from impasto.errors import ConfigError, UsageError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.finder import find_subject
 from impasto.images import resize, size_to_fit
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
 from impasto.losses.activation import ChannelLoss
@@ -36,6 +38,7 @@ from impasto.pyramid import Level
 from impasto.result import Result
 from impasto.selection import Selection, parse_selections
 from impasto.sources import Source, describe, filled, read_picture
+from impasto.subject import MOST, detail_map
 from impasto.tiles import encode
 
 COLUMNS = 8
@@ -133,6 +136,7 @@ class Look:
             "gram": self._gram,
             "reconstructions": self._reconstructions,
             "where": self._where,
+            "subject": self._subject,
             "channels": self._channels,
         }
         for event in shows[self.config.show]():
@@ -222,6 +226,16 @@ class Look:
         both = torch.stack(list(shares.values())).sum(0)
         for cell, share in zip(self.rows[0][2:], [both, *shares.values()], strict=True):
             cell.image = over(self.pixels, share).cpu()
+        return iter(())
+
+    @torch.no_grad()
+    def _subject(self) -> Iterator[Event]:
+        """The subject that is found, and the photo's detail."""
+        assert self.pixels is not None
+        size = (self.pixels.shape[-2], self.pixels.shape[-1])
+        maps = find_subject(self.pixels), detail_map(self.pixels) / MOST
+        for cell, found in zip(self.rows[0][1:], maps, strict=True):
+            cell.image = over(self.pixels, resize(found, size)[0, 0], whole=True).cpu()
         return iter(())
 
     def _channels(self) -> Iterator[Event]:
@@ -332,6 +346,8 @@ class Look:
             assert self.style is not None
             style = Cell("style", self.style.cpu())
             return [[shown, style, empty("all layers"), *map(empty, layers)]], []
+        if config.show == "subject":
+            return [[shown, *map(empty, ("subject", "detail"))]], []
         above = [shown, *(empty(f"content {layer}") for layer in layers)]
         names = [layers[0], *(f"to {layer}" for layer in layers[1:])]
         below = [Cell(""), *(empty(f"style {name}") for name in names)]
@@ -375,10 +391,11 @@ def attribute(image: Tensor, encoder: Encoder, style: dict[str, Tensor]) -> dict
     return maps
 
 
-def over(image: Tensor, values: Tensor) -> Tensor:
-    """Numbers ``(H, W)`` as heat over a pale grey version of ``image`` ``(1, 3, H, W)``."""
+def over(image: Tensor, values: Tensor, *, whole: bool = False) -> Tensor:
+    """Numbers ``(H, W)`` as heat over a pale grey version of ``image`` ``(1, 3, H, W)``; 1 is the
+    hottest where ``whole`` is true, else the largest of them."""
     grey = image.mean(1, keepdim=True).expand_as(image)
-    return torch.lerp(grey, heat(stretched(values)), 0.75)
+    return torch.lerp(grey, heat(values if whole else stretched(values)), 0.75)
 
 
 def before_relu(encoder: Encoder, layer: str) -> str:

@@ -37,7 +37,8 @@ def load_asset(
     source = Path(path) if path else resources.files("impasto") / "assets" / asset
     data = source.read_bytes()
     try:
-        return make(unpack(load(data)), hashlib.sha256(data).hexdigest())
+        with torch.random.fork_rng(devices=()):  # layers draw weights before they are given theirs
+            return make(unpack(load(data)), hashlib.sha256(data).hexdigest())
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise IntegrityError(
             f"{source} does not hold {network}'s weights ({error})", "reinstall impasto"

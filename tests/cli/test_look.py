@@ -22,6 +22,7 @@ def look(encoder_file: Path, *flags: str) -> int:
         (["cat.png", "--show", "gram"], "cat-gram.png"),
         (["cat.png", "--show", "reconstructions", "--steps", "2"], "cat-reconstructions.png"),
         (["cat.png", "--show", "where", "--style", "waves"], "cat-where.png"),
+        (["cat.png", "--subject"], "cat-subject.png"),
         (["--channels", "relu2_1:1+3,relu3_1:2", "--steps", "2"], "channels.png"),
     ],
 )

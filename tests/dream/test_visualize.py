@@ -143,3 +143,15 @@ def test_other_encoders(photo: Tensor) -> None:
     for encoder, layer in encoders:
         sheet = impasto.look(photo, encoder=encoder, layers=layer, count=2, cell=16).image
         assert sheet.std() > 0.05
+
+
+def test_the_subject_is_shown_with_the_detail() -> None:
+    """What a stylization holds most: found in a photo of somebody."""
+    data = pytest.importorskip("skimage.data")
+    made = Look(data.astronaut(), LookConfig(show="subject", size=128, cell=64))
+    assert [type(event).__name__ for event in made] == ["Finished"]
+    assert [cell.label for cell in made.rows[0]] == ["picture", "subject", "detail"]
+    found = made.rows[0][1].image
+    assert found is not None
+    light = found.mean(1)[0]
+    assert float(light[30:50, 45:65].mean()) > float(light[:20, 80:100].mean()) + 0.2
