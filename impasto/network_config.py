@@ -30,7 +30,7 @@ the whole command takes 10 s of one core, and 29 s at 4000."""
 
 SHARED_BY_QUICK = (
     *("blend", "color", "color_strength", "color_match"),
-    *("regions", "region_styles", "region_strengths", "keep", "feather"),
+    *("regions", "region_styles", "region_strengths", "keep", "feather", "subject"),
 )
 """Settings of ``quick`` that are those of ``stylize``."""
 
@@ -52,6 +52,13 @@ class QuickConfig(Settings):
         "strokes",
     )
     strength: float = setting(1.0, "How much style, from 0 (the content) to 1", least=0, most=1)
+    subject: str = same_setting(StylizeConfig, "subject")
+    protect: float = setting(
+        0.35,
+        "How much of the photo, in the painting's colours, the subject is given back, from 0",
+        least=0,
+        most=0.95,
+    )
     blend: tuple[float, ...] | None = same_setting(StylizeConfig, "blend")
     style_scale: float = setting(
         1.0,

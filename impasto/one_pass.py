@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 
 from impasto import __version__
+from impasto.color import match_colors
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.errors import ConfigError
+from impasto.finder import find_subject, load_finder
 from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.network_config import LARGEST, QuickConfig
 from impasto.networks import (
@@ -38,7 +40,7 @@ from impasto.networks.backends import Backend, choose_backend, make_backend, ver
 from impasto.networks.enlarger import FACTOR
 from impasto.networks.quick import Statistics
 from impasto.palettes import ONLY_COLORS, finished, recolored, repainted
-from impasto.regions import AUTO, Layout, Masks, lay_out, put_back
+from impasto.regions import AUTO, OFF, Layout, Masks, lay_out, put_back, subject_of
 from impasto.result import Result
 from impasto.sources import (
     Source,
@@ -58,13 +60,13 @@ REMEMBERED = 8
 """Of so many styles, those read last, the moments are kept: a style that was read before, of the
 same size, costs nothing again (an eighth of the time of a small picture)."""
 
-MASKS = ("regions", "keep")
+MASKS = ("regions", "keep", "subject")
 """Settings that name files, or may be masks themselves."""
 
 MEANT_FOR_STYLES = frozenset(
     (
         *("quality", "blend", "style_scale", "seed", "coarsest"),
-        *("regions", "region_styles", "region_strengths"),
+        *("regions", "region_styles", "region_strengths", "subject", "protect"),
     )
 )
 """Settings that say nothing to a model of one style."""
@@ -139,7 +141,9 @@ def quick(
             read=partial(_moments, backend, config.tile) if model is None else None,
             enlarger=enlarger,
         )
-        image = finished(image.cpu(), photo, shared)
+        image = finished(_protected(image.cpu(), photo, seen, masks, config), photo, shared)
+        if masks.subject is None and config.subject == AUTO:
+            masks_told["subject"] = {"word": AUTO, "sha256": load_finder().sha256}
     image = put_back(image, photo, layout)
     told = [describe(source, one) for source, one in zip(sources, styles, strict=True)]
     network_told = {
@@ -205,11 +209,25 @@ def _masks(
     config: QuickConfig, given: dict[str, Any], limit: dict[str, int]
 ) -> tuple[Masks, dict[str, Any]]:
     """The masks that are files, or that were ``given``, and how they are named in the metadata."""
-    regions, keep = (given.get(name, getattr(config, name)) for name in MASKS)
-    masks, told = read_masks(several(regions), (), keep, **limit)
+    regions, keep, subject = (given.get(name, getattr(config, name)) for name in MASKS)
+    masks, told = read_masks(several(regions), (), keep, subject, **limit)
     if AUTO in masks.regions:
         raise ConfigError("regions is auto, which quick does not know", "give masks, or a map")
     return masks, told
+
+
+def _protected(
+    image: Tensor, photo: Tensor, content: Picture, masks: Masks, config: QuickConfig
+) -> Tensor:
+    """The painting ``image`` with a share of the ``photo``, in its colours, where the subject is:
+    a face is too small for the network's strokes. All are ``(1, 3, H, W)``."""
+    subject = subject_of(masks, content.size)
+    if not config.protect or (subject is None and config.subject == OFF):
+        return image
+    found = find_subject(content.pixels) if subject is None else subject
+    mask = resize(found, (image.shape[-2], image.shape[-1])).clamp(0, 1)
+    painted = (image != photo).any(1, keepdim=True)  # what was left alone stays to the bit
+    return torch.lerp(image, match_colors(photo, image), config.protect * mask * painted)
 
 
 def _zones(layout: Layout, styles: int, config: QuickConfig) -> list[Zone]:

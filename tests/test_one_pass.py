@@ -343,6 +343,23 @@ def test_a_draft_is_another_picture_of_the_same_size(photo: Tensor, network: Qui
 def test_a_stylization_can_begin_with_a_draft(photo: Tensor) -> None:
     settings: dict[str, Any] = {"size": 64, "steps": (1,), "precision": "float32", "average": 0.0}
     drafted = impasto.stylize(photo, "waves", init="quick", learning_rate=1e-6, **settings)
-    alone = impasto.quick(photo, "waves", size=64, precision="float32")
+    alone = impasto.quick(photo, "waves", size=64, precision="float32", subject="off")
     assert (drafted.image - alone.image).abs().max() < 0.01
     assert drafted.metadata["config"]["init"] == "quick"
+
+
+def test_the_subject_is_given_back_a_share_of_the_photo(network: Quick) -> None:
+    photo = impasto.swatch("night", size=64)
+    mask = torch.zeros(1, 3, 64, 64)
+    mask[..., :32] = 1
+    off, auto = (run(photo, "waves", network, subject=x).image for x in ("off", "auto"))
+    given = run(photo, "waves", network, subject=mask, protect=0.9)
+    left, right = slice(0, 30), slice(34, 64)
+    assert torch.equal(given.image[..., right], off[..., right])
+    near, far = (float((x - off)[..., left].abs().mean()) for x in (given.image, auto))
+    assert near > far
+    wanted = match_colors(photo, off)
+    assert torch.allclose(
+        given.image[..., left], torch.lerp(off, wanted, 0.9)[..., left], atol=1e-5
+    )
+    assert "sha256" in given.metadata["subject"]
