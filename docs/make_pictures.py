@@ -88,9 +88,11 @@ def swatches(studio: Studio) -> list[list[tuple[str, Tensor]]]:
 
 
 def strengths(studio: Studio) -> list[list[tuple[str, Tensor]]]:
-    """``--strength`` from 0.2 to 0.8."""
-    values = (0.2, 0.35, 0.5, 0.65, 0.8)
-    return [[(f"{s}", studio.paint("chelsea", "waves", strength=s)) for s in values]]
+    """``--strength`` from 0.1 to 1."""
+    cells = [
+        (f"{s / 10}", studio.paint("astronaut", "night", strength=s / 10)) for s in range(1, 11)
+    ]
+    return [cells[:5], cells[5:]]
 
 
 def scales(studio: Studio) -> list[list[tuple[str, Tensor]]]:
@@ -100,10 +102,10 @@ def scales(studio: Studio) -> list[list[tuple[str, Tensor]]]:
 
 
 def sizes(studio: Studio) -> list[list[tuple[str, Tensor]]]:
-    """The same picture small and large: a preview and a print."""
-    small, large = studio.size * 4 // 3, studio.size * 16 // 3
-    pictures = ((n, studio.paint("astronaut", "nouveau", size=n)) for n in (small, large))
-    return [[(f"--size {size}", picture) for size, picture in pictures]]
+    """The same picture in sizes from a thumbnail's to a print's: the same forms."""
+    values = (300, 360, 364, 400, 512, 640, 800, 1024, 1600, 2048)
+    cells = [(f"--size {n}", studio.paint("astronaut", "nouveau", size=n)) for n in values]
+    return [cells[:5], cells[5:]]
 
 
 def depths(studio: Studio) -> list[list[tuple[str, Tensor]]]:
@@ -265,7 +267,7 @@ PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], in
     "swatches.webp": (swatches, 180),
     "strengths.webp": (strengths, 200),
     "scales.webp": (scales, 200),
-    "sizes.webp": (sizes, 420),
+    "sizes.webp": (sizes, 220),
     "depths.webp": (depths, 200),
     "evolution.webp": (evolution, 200),
     "reconstructions.webp": (reconstructions, 200),
