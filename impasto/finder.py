@@ -29,7 +29,7 @@ from impasto.encoders.mini import STAGES, Mini, load_mini
 from impasto.errors import InvalidImageError
 from impasto.images import resize
 
-__all__ = ["SubjectFinder", "find_subject", "load_finder"]
+__all__ = ["SubjectFinder", "find_subject", "finder_sha256", "load_finder"]
 
 TAPS = (2, 3, 4, 5)  # of mini's trunk, at strides 2, 4, 8 and 16
 WIDTHS = (16, 32, 64, 96)  # channels of the head at each of TAPS
@@ -159,6 +159,11 @@ def normalize(features: Tensor) -> Tensor:
     square = features.float().square().mean(1, keepdim=True) + 1e-4
     scale = torch.rsqrt(square)
     return torch.cat([features * scale.to(features.dtype), square.log().to(features.dtype)], 1)
+
+
+def finder_sha256() -> str:
+    """The SHA-256 of the weights that ship, for metadata."""
+    return _networks()[1].sha256
 
 
 @functools.lru_cache(maxsize=1)

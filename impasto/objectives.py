@@ -173,17 +173,17 @@ class Targets:
         self,
         name: str,
         level: Level,
+        features: Features,
         where: Tensor | None = None,
-        tile: int | None = None,
         power: float = 1.0,
     ) -> Loss:
-        """The content loss called ``name`` in settings, at ``level``; ``where`` ``(1, 1, H, W)``
-        says how much each pixel counts, ``power`` how much more those that have moved far."""
+        """The content loss called ``name`` in settings, at ``level``, where the content has these
+        ``features`` at the layers that it reads; ``where`` ``(1, 1, H, W)`` says how much each
+        pixel counts, ``power`` how much more those that have moved far."""
         config, content = self.config, self.content_at(level)
         if name == "laplacian":
             mask = None if where is None else {IMAGE: where}
             return LaplacianLoss({IMAGE: content}, form=config.content_form, position_weight=mask)
-        features = encode(self.encoder, content, config.content_layers, tile)
         weights = _weights(config.content_layers, config.content_weights)
         masks = self._masks(where, config.content_layers)
         if name == "self-similarity":
@@ -246,12 +246,16 @@ class Targets:
         limits: dict[str, float] = {}
         config = self.config
         kinds = mixture("content_loss", config.content_loss)
+        features: Features = {}  # the same for all parts and kinds
+        if set(kinds) != {"laplacian"} and self.content is not None:
+            features = encode(self.encoder, self.content_at(level), config.content_layers, tile)
         for part in self._content_parts(level):
             for name, share in kinds.items():
                 key = part.name if len(kinds) == 1 else f"{part.name}-{name}"
                 force = FORCE[name] if config.content_form == "relative" else 1.0
                 weight = config.content_weight * part.weight * share * force
-                terms[key] = self.content_loss(name, level, part.where, tile, part.power), weight
+                loss = self.content_loss(name, level, features, part.where, part.power)
+                terms[key] = loss, weight
                 if weight and part.limit is not None:
                     limits[key] = part.limit / force
         return terms, limits

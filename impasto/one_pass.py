@@ -21,7 +21,6 @@ from impasto import __version__
 from impasto.color import match_colors
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.errors import ConfigError
-from impasto.finder import find_subject, load_finder
 from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.network_config import LARGEST, QuickConfig
 from impasto.networks import (
@@ -40,13 +39,14 @@ from impasto.networks.backends import Backend, choose_backend, make_backend, ver
 from impasto.networks.enlarger import FACTOR
 from impasto.networks.quick import Statistics
 from impasto.palettes import ONLY_COLORS, finished, recolored, repainted
-from impasto.regions import AUTO, OFF, Layout, Masks, lay_out, put_back, subject_of
+from impasto.regions import AUTO, Layout, Masks, lay_out, put_back
 from impasto.result import Result
 from impasto.sources import (
     Source,
     describe,
     filled,
     read_masks,
+    read_or_find_subject,
     read_style,
     several,
     taken_masks,
@@ -141,9 +141,9 @@ def quick(
             read=partial(_moments, backend, config.tile) if model is None else None,
             enlarger=enlarger,
         )
-        image = finished(_protected(image.cpu(), photo, seen, masks, config), photo, shared)
-        if masks.subject is None and config.subject == AUTO:
-            masks_told["subject"] = {"word": AUTO, "sha256": load_finder().sha256}
+        subject, found = read_or_find_subject(masks, seen, config.subject)
+        masks_told |= found
+        image = finished(_protected(image.cpu(), photo, subject, config.protect), photo, shared)
     image = put_back(image, photo, layout)
     told = [describe(source, one) for source, one in zip(sources, styles, strict=True)]
     network_told = {
@@ -216,18 +216,14 @@ def _masks(
     return masks, told
 
 
-def _protected(
-    image: Tensor, photo: Tensor, content: Picture, masks: Masks, config: QuickConfig
-) -> Tensor:
-    """The painting ``image`` with a share of the ``photo``, in its colours, where the subject is:
-    a face is too small for the network's strokes. All are ``(1, 3, H, W)``."""
-    subject = subject_of(masks, content.size)
-    if not config.protect or (subject is None and config.subject == OFF):
+def _protected(image: Tensor, photo: Tensor, subject: Tensor | None, protect: float) -> Tensor:
+    """The painting ``image`` with a share of the ``photo``, in its colours, where the ``subject``
+    is: a face is too small for the network's strokes. Pictures are ``(1, 3, H, W)``."""
+    if not protect or subject is None:
         return image
-    found = find_subject(content.pixels) if subject is None else subject
-    mask = resize(found, (image.shape[-2], image.shape[-1])).clamp(0, 1)
+    mask = resize(subject, (image.shape[-2], image.shape[-1])).clamp(0, 1)
     painted = (image != photo).any(1, keepdim=True)  # what was left alone stays to the bit
-    return torch.lerp(image, match_colors(photo, image), config.protect * mask * painted)
+    return torch.lerp(image, match_colors(photo, image), protect * mask * painted)
 
 
 def _zones(layout: Layout, styles: int, config: QuickConfig) -> list[Zone]:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from impasto.errors import ConfigError, InputError, UnknownNameError
+from impasto.finder import find_subject, finder_sha256
 from impasto.images import Picture, fill_transparent, read_image
-from impasto.regions import ALL, AUTO, OFF, REST, Masks
+from impasto.regions import ALL, AUTO, OFF, REST, Masks, subject_of
 from impasto.swatches import SWATCHES, swatch
 
 Source = Any
@@ -75,6 +77,18 @@ def read_masks(
                 raise ConfigError(f"{role} is '{mask}'", "give a mask")
             single[role], told[role] = mask, describe(source, mask)
     return Masks(tuple(read["regions"]), tuple(read["style_regions"]), **single), told
+
+
+def read_or_find_subject(
+    masks: Masks, content: Picture, subject: str
+) -> tuple[Tensor | None, dict[str, Any]]:
+    """Where the subject of ``content`` is, ``(1, 1, h, w)`` in [0, 1], and how that is named in the
+    metadata: as a mask says, whose name is known already; as it is found; or nowhere, where the
+    setting ``subject`` is off. Raises what :func:`impasto.regions.subject_of` raises."""
+    given = subject_of(masks, content.size)
+    if given is not None or subject == OFF:
+        return given, {}
+    return find_subject(content.pixels), {"subject": {"word": AUTO, "sha256": finder_sha256()}}
 
 
 def taken_masks(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

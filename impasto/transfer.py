@@ -27,7 +27,6 @@ from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Step
 from impasto.explain import Explanation, explain
-from impasto.finder import find_subject, load_finder
 from impasto.images import Picture, read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.memory import Demand, allowed, choose_tile, resident
@@ -46,7 +45,6 @@ from impasto.periodic import AXES, resized
 from impasto.pyramid import Level, grow, plan
 from impasto.regions import (
     AUTO,
-    OFF,
     Found,
     Layout,
     Masks,
@@ -54,7 +52,6 @@ from impasto.regions import (
     check_styles,
     largest_scale,
     lay_out,
-    subject_of,
 )
 from impasto.result import Result
 from impasto.segments import find_regions
@@ -63,6 +60,7 @@ from impasto.sources import (
     describe,
     filled,
     read_masks,
+    read_or_find_subject,
     read_style,
     several,
     taken_masks,
@@ -271,6 +269,10 @@ class Stylization(Passage):
         if precision == "exact":
             reader = Exact(reader)
         self.encoder = reader.with_padding(PADDING[self.axes]) if self.axes else reader
+        subject_mask: Tensor | None = None
+        if self.content is not None:
+            subject_mask, found = read_or_find_subject(masks, self.content, self.config.subject)
+            self.sources |= found
         self.targets = Targets(
             self.content,
             [recolored(picture, self.content, self.config) for picture in pictures],
@@ -278,7 +280,7 @@ class Stylization(Passage):
             self.config,
             self.device,
             layout,
-            subject=self._find_subject(masks),
+            subject=subject_mask,
             style_encoder=reader,
         )
         self._limits: dict[str, float] = {}
@@ -486,17 +488,6 @@ class Stylization(Passage):
             )
         size = (self.height, self.width) if self.content is None else self.content.size
         return lay_out(config, masks, size, [x.size for x in styles], found)
-
-    def _find_subject(self, masks: Masks) -> Tensor | None:
-        """Where the subject is, ``(1, 1, h, w)``: as the mask says, or as it is found."""
-        if self.content is None:
-            return None
-        if masks.subject is not None:
-            return subject_of(masks, self.content.size)
-        if self.config.subject == OFF:
-            return None
-        self.sources["subject"] = {"word": AUTO, "sha256": load_finder().sha256}
-        return find_subject(self.content.pixels)
 
     def _read_init(self, init: str) -> Picture | None:
         """The picture to start from, where ``init`` is none of the three words."""

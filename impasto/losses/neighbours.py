@@ -39,7 +39,7 @@ class PatchLoss(SampledLoss):
     def compare(self, layer: str, ours: Rows) -> Tensor:
         """The loss of a sample of ``layer``."""
         x, y = unit(centred(ours)), self.target[layer].vectors
-        # Of features in half precision the nearest are looked for in that: eight times faster.
+        # Of features in half precision the nearest are looked for in that: some three times faster.
         match, _ = nearest(x.to(self.searched), y.to(self.searched))
         return (ours.weight * (1 - (x * y[match]).sum(1))).sum()
 
