@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto.dream.sheets import Cell, contact_sheet
-from impasto.images import load_image, save_image
+from impasto.image.io import load_image, save_image
 
 SIDES = ("left", "right")
 BETTER = {

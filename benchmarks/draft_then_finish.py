@@ -24,7 +24,7 @@ from style_gap import PAIRS
 import impasto
 from impasto.devices import choose_dtype, describe_machine, keep_freed_memory
 from impasto.encoders import get_encoder
-from impasto.images import load_image
+from impasto.image.io import load_image
 from impasto.metrics import Case
 
 CANDIDATES: dict[str, dict[str, Any]] = {

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from impasto.encoders import Mini, get_encoder
-from impasto.images import load_image
+from impasto.image.io import load_image
 from impasto.losses.functional import gram
 
 

@@ -21,7 +21,7 @@ from skimage import data
 from torch import Tensor
 
 import impasto
-from impasto.config import MIXTURES
+from impasto.config.stylize import MIXTURES
 from impasto.objectives import FORCE
 
 PAIRS = (("chelsea", "waves"), ("coffee", "night"))

@@ -25,11 +25,11 @@ from style_gap import PAIRS, contact_sheet
 from torch import Tensor
 
 import impasto
+from impasto.config.presets import get_preset
 from impasto.devices import choose_dtype, describe_machine, peak_memory
 from impasto.encoders import get_encoder
-from impasto.images import load_image
+from impasto.image.io import load_image
 from impasto.metrics import Case
-from impasto.presets import get_preset
 
 # Presets made for other weights of VGG run on these, which are the ones at hand.
 WEIGHTS = {"encoder": "vgg19", "flavour": None}

@@ -40,11 +40,11 @@ from torch import Tensor
 
 import impasto
 from impasto import one_pass
+from impasto.config.networks import QuickConfig
 from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
-from impasto.images import load_image, resize, save_image, size_to_fit
+from impasto.image.io import load_image, resize, save_image, size_to_fit
 from impasto.metrics import Case
-from impasto.network_config import QuickConfig
 from impasto.networks import draft, load_enlarger, load_quick, measure
 from impasto.networks.backends import PACKAGES, make_backend, session, version
 from impasto.networks.export import as_onnx

@@ -23,7 +23,7 @@ from torch import Tensor
 import impasto
 from impasto.devices import describe_machine, peak_memory
 from impasto.encoders import get_encoder
-from impasto.images import load_image, resize, size_to_fit, to_pil
+from impasto.image.io import load_image, resize, size_to_fit, to_pil
 from impasto.metrics import score
 
 PAIRS = [

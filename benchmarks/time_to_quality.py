@@ -38,7 +38,7 @@ from torch import Tensor
 import impasto
 from impasto.devices import describe_machine, keep_freed_memory
 from impasto.encoders import get_encoder
-from impasto.images import load_image, resize
+from impasto.image.io import load_image, resize
 from impasto.metrics import Case
 
 RUNS: dict[str, dict[str, Any]] = {

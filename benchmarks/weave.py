@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from impasto.images import load_image
+from impasto.image.io import load_image
 
 LUMA = (0.299, 0.587, 0.114)
 NEAR, FAR = 4, 12  # columns and rows from the highest frequency: what is compared with

@@ -26,7 +26,7 @@ from skimage import data
 
 import impasto
 from impasto.cli import main as run_command
-from impasto.images import size_to_fit, to_pil
+from impasto.image.io import size_to_fit, to_pil
 
 if sys.version_info >= (3, 11):
     import tomllib

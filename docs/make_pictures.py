@@ -20,7 +20,7 @@ from torch import Tensor
 
 import impasto
 from impasto import FeatureLoss, GramLoss, Objective, TotalVariation, optimize
-from impasto.images import size_to_fit, to_pil
+from impasto.image.io import size_to_fit, to_pil
 
 FOLDER = Path(__file__).parent / "pictures"
 MAX_BYTES = 100_000

@@ -17,8 +17,8 @@ import typer
 
 from impasto.cli import COMMANDS, build
 from impasto.cli.settings import PANEL, flag_of, kind_of, render
-from impasto.config import StylizeConfig, choices
-from impasto.dream.config import CONFIGS
+from impasto.config.dream import CONFIGS
+from impasto.config.stylize import StylizeConfig, choices
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/make_settings.py; change the code, not this page. -->"

@@ -11,7 +11,7 @@ from pathlib import Path
 from skimage.data import chelsea
 
 from impasto import LevelStarted, Step, Stylization, StylizeConfig, resize
-from impasto.images import size_to_fit
+from impasto.image.io import size_to_fit
 from impasto.video.frames import write_animation
 
 SIZE = int(os.environ.get("SIZE", "320"))

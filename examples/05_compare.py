@@ -11,7 +11,7 @@ import torch
 from skimage.data import chelsea
 
 import impasto
-from impasto.images import to_pil
+from impasto.image.io import to_pil
 
 SIZE = int(os.environ.get("SIZE", "256"))
 STEPS = [int(n) for n in os.environ.get("STEPS", "100,60").split(",")]

@@ -30,8 +30,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.config import StylizeConfig
-    from impasto.dream.config import DreamConfig, LookConfig
+    from impasto.config.dream import DreamConfig, LookConfig
+    from impasto.config.networks import QuickConfig, TrainConfig
+    from impasto.config.presets import PRESETS, get_preset
+    from impasto.config.stylize import StylizeConfig
+    from impasto.config.version import __version__
     from impasto.dream.deepdream import Dream, deepdream
     from impasto.dream.visualize import Look, look
     from impasto.encoders import ENCODERS, VGG, Encoder, Mini, get_encoder
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
         Trained,
         Validated,
     )
-    from impasto.images import Picture, load_image, read_image, read_metadata, resize, save_image
+    from impasto.image.io import Picture, load_image, read_image, read_metadata, resize, save_image
     from impasto.losses import (
         CONTENT_LOSSES,
         STYLE_LOSSES,
@@ -65,18 +68,15 @@ if TYPE_CHECKING:
         WassersteinLoss,
     )
     from impasto.metrics import Evaluation, evaluate
-    from impasto.network_config import QuickConfig, TrainConfig
     from impasto.networks.feedforward import FeedForward
     from impasto.networks.training import Training, train
     from impasto.one_pass import quick
-    from impasto.presets import PRESETS, get_preset
     from impasto.result import Result
     from impasto.swatches import SWATCHES, swatch
     from impasto.transfer import Stylization, stylize, texture
 
-__version__ = "0.1.0"
-
 _HOMES = {
+    "config.version": ["__version__"],
     "config": ["StylizeConfig"],
     "dream.config": ["DreamConfig", "LookConfig"],
     "dream.deepdream": ["Dream", "deepdream"],

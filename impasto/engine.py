@@ -27,8 +27,8 @@ from impasto.adam import Adam
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError
 from impasto.events import Step
+from impasto.image.wrap import Axes
 from impasto.losses.base import Evaluation, Objective
-from impasto.periodic import Axes
 from impasto.pyramid import Level, grow
 
 Differentiate = Callable[[Tensor], Evaluation]

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from impasto.encoders.assets import load_asset
 from impasto.encoders.mini import STAGES, Mini, load_mini
 from impasto.errors import InvalidImageError
-from impasto.images import resize
+from impasto.image.io import resize
 
 __all__ = ["SubjectFinder", "find_subject", "finder_sha256", "load_finder"]
 

@@ -22,11 +22,11 @@ from torch.nn import functional as F
 from impasto.encoders import Encoder
 from impasto.encoders.base import Features
 from impasto.errors import UsageError
-from impasto.files import shown
-from impasto.images import load_image, read_image, resize
+from impasto.image.files import shown
+from impasto.image.inputs import Source, filled, read_picture
+from impasto.image.io import load_image, read_image, resize
 from impasto.judges import Edges, get_edges, get_judge, get_second_judge
 from impasto.losses.functional import gram
-from impasto.sources import Source, filled, read_picture
 from impasto.subject import detail_map
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

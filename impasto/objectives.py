@@ -12,11 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.balance import balanced
-from impasto.config import StylizeConfig, mixture
+from impasto.config.layers import parse_selections
+from impasto.config.stylize import StylizeConfig, mixture
 from impasto.encoders import Encoder
 from impasto.encoders.base import IMAGE, Features
 from impasto.errors import ConfigError
-from impasto.images import Picture, resize, size_to_fit
+from impasto.image.io import Picture, resize, size_to_fit
+from impasto.image.wrap import AXES, Axes, resized
 from impasto.losses import (
     STYLE_LOSSES,
     AdditiveLoss,
@@ -32,10 +34,8 @@ from impasto.losses import (
 from impasto.losses.activation import ActivationLoss
 from impasto.losses.base import Sums
 from impasto.losses.masks import GUIDANCES, inside_masks, layer_masks
-from impasto.periodic import AXES, Axes, resized
 from impasto.pyramid import Level
 from impasto.regions import Layout, Masks, Region, Share, lay_out, layers_of, put_back, style_scale
-from impasto.selection import parse_selections
 from impasto.subject import detail_map
 from impasto.tiles import encode, measure
 
@@ -86,7 +86,7 @@ class Targets:
     (default: ``encoder``) looks at the styles, ``encoder`` at the content and the picture.
 
     ``content`` and ``styles`` have colours under their transparent pixels already (see
-    :func:`impasto.sources.filled`); ``layout`` says which style goes where (default: all styles,
+    :func:`impasto.image.inputs.filled`); ``layout`` says which style goes where (default: all styles,
     blended, everywhere), ``subject`` ``(1, 1, h, w)`` in [0, 1] where the subject is. Tensors are
     made on ``device``, when they are asked for.
     """

@@ -17,12 +17,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto import __version__
-from impasto.color import match_colors
+from impasto.config.networks import LARGEST, QuickConfig
+from impasto.config.version import __version__
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.errors import ConfigError
-from impasto.images import Picture, read_image, resize, size_to_fit
-from impasto.network_config import LARGEST, QuickConfig
+from impasto.image.color import match_colors
+from impasto.image.inputs import (
+    Source,
+    describe,
+    filled,
+    read_masks,
+    read_or_find_subject,
+    read_style,
+    several,
+    taken_masks,
+)
+from impasto.image.io import Picture, read_image, resize, size_to_fit
 from impasto.networks import (
     Enlarger,
     FeedForward,
@@ -41,16 +51,6 @@ from impasto.networks.quick import Statistics
 from impasto.palettes import ONLY_COLORS, finished, recolored, repainted
 from impasto.regions import AUTO, Layout, Masks, lay_out, put_back
 from impasto.result import Result
-from impasto.sources import (
-    Source,
-    describe,
-    filled,
-    read_masks,
-    read_or_find_subject,
-    read_style,
-    several,
-    taken_masks,
-)
 
 STYLE_SIZE = 384
 """Long side in pixels at which a style is read, at most. The decoder was trained on styles of about

@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from impasto.color import keep_colors, match_colors
-from impasto.config import StylizeConfig
-from impasto.images import Picture, resize
-from impasto.periodic import Axes, resized
+from impasto.config.stylize import StylizeConfig
+from impasto.image.color import keep_colors, match_colors
+from impasto.image.io import Picture, resize
+from impasto.image.wrap import Axes, resized
 from impasto.regions import Layout
 
 ONLY_COLORS = "colours matched (Pitie & Kokaram 2007)"

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto import __version__
 from impasto import checkpoint as checkpoints
+from impasto.config.version import __version__
 from impasto.devices import describe_machine
 from impasto.encoders import Encoder
 from impasto.engine import State

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from impasto.errors import MissingDependencyError, UsageError
-from impasto.files import check_folder, shown, write_bytes
+from impasto.image.files import check_folder, shown, write_bytes
 
 __all__ = ["check_plot_path", "plot_losses"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.periodic import Axes, on_grid, resized
+from impasto.image.wrap import Axes, on_grid, resized
 
 # Below this VGG's fifth stage has two positions: nothing to take statistics of.
 SMALLEST = 32
@@ -35,7 +35,7 @@ def plan(
 
     Each is ``ratio`` times smaller than the next. A level with a short side under 32 pixels (or
     that of the picture, if it is smaller) is left out, its steps with it. Lengths along ``axes``,
-    which go round, are multiples of 16 (see :mod:`impasto.periodic`).
+    which go round, are multiples of 16 (see :mod:`impasto.image.wrap`).
 
     >>> plan(384, 512, (150, 100))
     [Level(height=192, width=256, steps=150), Level(height=384, width=512, steps=100)]

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.config import LAYER_GROUPS, StylizeConfig
+from impasto.config.stylize import LAYER_GROUPS, StylizeConfig
 from impasto.encoders.base import IMAGE, stage_of
 from impasto.errors import ConfigError
-from impasto.images import Picture, resize, size_to_fit
-from impasto.periodic import Axes, resized
+from impasto.image.io import Picture, resize, size_to_fit
+from impasto.image.wrap import Axes, resized
 
 AUTO, REST, ALL, OFF = "auto", "rest", "all", "off"
 

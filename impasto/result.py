@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from impasto.events import Event
-from impasto.images import save_image, to_pil
+from impasto.image.io import save_image, to_pil
 from impasto.pyramid import Level
 
 INPUTS = ("content", "style", "model", "init", "guide", "regions", "style_regions", "keep")

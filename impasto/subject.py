@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.images import resize, size_to_fit
-from impasto.periodic import Axes, resized
+from impasto.image.io import resize, size_to_fit
+from impasto.image.wrap import Axes, resized
 
 SIZE = 256
 """Long side in pixels at which a photo's detail is found."""

@@ -24,9 +24,9 @@ from torch import Tensor
 
 from impasto.encoders.base import IMAGE, Encoder, Features
 from impasto.errors import ConfigError
+from impasto.image.wrap import Axes, add_to_window, window
 from impasto.losses.base import AdditiveLoss, Evaluation, Objective, Sums, Windows, cut
 from impasto.losses.style import StatisticLoss
-from impasto.periodic import Axes, add_to_window, window
 
 
 @dataclass(frozen=True)

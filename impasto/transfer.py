@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.color import match_colors
-from impasto.config import STARTS, StylizeConfig
+from impasto.config.stylize import STARTS, StylizeConfig
 from impasto.devices import choose_device, choose_dtype, generator
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.base import CIRCULAR, IMAGE
@@ -27,7 +26,19 @@ from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Step
 from impasto.explain import Explanation, explain
-from impasto.images import Picture, read_image, resize, size_to_fit
+from impasto.image.color import match_colors
+from impasto.image.inputs import (
+    Source,
+    describe,
+    filled,
+    read_masks,
+    read_or_find_subject,
+    read_style,
+    several,
+    taken_masks,
+)
+from impasto.image.io import Picture, read_image, resize, size_to_fit
+from impasto.image.wrap import AXES, resized
 from impasto.losses import Objective
 from impasto.memory import Demand, allowed, choose_tile, resident
 from impasto.objectives import Targets, whole_only
@@ -41,7 +52,6 @@ from impasto.palettes import (
     repainted,
 )
 from impasto.passage import Passage
-from impasto.periodic import AXES, resized
 from impasto.pyramid import Level, grow, plan
 from impasto.regions import (
     AUTO,
@@ -55,16 +65,6 @@ from impasto.regions import (
 )
 from impasto.result import Result
 from impasto.segments import find_regions
-from impasto.sources import (
-    Source,
-    describe,
-    filled,
-    read_masks,
-    read_or_find_subject,
-    read_style,
-    several,
-    taken_masks,
-)
 
 TEXTURE = "synthesis of a texture (Gatys et al. 2015)"
 """How the metadata names a run without a content."""

@@ -19,15 +19,15 @@ import impasto
 from impasto import engine, images, pyramid, transfer
 from impasto.cli import COMMANDS, build
 from impasto.cli.settings import resolve
-from impasto.config import StylizeConfig
+from impasto.config.base import Settings
+from impasto.config.networks import TrainConfig
+from impasto.config.stylize import StylizeConfig
 from impasto.dream import deepdream
 from impasto.encoders import ENCODERS, Encoder
 from impasto.encoders.mini import load_mini
 from impasto.encoders.weights import WEIGHTS
 from impasto.errors import ImpastoError
-from impasto.network_config import TrainConfig
 from impasto.networks import photos
-from impasto.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from impasto import load_image, read_metadata, swatch
-from impasto.images import save_image
+from impasto.image.io import save_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBERED = sorted(EXAMPLES.glob("[0-9]*.py"))

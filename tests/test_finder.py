@@ -24,7 +24,7 @@ from impasto.finder import (
     normalize,
     working_size,
 )
-from impasto.images import load_image, resize
+from impasto.image.io import load_image, resize
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,11 @@ from PIL import Image
 import impasto
 from impasto.cli import build
 from impasto.cli.settings import flag_of, parse_all, resolve
-from impasto.config import MIXTURES, StylizeConfig, choices
-from impasto.dream.config import DreamConfig
-from impasto.network_config import SHARED_BY_QUICK, QuickConfig
-from impasto.presets import PRESETS
-from impasto.settings import Settings
+from impasto.config.base import Settings
+from impasto.config.dream import DreamConfig
+from impasto.config.networks import SHARED_BY_QUICK, QuickConfig
+from impasto.config.presets import PRESETS
+from impasto.config.stylize import MIXTURES, StylizeConfig, choices
 
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
 PICTURES = GALLERY / "pictures"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto import Encoder, GramLoss, Picture, Stylization, StylizeConfig, resize, stylize
-from impasto.config import MIXTURES
+from impasto.config.stylize import MIXTURES
 from impasto.errors import ConfigError
 from impasto.losses import (
     CONTENT_LOSSES,

@@ -12,10 +12,10 @@ from torch import Tensor
 
 import impasto
 from impasto import one_pass, read_metadata, save_image
-from impasto.color import match_colors, srgb_to_oklab
+from impasto.config.networks import LARGEST
 from impasto.errors import ConfigError, InputError, UnknownNameError
+from impasto.image.color import match_colors, srgb_to_oklab
 from impasto.metrics import style_distance
-from impasto.network_config import LARGEST
 from impasto.networks import FeedForward, Quick, measure, save_feedforward
 from impasto.networks.quick import Statistics
 from impasto.one_pass import style_at

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from impasto import Picture, StylizeConfig
-from impasto.color import srgb_to_oklab
+from impasto.image.color import srgb_to_oklab
 from impasto.palettes import finished, keeps_colors, recolored, recolored_regions, repainted
 from impasto.regions import Layout, Region, Share
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.images import resize
+from impasto.image.io import resize
 from impasto.subject import LEAST, MOST, SIZE, detail_map
 
 

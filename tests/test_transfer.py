@@ -26,9 +26,9 @@ from impasto import (
     save_image,
     stylize,
 )
-from impasto.color import match_colors, srgb_to_oklab
 from impasto.errors import ConfigError, UnknownNameError
 from impasto.finder import load_finder
+from impasto.image.color import match_colors, srgb_to_oklab
 from impasto.losses import GramLoss
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")

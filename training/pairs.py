@@ -9,7 +9,7 @@ import torch
 from data import Crops, Pictures, random_crop, recolour
 from torch import Tensor
 
-from impasto.images import resize
+from impasto.image.io import resize
 from impasto.swatches import SWATCHES, swatch
 
 LARGE = 224  # pixels a side from which on a crop is large

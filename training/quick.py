@@ -43,7 +43,7 @@ from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.assets import pack
 from impasto.encoders.base import IMAGE, Features
 from impasto.encoders.mini import load_mini
-from impasto.images import load_image, resize, size_to_fit, to_pil
+from impasto.image.io import load_image, resize, size_to_fit, to_pil
 from impasto.losses.functional import gram
 from impasto.metrics import CONTENT_LAYER, STYLE_LAYERS, score
 from impasto.networks.inference import COARSE, handed_on

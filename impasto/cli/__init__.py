@@ -98,7 +98,7 @@ def build(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from impasto import __version__
+        from impasto.config.version import __version__
 
         print(f"impasto {__version__}")
         raise typer.Exit

@@ -24,7 +24,7 @@ from impasto.cli.options import (
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import SectionedCommand
-from impasto.dream.config import DreamConfig
+from impasto.config.dream import DreamConfig
 from impasto.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:

@@ -115,7 +115,7 @@ def evaluate(
     from impasto.judges import get_edges, get_judge, get_second_judge
 
     if sheet is not None:
-        from impasto.images import check_writable
+        from impasto.image.io import check_writable
 
         check_writable(sheet, overwrite=overwrite)
     judges = (get_judge(judge), get_second_judge(), get_edges())
@@ -177,7 +177,7 @@ def _pairs_of(words: Sequence[str], mask: str | None) -> list[Pair]:
 
 def _read_pairs(table: Path, words: Sequence[str], mask: str | None) -> list[Pair]:
     """The pairs of a table, each with the pictures that folders hold of it."""
-    from impasto.files import read_bytes
+    from impasto.image.files import read_bytes
 
     if mask is not None:
         raise UsageError("--mask is for one pair", "give the table a column called mask")
@@ -284,8 +284,8 @@ def _print_judges(first: Encoder, second: Encoder | None, edges: Edges | None) -
 
 def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
     from impasto.dream.sheets import Cell, contact_sheet
-    from impasto.images import load_image, save_image
-    from impasto.sources import read_picture
+    from impasto.image.inputs import read_picture
+    from impasto.image.io import load_image, save_image
 
     def cell(name: str, source: str | Path) -> Cell:
         return Cell(name, load_image(read_picture(source, CELL)))

@@ -9,11 +9,11 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from impasto.cli.settings import flag_of, render
-from impasto.config import StylizeConfig
-from impasto.dream.config import CONFIGS
+from impasto.config.base import Settings
+from impasto.config.dream import CONFIGS
+from impasto.config.networks import QuickConfig
+from impasto.config.stylize import StylizeConfig
 from impasto.errors import ImpastoError, UsageError
-from impasto.network_config import QuickConfig
-from impasto.settings import Settings
 
 app = typer.Typer()
 
@@ -38,7 +38,7 @@ def info(
     The parameters of a run lie in the picture that it made. They are gone where another program
     has saved it since.
     """
-    from impasto.images import read_metadata
+    from impasto.image.io import read_metadata
 
     if command + toml + as_json > 1:
         raise UsageError("--command, --toml and --json exclude each other", "choose one")
@@ -53,7 +53,7 @@ def info(
         if command:
             print(command_line(told, path))
         elif toml:
-            from impasto.presets import to_toml
+            from impasto.config.presets import to_toml
 
             print(f"# {path}\n{to_toml(config_of(told))}", end="")
         else:

@@ -12,7 +12,7 @@ from impasto.cli.options import AsJson, MaxPixels, OverwriteOne, Quiet, Threads
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import SectionedCommand
-from impasto.dream.config import LookConfig
+from impasto.config.dream import LookConfig
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ class Outputs:
 
         ``inputs`` may not be written to; ``steps`` is how many there will be at most.
         """
-        from impasto.images import check_writable
+        from impasto.image.io import check_writable
         from impasto.plots import check_plot_path
         from impasto.video.frames import check_animation_path
 
@@ -59,7 +59,7 @@ class Outputs:
 
     def check_result(self, run: Run) -> None:
         """The same for what is only known when the pictures have been read."""
-        from impasto.images import check_writable
+        from impasto.image.io import check_writable
 
         if self.picture is not None:
             size, metadata = (run.height, run.width), run.metadata()
@@ -81,7 +81,7 @@ class Outputs:
             return
         import sys
 
-        from impasto.images import encode_image
+        from impasto.image.io import encode_image
 
         data = encode_image(
             result.image,
@@ -109,7 +109,7 @@ class Recorder:
     """
 
     def __init__(self, run: Run, outputs: Outputs) -> None:
-        from impasto.images import size_to_fit
+        from impasto.image.io import size_to_fit
 
         self.run, self.outputs = run, outputs
         self.steps = sum(level.steps for level in run.levels)
@@ -167,7 +167,7 @@ class Recorder:
     def _frame(self) -> Tensor:
         import torch
 
-        from impasto.images import resize
+        from impasto.image.io import resize
 
         frame = resize(self.run.picture(), self.frame_size)
         return frame.mul(255).round().to(torch.uint8)

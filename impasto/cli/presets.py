@@ -23,7 +23,7 @@ def presets(
     The list shows what a preset changes against the defaults. Use one with --preset, or write it
     to a file, edit that, and use it with --config.
     """
-    from impasto.presets import PRESETS, WHAT_FOR, get_preset, to_toml
+    from impasto.config.presets import PRESETS, WHAT_FOR, get_preset, to_toml
 
     chosen = {name: get_preset(name)} if name is not None else PRESETS
     if as_json:

@@ -16,7 +16,7 @@ from impasto.cli.options import AsJson, OverwriteOne, Resume
 from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from impasto.config import StylizeConfig
+    from impasto.config.stylize import StylizeConfig
     from impasto.result import Result
     from impasto.transfer import Stylization
 
@@ -118,7 +118,7 @@ def read_recipe(
     Inputs that are given are taken even if they are others. Raises InputError where one is not
     found, or has changed since; UsageError where the picture does not tell enough.
     """
-    from impasto.images import read_image, read_metadata
+    from impasto.image.io import read_image, read_metadata
 
     metadata = read_metadata(picture)
     config = config_of(metadata)
@@ -192,7 +192,7 @@ def is_same(result: Result, recipe: Recipe) -> bool | None:
     """Whether the result has the same pixels as the picture; None where that cannot be told."""
     import torch
 
-    from impasto.images import encode_image, read_image
+    from impasto.image.io import encode_image, read_image
 
     if recipe.picture.suffix.lower() not in LOSSLESS:
         return None
@@ -241,7 +241,7 @@ def _put_back(role: str, hint: str) -> str:
 
 
 def _is_file_of(path: str | Path, sha256: Any) -> bool:
-    from impasto.files import read_bytes
+    from impasto.image.files import read_bytes
 
     if not Path(path).expanduser().is_file():
         return False

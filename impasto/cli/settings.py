@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 
 import typer
 
-from impasto.config import StylizeConfig, choices
+from impasto.config.base import Settings
+from impasto.config.stylize import StylizeConfig, choices
 from impasto.errors import ConfigError
-from impasto.settings import Settings
 
 SHORT = {"size": "-s"}
 PANEL = "Settings"
@@ -55,7 +55,7 @@ def resolve(
 
     Raises ConfigError and UnknownNameError for what cannot be.
     """
-    from impasto.presets import get_preset, read_toml
+    from impasto.config.presets import get_preset, read_toml
 
     config = get_preset(preset) if preset else StylizeConfig()
     if file is not None:

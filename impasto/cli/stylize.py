@@ -22,7 +22,7 @@ from impasto.cli.options import (
 )
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import PANEL, resolve, with_settings
-from impasto.config import StylizeConfig
+from impasto.config.stylize import StylizeConfig
 from impasto.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class SectionedCommand(typer.core.TyperCommand):
 
 
 def _presets(incomplete: str) -> list[str]:
-    from impasto.presets import PRESETS
+    from impasto.config.presets import PRESETS
 
     return [name for name in PRESETS if name.startswith(incomplete)]
 
@@ -253,8 +253,8 @@ def _source_text(source: dict[str, Any]) -> str:
 
 
 def _save_config(path: Path, config: StylizeConfig, *, overwrite: bool) -> None:
-    from impasto.files import check_folder
-    from impasto.presets import write_toml
+    from impasto.config.presets import write_toml
+    from impasto.image.files import check_folder
 
     check_folder(path, overwrite=overwrite)
     write_toml(path, config)

@@ -58,7 +58,7 @@ def swatches(
     targets = _targets(chosen, output) if chosen else {}
     _check(targets, sheet, overwrite)
 
-    from impasto.images import save_image
+    from impasto.image.io import save_image
     from impasto.swatches import swatch
 
     written = []
@@ -94,7 +94,7 @@ def contact_sheet(names: Sequence[str], *, size: int = 256, seed: int = 0) -> Te
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    from impasto.images import load_image, to_pil
+    from impasto.image.io import load_image, to_pil
     from impasto.swatches import swatch
 
     columns = min(COLUMNS, len(names))
@@ -123,7 +123,7 @@ def _targets(names: Sequence[str], output: Path | None) -> dict[str, Path]:
 
 
 def _check(targets: dict[str, Path], sheet: Path | None, overwrite: bool) -> None:
-    from impasto.images import check_writable
+    from impasto.image.io import check_writable
 
     for path in [*targets.values(), *([sheet] if sheet is not None else [])]:
         if path.parent.is_dir():

@@ -17,23 +17,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.config.dream import DreamConfig
+from impasto.config.layers import parse_selections
 from impasto.devices import choose_device, choose_dtype
-from impasto.dream.config import DreamConfig
 from impasto.dream.eyes import check_layers, default_layers, open_eyes
 from impasto.dream.smoothing import FILTERS
 from impasto.dream.transform import Jitter
 from impasto.encoders import Encoder
 from impasto.engine import State, optimize
 from impasto.events import Event, Step
-from impasto.images import read_image, resize, size_to_fit
+from impasto.image.inputs import Source, describe, filled
+from impasto.image.io import read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, GuideLoss
 from impasto.memory import allowed, choose_tile
 from impasto.passage import Passage
 from impasto.pyramid import Level, grow, plan
 from impasto.result import Result
-from impasto.selection import parse_selections
-from impasto.sources import Source, describe, filled
 from impasto.tiles import encode
 
 GUIDE_SIZE = 384  # pixels on the long side of a guide, at most

@@ -6,10 +6,10 @@ from typing import Protocol
 
 import torch
 
+from impasto.config.layers import Selection
 from impasto.encoders import Encoder, Mini, get_encoder
 from impasto.encoders.mini import load_mini
 from impasto.errors import UnknownNameError
-from impasto.selection import Selection
 
 
 class EncoderSettings(Protocol):

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.images import read_image, resize
+from impasto.image.io import read_image, resize
 
 GAP, LABEL = 6, 18  # pixels
 INK = "#333333"

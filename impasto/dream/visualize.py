@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto import __version__
+from impasto.config.dream import LookConfig
+from impasto.config.layers import Selection, parse_selections
+from impasto.config.version import __version__
 from impasto.devices import choose_device, choose_dtype, describe_machine, generator
-from impasto.dream.config import LookConfig
 from impasto.dream.eyes import check_layers, open_eyes
 from impasto.dream.parametrize import Fourier
 from impasto.dream.sheets import Cell, contact_sheet, heat, stretched
@@ -30,14 +31,13 @@ from impasto.engine import State, optimize
 from impasto.errors import ConfigError, UsageError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
 from impasto.finder import find_subject
-from impasto.images import resize, size_to_fit
+from impasto.image.inputs import Source, describe, filled, read_picture
+from impasto.image.io import resize, size_to_fit
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
 from impasto.losses.activation import ChannelLoss
 from impasto.losses.functional import gram
 from impasto.pyramid import Level
 from impasto.result import Result
-from impasto.selection import Selection, parse_selections
-from impasto.sources import Source, describe, filled, read_picture
 from impasto.subject import MOST, detail_map
 from impasto.tiles import encode
 

@@ -29,7 +29,7 @@ from impasto.encoders.contents import (
 )
 from impasto.encoders.download import TIMEOUT, Progress, fetch, sha256_of
 from impasto.errors import ConfigError, IntegrityError, UnknownNameError, WeightsNotFoundError
-from impasto.files import write_bytes
+from impasto.image.files import write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor

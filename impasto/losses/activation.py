@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.config.layers import Selection
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
 from impasto.losses.base import AdditiveLoss, Sums, Windows, layer_weights
-from impasto.selection import Selection
 
 ACTIVATION_FORMS = ("relative", "square", "mean")
 EPSILON = 1e-8
@@ -67,7 +67,7 @@ class ActivationLoss(AdditiveLoss):
     def of(
         cls, selections: Iterable[Selection], reference: Features, *, form: str = "relative"
     ) -> ActivationLoss:
-        """The loss for layers, channels and weights as :mod:`impasto.selection` reads them."""
+        """The loss for layers, channels and weights as :mod:`impasto.config.layers` reads them."""
         chosen = tuple(selections)
         return cls(
             reference,

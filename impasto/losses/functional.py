@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.periodic import Axes
+from impasto.image.wrap import Axes
 
 EPSILON = 1e-8
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from impasto.encoders.base import IMAGE, Features
+from impasto.image.wrap import Axes
 from impasto.losses.base import Loss
 from impasto.losses.functional import total_variation
-from impasto.periodic import Axes
 
 
 class TotalVariation(Loss):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from impasto.encoders.weights import cache_folder
 from impasto.errors import ConfigError, ImpastoError, MissingDependencyError
-from impasto.files import read_bytes, write_bytes
+from impasto.image.files import read_bytes, write_bytes
 from impasto.networks.parts import (
     PAINT_INPUTS,
     SKETCH_INPUTS,

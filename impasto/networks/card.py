@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from impasto.network_config import TrainConfig
+from impasto.config.networks import TrainConfig
 
 TEXT = """\
 # {folder}

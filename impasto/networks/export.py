@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from impasto import __version__
+from impasto.config.version import __version__
 from impasto.encoders.base import IMAGE
 from impasto.errors import ImpastoError, MissingDependencyError
-from impasto.files import check_folder, shown, write_bytes
+from impasto.image.files import check_folder, shown, write_bytes
 from impasto.networks.backends import Graphs, session
 from impasto.networks.inference import draft
 from impasto.networks.parts import (
@@ -121,7 +121,7 @@ def export_quick(model: Quick, path: str | os.PathLike[str], *, overwrite: bool 
 
     Raises MissingDependencyError without the extra ``onnx``, ImpastoError where the graph and torch
     differ by more than LIMIT (then no file is written), and what
-    :func:`impasto.files.write_bytes` raises.
+    :func:`impasto.image.files.write_bytes` raises.
     """
     _check_installed()
     check_folder(path, overwrite=overwrite)

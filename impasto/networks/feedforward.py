@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import IntegrityError
-from impasto.files import read_bytes, shown, write_bytes
+from impasto.image.files import read_bytes, shown, write_bytes
 
 ARCHITECTURE = "impasto-feedforward-1"
 """What a file's metadata calls this network; another number for each change that old files would
@@ -198,7 +198,7 @@ def pad(x: Tensor, border: int) -> Tensor:
 def save_feedforward(model: FeedForward, path: str | Path, **about: str) -> Path:
     """Write the weights, and ``about`` with what :func:`load_feedforward` needs, to ``path``.
 
-    One safetensors file, whole or not at all. Raises what :func:`impasto.files.write_bytes` does.
+    One safetensors file, whole or not at all. Raises what :func:`impasto.image.files.write_bytes` does.
     """
     from safetensors.torch import save
 

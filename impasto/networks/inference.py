@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.encoders.base import IMAGE, completed
-from impasto.images import resize
+from impasto.image.io import resize
 from impasto.networks.backends import Backend, TorchBackend
 from impasto.networks.enlarger import FACTOR, Enlarger, enlarge
 from impasto.networks.parts import Brush, Taps, compose, through_head

@@ -17,7 +17,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from impasto.images import resize, size_to_fit
+from impasto.image.io import resize, size_to_fit
 from impasto.networks.feedforward import MULTIPLE, FeedForward
 from impasto.networks.inference import TILE
 from impasto.tiles import cover

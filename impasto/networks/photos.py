@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 from impasto.devices import generator
 from impasto.errors import InputError
-from impasto.files import shown
-from impasto.images import load_image, resize
+from impasto.image.files import shown
+from impasto.image.io import load_image, resize
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2")
 HELD_OUT = 20  # each photo of so many is kept for validation

@@ -19,24 +19,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from impasto import __version__
 from impasto import checkpoint as checkpoints
-from impasto.config import StylizeConfig, mixture
+from impasto.config.networks import TrainConfig
+from impasto.config.stylize import StylizeConfig, mixture
+from impasto.config.version import __version__
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.encoders import Encoder, get_encoder
 from impasto.errors import ConfigError, OutputExistsError, UsageError
 from impasto.events import Event, Finished, Trained, Validated
-from impasto.files import shown, write_bytes
-from impasto.images import save_image
+from impasto.image.files import shown, write_bytes
+from impasto.image.inputs import Source, describe, filled, read_style
+from impasto.image.io import save_image
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
 from impasto.losses.base import Evaluation
-from impasto.network_config import TrainConfig
 from impasto.networks.card import card
 from impasto.networks.feedforward import MODEL, FeedForward, save_feedforward
 from impasto.networks.photos import Crops, Photos, centre_crop, crop_size
 from impasto.objectives import FORCE, Targets, odds
 from impasto.pyramid import Level
-from impasto.sources import Source, describe, filled, read_style
 
 CHECKPOINT_SHARE, CHECKPOINT_PAUSE = 0.03, 5.0  # as in impasto.passage
 WARM_UP = 50  # steps until the learning rate is at its highest

@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import ConfigError, MissingDependencyError, ResourceError, UsageError
-from impasto.files import check_folder, shown, write_bytes
+from impasto.image.files import check_folder, shown, write_bytes
 
 __all__ = ["check_animation_path", "check_rate", "write_animation"]
 

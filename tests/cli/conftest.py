@@ -13,7 +13,7 @@ from torch import Tensor
 
 from impasto.cli import main
 from impasto.encoders.mini import Mini
-from impasto.images import save_image
+from impasto.image.io import save_image
 
 STAGES = ((4, 1), (6, 1), (8, 1), (8, 1), (8, 1))
 

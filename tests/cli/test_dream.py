@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from impasto.cli import main
-from impasto.images import load_image, read_metadata
+from impasto.image.io import load_image, read_metadata
 
 SMALL = "--size 64 --octaves 2 --steps 3 --jitter 4 --threads 1 --precision float32"
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from impasto import judges
 from impasto.cli import main
-from impasto.images import load_image, save_image
+from impasto.image.io import load_image, save_image
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from impasto.cli import main
 from impasto.cli.info import config_of, table
+from impasto.config.presets import read_toml
 from impasto.errors import UsageError
-from impasto.images import load_image, save_image
-from impasto.presets import read_toml
+from impasto.image.io import load_image, save_image
 from tests.cli.conftest import Stylize
 
 

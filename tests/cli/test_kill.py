@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from impasto.images import read_image
+from impasto.image.io import read_image
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from impasto.cli import main
-from impasto.images import load_image, read_metadata
+from impasto.image.io import load_image, read_metadata
 
 
 def look(encoder_file: Path, *flags: str) -> int:

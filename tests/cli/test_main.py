@@ -141,7 +141,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Fail:
         def get_preset(name: str) -> None:
             raise error
 
-        monkeypatch.setattr("impasto.presets.get_preset", get_preset)
+        monkeypatch.setattr("impasto.config.presets.get_preset", get_preset)
 
     return arm
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from impasto.cli.outputs import FRAMES, Outputs, Recorder, moments
-from impasto.config import StylizeConfig
+from impasto.config.stylize import StylizeConfig
 from impasto.encoders.mini import Mini
 from impasto.errors import OutputExistsError, UsageError
 from impasto.events import Step
-from impasto.images import load_image
+from impasto.image.io import load_image
 from impasto.transfer import Stylization
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from impasto.cli import main
-from impasto.presets import PRESETS, read_toml
+from impasto.config.presets import PRESETS, read_toml
 
 
 def test_the_list_tells_the_changes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from impasto.cli import main
 from impasto.cli.replay import read_recipe
-from impasto.config import StylizeConfig
+from impasto.config.stylize import StylizeConfig
 from impasto.errors import InputError
-from impasto.images import load_image, read_metadata, save_image
+from impasto.image.io import load_image, read_metadata, save_image
 from tests.cli.conftest import Stylize
 from tests.cli.test_run import Arm, send_after
 

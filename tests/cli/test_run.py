@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from impasto.cli.outputs import Recorder
 from impasto.events import Step
-from impasto.images import load_image, read_metadata
+from impasto.image.io import load_image, read_metadata
 from tests.cli.conftest import Stylize
 
 Arm = Callable[..., None]

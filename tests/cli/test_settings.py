@@ -9,9 +9,9 @@ import pytest
 
 from impasto.cli import main
 from impasto.cli.settings import flag_of, kind_of, parse, render, resolve
-from impasto.config import StylizeConfig, choices
+from impasto.config.presets import PRESETS
+from impasto.config.stylize import StylizeConfig, choices
 from impasto.errors import ConfigError
-from impasto.presets import PRESETS
 
 NAMES = [item.name for item in fields(StylizeConfig)]
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 import impasto
 from impasto.cli import main
-from impasto.config import StylizeConfig
-from impasto.images import load_image, read_image, read_metadata, save_image
-from impasto.presets import read_toml
+from impasto.config.presets import read_toml
+from impasto.config.stylize import StylizeConfig
+from impasto.image.io import load_image, read_image, read_metadata, save_image
 from tests.cli.conftest import Stylize
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from impasto.cli import main
-from impasto.images import load_image
+from impasto.image.io import load_image
 from impasto.swatches import SWATCHES
 
 

@@ -8,8 +8,8 @@ import pytest
 
 import impasto
 from impasto.cli import main
-from impasto.config import StylizeConfig
-from impasto.images import load_image, read_image, read_metadata
+from impasto.config.stylize import StylizeConfig
+from impasto.image.io import load_image, read_image, read_metadata
 
 
 def test_makes_what_the_library_makes(folder: Path, small: list[str], encoder_file: Path) -> None:

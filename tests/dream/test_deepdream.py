@@ -19,7 +19,7 @@ from impasto.dream.eyes import default_layers
 from impasto.encoders import Encoder, Features, get_encoder
 from impasto.errors import ConfigError, ImageTooSmallError, UnknownNameError
 from impasto.events import Finished, LevelDone, LevelStarted, Step
-from impasto.images import save_image
+from impasto.image.io import save_image
 
 FAST: dict[str, Any] = {"size": 64, "octaves": 2, "steps": 6, "precision": "float32", "jitter": 8}
 

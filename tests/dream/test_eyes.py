@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from impasto.dream.config import DreamConfig
+from impasto.config.dream import DreamConfig
 from impasto.dream.eyes import check_layers, default_layers, open_eyes
 from impasto.encoders import VGG, Mini
 from impasto.encoders.mini import load_mini

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import impasto
-from impasto.dream.config import LookConfig
+from impasto.config.dream import LookConfig
 from impasto.dream.visualize import Look, attribute, before_relu, channels_of
 from impasto.encoders import VGG, Encoder, get_encoder
 from impasto.encoders.mini import load_mini

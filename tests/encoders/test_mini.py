@@ -15,7 +15,7 @@ from impasto.encoders import VGG, Mini, get_encoder
 from impasto.encoders.base import pad_and_convolve
 from impasto.encoders.mini import ASSET, STAGES, Trunk, isometric, load_mini, tap_of
 from impasto.errors import ConfigError, IntegrityError
-from impasto.images import load_image
+from impasto.image.io import load_image
 from impasto.losses import FeatureLoss, GramLoss
 
 SMALL = ((6, 1), (8, 2), (10, 1), (12, 1), (14, 1))  # stages

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from impasto.config import StylizeConfig
+from impasto.config.stylize import StylizeConfig
 from impasto.encoders import download as downloads
 from impasto.encoders import weights as module
 from impasto.encoders.contents import FIRST_FILTERS

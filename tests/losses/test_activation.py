@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from impasto import Mini
+from impasto.config.layers import parse_selections
 from impasto.errors import ConfigError
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, ChannelLoss, GuideLoss
 from impasto.losses.base import AdditiveLoss
-from impasto.selection import parse_selections
 from impasto.tiles import differentiate
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from impasto.network_config import TrainConfig
+from impasto.config.networks import TrainConfig
 from impasto.networks.card import card
 
 

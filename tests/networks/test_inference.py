@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from impasto import swatch
-from impasto.images import resize
+from impasto.image.io import resize
 from impasto.metrics import Case
 from impasto.networks import Quick, draft, load_quick, measure
 from impasto.networks.quick import statistics

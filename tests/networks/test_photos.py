@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from impasto.errors import InputError
-from impasto.images import save_image
+from impasto.image.io import save_image
 from impasto.networks.photos import Crops, Photos, centre_crop, crop_size, random_crop
 
 

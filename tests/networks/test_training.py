@@ -14,7 +14,7 @@ from torch import Tensor
 import impasto
 from impasto import Encoder, Finished, Trained, Training, Validated, load_image
 from impasto.errors import ConfigError, InputError, OutputExistsError, UnknownNameError, UsageError
-from impasto.images import save_image
+from impasto.image.io import save_image
 from impasto.networks import load_feedforward
 from impasto.networks.training import checkpoint_in, train
 

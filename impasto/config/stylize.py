@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
 
+from impasto.config.base import Settings, literals, setting
+from impasto.config.layers import parse_selections
 from impasto.errors import ConfigError, UnknownNameError
-from impasto.selection import parse_selections
-from impasto.settings import Settings, literals, setting
 
 Pooling = Literal["max", "average", "l2"]
 Padding = Literal["zero", "reflect", "replicate"]

@@ -21,8 +21,8 @@ def setting(default: Any, help: str, **limits: float) -> Any:
 def same_setting(config: type, name: str) -> Any:
     """The field ``name`` of another dataclass of settings, with its default, help and limits.
 
-    >>> from impasto.config import StylizeConfig
-    >>> from impasto.network_config import QuickConfig
+    >>> from impasto.config.stylize import StylizeConfig
+    >>> from impasto.config.networks import QuickConfig
     >>> StylizeConfig().feather == QuickConfig().feather
     True
     """

@@ -9,7 +9,8 @@ from skimage import color as skcolor
 from skimage import data
 from torch import Tensor
 
-from impasto.color import (
+from impasto.errors import ConfigError
+from impasto.image.color import (
     MOST_STRETCH,
     keep_colors,
     least_map,
@@ -20,8 +21,7 @@ from impasto.color import (
     srgb_to_linear,
     srgb_to_oklab,
 )
-from impasto.errors import ConfigError
-from impasto.images import load_image, to_samples
+from impasto.image.io import load_image, to_samples
 
 
 def noise(height: int, width: int, seed: int = 0) -> Tensor:

@@ -26,7 +26,7 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from impasto.errors import ImageTooLargeError, ImpastoError, InvalidImageError, ResourceError
-from impasto.profiles import convert_with_lcms, lab_to_srgb, parse_profile, srgb_profile
+from impasto.image.profiles import convert_with_lcms, lab_to_srgb, parse_profile, srgb_profile
 
 __all__ = ["READABLE", "WRITABLE", "Decoded", "Format", "decode", "decode_image", "encode"]
 __all__ += ["opened"]

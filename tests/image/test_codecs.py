@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from impasto.errors import ImageTooLargeError, InvalidImageError
-from impasto.formats import READABLE, WRITABLE, Decoded, decode, decode_image, encode
-from impasto.profiles import srgb_profile
+from impasto.image.codecs import READABLE, WRITABLE, Decoded, decode, decode_image, encode
+from impasto.image.profiles import srgb_profile
 
 RNG = np.random.default_rng(0)
 COLORS8 = RNG.integers(0, 256, (9, 13, 3), dtype=np.uint8)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from impasto.config import Flavour, Padding, Pooling, Precision
+from impasto.config.base import Settings, setting
+from impasto.config.layers import parse_selections
+from impasto.config.stylize import Flavour, Padding, Pooling, Precision
 from impasto.errors import ConfigError
-from impasto.selection import parse_selections
-from impasto.settings import Settings, setting
 
 Smoothing = Literal["laplacian", "fourier", "none"]
 Colors = Literal["dream", "original"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from impasto.dream.config import CONFIGS, DreamConfig, LookConfig
+from impasto.config.dream import CONFIGS, DreamConfig, LookConfig
 from impasto.errors import ConfigError, UsageError
 
 

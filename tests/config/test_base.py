@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import pytest
 
+from impasto.config.base import Settings, literals, setting
 from impasto.errors import ConfigError, UnknownNameError
-from impasto.settings import Settings, literals, setting
 
 Hair = Literal["hog", "sable"]
 

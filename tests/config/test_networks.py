@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from impasto.config import StylizeConfig
+from impasto.config.networks import SHARED_BY_QUICK, QuickConfig, TrainConfig
+from impasto.config.stylize import StylizeConfig
 from impasto.errors import ConfigError, UnknownNameError
-from impasto.network_config import SHARED_BY_QUICK, QuickConfig, TrainConfig
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import ConfigError, ImageTooLargeError, InvalidImageError, UnknownNameError
-from impasto.files import check_folder, read_bytes, shown, write_bytes
-from impasto.formats import WRITABLE, Decoded, Format, Samples, decode, decode_image, encode
-from impasto.metadata import credits_of, parameters_json, read_metadata, with_parameters
+from impasto.image.codecs import WRITABLE, Decoded, Format, Samples, decode, decode_image, encode
+from impasto.image.files import check_folder, read_bytes, shown, write_bytes
+from impasto.image.metadata import credits_of, parameters_json, read_metadata, with_parameters
 
 __all__ = [
     "MAX_PIXELS",

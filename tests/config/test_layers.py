@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from impasto.config.layers import Selection, parse_selection, parse_selections
 from impasto.errors import ConfigError
-from impasto.selection import Selection, parse_selection, parse_selections
 
 
 @pytest.mark.parametrize(

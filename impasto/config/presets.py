@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from impasto.config import StylizeConfig
+from impasto.config.stylize import StylizeConfig
 from impasto.errors import ConfigError, UnknownNameError
-from impasto.files import write_bytes
+from impasto.image.files import write_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -210,6 +210,6 @@ def to_toml(config: StylizeConfig) -> str:
 def write_toml(path: str | Path, config: StylizeConfig) -> None:
     """Write :func:`to_toml` to a file, whole or not at all.
 
-    Raises what ``impasto.files.write_bytes`` raises.
+    Raises what ``impasto.image.files.write_bytes`` raises.
     """
     write_bytes(path, to_toml(config).encode())

@@ -15,8 +15,8 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from impasto.errors import ConfigError, InvalidImageError
-from impasto.files import read_bytes, shown
-from impasto.formats import opened
+from impasto.image.codecs import opened
+from impasto.image.files import read_bytes, shown
 
 __all__ = ["MAX_PARAMETERS", "credits_of", "parameters_json", "read_metadata", "with_parameters"]
 

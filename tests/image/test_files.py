@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
-from impasto.files import check_folder, read_bytes, shown, write_bytes
+from impasto.image.files import check_folder, read_bytes, shown, write_bytes
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -187,7 +187,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     code = (
         "import resource, sys\n"
         "from impasto.errors import ResourceError\n"
-        "from impasto.files import write_bytes\n"
+        "from impasto.image.files import write_bytes\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: write_bytes(sys.argv[1], b'x' * 5000)\n"
         "except ResourceError as error: print(error)\n"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.config import (
+from impasto.config.stylize import (
     BEST_LARGEST,
     BEST_STYLE_LAYERS,
     BEST_STYLE_LOSS,

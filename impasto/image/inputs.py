@@ -14,7 +14,7 @@ from torch import Tensor
 
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.finder import find_subject, finder_sha256
-from impasto.images import Picture, fill_transparent, read_image
+from impasto.image.io import Picture, fill_transparent, read_image
 from impasto.regions import ALL, AUTO, OFF, REST, Masks, subject_of
 from impasto.swatches import SWATCHES, swatch
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from impasto.config import StylizeConfig
+from impasto.config.presets import PRESETS, WHAT_FOR, get_preset, read_toml, write_toml
+from impasto.config.stylize import StylizeConfig
 from impasto.errors import ConfigError, UnknownNameError
-from impasto.presets import PRESETS, WHAT_FOR, get_preset, read_toml, write_toml
 
 
 def written(path: Path, text: str) -> Path:

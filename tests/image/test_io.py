@@ -30,8 +30,8 @@ from impasto.errors import (
     UnknownNameError,
     UsageError,
 )
-from impasto.formats import WRITABLE
-from impasto.images import (
+from impasto.image.codecs import WRITABLE
+from impasto.image.io import (
     ImageSource,
     Picture,
     check_writable,
@@ -384,7 +384,7 @@ def test_a_full_disk_leaves_no_partial_picture(tmp_path: Path) -> None:
     code = (
         "import resource, sys, torch\n"
         "from impasto.errors import ResourceError\n"
-        "from impasto.images import save_image\n"
+        "from impasto.image.io import save_image\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "for name in sys.argv[1:]:\n"
         "    try: save_image(name, torch.rand(1, 3, 64, 64))\n"
@@ -448,7 +448,7 @@ def test_bombs_take_no_memory() -> None:
     code = (
         "import resource, sys\n"
         "from impasto.errors import InputError\n"
-        "from impasto.images import read_image\n"
+        "from impasto.image.io import read_image\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for name in sys.argv[1:]:\n"
         "    try: read_image(name)\n"

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.images import resize
-from impasto.periodic import add_to_window, on_grid, resized, window
+from impasto.image.io import resize
+from impasto.image.wrap import add_to_window, on_grid, resized, window
 
 
 def picture(height: int, width: int) -> Tensor:

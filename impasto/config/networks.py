@@ -1,6 +1,6 @@
 """Every setting of what paints in one pass: of ``quick``, and of networks that are trained for it.
 
-As :mod:`impasto.config`, it does not load torch.
+As :mod:`impasto.config.stylize`, it does not load torch.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from impasto.config import (
+from impasto.config.base import Settings, same_setting, setting
+from impasto.config.stylize import (
     STYLE_LAYERS,
     ColorMatch,
     ColorMode,
@@ -18,7 +19,6 @@ from impasto.config import (
     mixture,
 )
 from impasto.errors import ConfigError
-from impasto.settings import Settings, same_setting, setting
 
 BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 

@@ -1,0 +1,1 @@
+"""Every setting, once, in frozen dataclasses; nothing here loads torch."""

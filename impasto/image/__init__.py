@@ -1,0 +1,1 @@
+"""FILE <-> TENSOR: pictures read, written and named; colours; borders that meet."""
