@@ -23,7 +23,7 @@ import impasto
 from impasto.devices import choose_dtype, describe_machine, keep_freed_memory
 from impasto.encoders import get_encoder
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
-from impasto.tiles import differentiate, encode
+from impasto.optim.tiling import differentiate, encode
 
 CONFIG = impasto.StylizeConfig()
 CASES = {

@@ -28,7 +28,7 @@ from impasto.devices import choose_dtype, describe_machine
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.contents import CHANNELS, CONVOLUTIONS
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
-from impasto.tiles import differentiate
+from impasto.optim.tiling import differentiate
 
 
 def impasto_iteration(encoder: Encoder, content: Tensor, style: Tensor) -> Callable[[], object]:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from impasto.dream.deepdream import Dream, deepdream
     from impasto.dream.visualize import Look, look
     from impasto.encoders import ENCODERS, VGG, Encoder, Mini, get_encoder
-    from impasto.engine import State, optimize
     from impasto.errors import ImpastoError
     from impasto.events import (
         Event,
@@ -71,6 +70,7 @@ if TYPE_CHECKING:
     from impasto.networks.feedforward import FeedForward
     from impasto.networks.training import Training, train
     from impasto.one_pass import quick
+    from impasto.optim.loop import State, optimize
     from impasto.result import Result
     from impasto.swatches import SWATCHES, swatch
     from impasto.transfer import Stylization, stylize, texture

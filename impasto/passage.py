@@ -19,9 +19,9 @@ from impasto import checkpoint as checkpoints
 from impasto.config.version import __version__
 from impasto.devices import describe_machine
 from impasto.encoders import Encoder
-from impasto.engine import State
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
-from impasto.pyramid import Level
+from impasto.optim.loop import State
+from impasto.optim.pyramid import Level
 
 # No more than this share of the time goes into writing checkpoints, and none comes sooner after
 # the one before than this many seconds.

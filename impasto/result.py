@@ -13,7 +13,7 @@ from torch import Tensor
 
 from impasto.events import Event
 from impasto.image.io import save_image, to_pil
-from impasto.pyramid import Level
+from impasto.optim.pyramid import Level
 
 INPUTS = ("content", "style", "model", "init", "guide", "regions", "style_regions", "keep")
 """What stands in the metadata for files that went into a run; lists where there are several."""

@@ -22,10 +22,8 @@ from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.base import CIRCULAR, IMAGE
 from impasto.encoders.exact import Exact
 from impasto.encoders.mirrored import Mirrored
-from impasto.engine import State, optimize
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Step
-from impasto.explain import Explanation, explain
 from impasto.image.color import match_colors
 from impasto.image.inputs import (
     Source,
@@ -40,9 +38,12 @@ from impasto.image.inputs import (
 from impasto.image.io import Picture, read_image, resize, size_to_fit
 from impasto.image.wrap import AXES, resized
 from impasto.losses import Objective
-from impasto.memory import Demand, allowed, choose_tile, resident
 from impasto.objectives import Targets, whole_only
 from impasto.one_pass import first_draft
+from impasto.optim.gradients import Explanation, explain
+from impasto.optim.loop import State, optimize
+from impasto.optim.memory import Demand, allowed, choose_tile, resident
+from impasto.optim.pyramid import Level, grow, plan
 from impasto.palettes import (
     ONLY_COLORS,
     finished,
@@ -52,7 +53,6 @@ from impasto.palettes import (
     repainted,
 )
 from impasto.passage import Passage
-from impasto.pyramid import Level, grow, plan
 from impasto.regions import (
     AUTO,
     Found,

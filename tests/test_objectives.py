@@ -22,7 +22,7 @@ from impasto.losses import (
 )
 from impasto.losses.masks import inside_masks
 from impasto.objectives import FORCE, SUBJECT_POWER, limit_at, whole_only
-from impasto.tiles import differentiate
+from impasto.optim.tiling import differentiate
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
 

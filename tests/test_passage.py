@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from impasto import Encoder, Finished, LevelDone, LevelStarted, Step, StylizeConfig
-from impasto.engine import State, optimize
 from impasto.errors import ConfigError
 from impasto.losses import Objective, TotalVariation
+from impasto.optim.loop import State, optimize
+from impasto.optim.pyramid import Level
 from impasto.passage import Passage
-from impasto.pyramid import Level
 
 
 class Smoothing(Passage):

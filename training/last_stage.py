@@ -52,8 +52,8 @@ from torch.nn import functional as F
 
 from impasto.encoders.mini import STAGES, Mini
 from impasto.encoders.vgg import load_vgg
-from impasto.engine import optimize
 from impasto.losses import FeatureLoss, GramLoss, Objective
+from impasto.optim.loop import optimize
 
 SHIPPED = Path(__file__).parents[1] / "impasto" / "assets" / "mini.safetensors"
 LAYER = "relu5_1"

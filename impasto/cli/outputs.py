@@ -15,7 +15,7 @@ from impasto.events import Step
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from impasto.explain import Explanation
+    from impasto.optim.gradients import Explanation
     from impasto.result import Result, Run
 
 FRAMES = 60

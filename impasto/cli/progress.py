@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
-    from impasto.pyramid import Level
+    from impasto.optim.pyramid import Level
 
 PAUSE = 10.0  # seconds between plain lines
 
@@ -73,7 +73,7 @@ class Clock:
     A step's cost is taken to be proportional to its pixels. The first step, which warms up, tells
     of the time left only until there is another.
 
-    >>> from impasto.pyramid import Level
+    >>> from impasto.optim.pyramid import Level
     >>> clock = Clock([Level(10, 10, 4), Level(20, 20, 4)], now=0.0)
     >>> clock.tick(0, 1, 5.0), clock.tick(0, 2, 6.0)
     (95.0, 18.0)

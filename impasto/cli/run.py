@@ -96,7 +96,7 @@ def _paint(
 def _explanation(run: Run, recorder: Recorder) -> Iterator[str]:
     """Who drives the picture at the end of a level, and what one might do about it; for the plot,
     too."""
-    from impasto.explain import hints, text
+    from impasto.optim.gradients import hints, text
     from impasto.transfer import Stylization
 
     if not isinstance(run, Stylization):

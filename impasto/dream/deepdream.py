@@ -24,17 +24,17 @@ from impasto.dream.eyes import check_layers, default_layers, open_eyes
 from impasto.dream.smoothing import FILTERS
 from impasto.dream.transform import Jitter
 from impasto.encoders import Encoder
-from impasto.engine import State, optimize
 from impasto.events import Event, Step
 from impasto.image.inputs import Source, describe, filled
 from impasto.image.io import read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, GuideLoss
-from impasto.memory import allowed, choose_tile
+from impasto.optim.loop import State, optimize
+from impasto.optim.memory import allowed, choose_tile
+from impasto.optim.pyramid import Level, grow, plan
+from impasto.optim.tiling import encode
 from impasto.passage import Passage
-from impasto.pyramid import Level, grow, plan
 from impasto.result import Result
-from impasto.tiles import encode
 
 GUIDE_SIZE = 384  # pixels on the long side of a guide, at most
 

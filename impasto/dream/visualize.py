@@ -27,7 +27,6 @@ from impasto.dream.parametrize import Fourier
 from impasto.dream.sheets import Cell, contact_sheet, heat, stretched
 from impasto.dream.transform import Robust
 from impasto.encoders import Encoder
-from impasto.engine import State, optimize
 from impasto.errors import ConfigError, UsageError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
 from impasto.finder import find_subject
@@ -36,10 +35,11 @@ from impasto.image.io import resize, size_to_fit
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
 from impasto.losses.activation import ChannelLoss
 from impasto.losses.functional import gram
-from impasto.pyramid import Level
+from impasto.optim.loop import State, optimize
+from impasto.optim.pyramid import Level
+from impasto.optim.tiling import encode
 from impasto.result import Result
 from impasto.subject import MOST, detail_map
-from impasto.tiles import encode
 
 COLUMNS = 8
 BATCH = 8  # channels that are looked for at a time

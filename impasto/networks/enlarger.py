@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from impasto.encoders.assets import load_asset
 from impasto.networks.quick import EMBEDDING, NOISE, Decoder
-from impasto.tiles import cover
+from impasto.optim.tiling import cover
 
 FACTOR = 2  # pixels a side that become one position
 WIDTH = 32

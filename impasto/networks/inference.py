@@ -38,7 +38,7 @@ from impasto.networks.quick import (
     plan_for,
 )
 from impasto.networks.transport import Moments, blend
-from impasto.tiles import Tile, Tiling
+from impasto.optim.tiling import Tile, Tiling
 
 LOG = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from impasto.image.io import resize, size_to_fit
 from impasto.networks.feedforward import MULTIPLE, FeedForward
 from impasto.networks.inference import TILE
-from impasto.tiles import cover
+from impasto.optim.tiling import cover
 
 
 @torch.no_grad()

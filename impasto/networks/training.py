@@ -36,7 +36,7 @@ from impasto.networks.card import card
 from impasto.networks.feedforward import MODEL, FeedForward, save_feedforward
 from impasto.networks.photos import Crops, Photos, centre_crop, crop_size
 from impasto.objectives import FORCE, Targets, odds
-from impasto.pyramid import Level
+from impasto.optim.pyramid import Level
 
 CHECKPOINT_SHARE, CHECKPOINT_PAUSE = 0.03, 5.0  # as in impasto.passage
 WARM_UP = 50  # steps until the learning rate is at its highest

@@ -23,7 +23,7 @@ from impasto.cli.progress import (
     make_training_progress,
 )
 from impasto.events import Event, LevelDone, LevelStarted, Step, Trained, Validated
-from impasto.pyramid import Level
+from impasto.optim.pyramid import Level
 
 LEVELS = [Level(24, 32, 2), Level(48, 64, 3)]
 IMAGE = torch.zeros(1, 3, 2, 2)

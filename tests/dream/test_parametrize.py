@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.test_engine import Blur
 
 from impasto.dream.parametrize import Fourier, hartley
-from impasto.engine import State, optimize
 from impasto.losses import FeatureLoss, Objective
-from tests.test_engine import Blur
+from impasto.optim.loop import State, optimize
 
 
 def test_hartley_by_its_definition() -> None:

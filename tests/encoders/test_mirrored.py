@@ -9,7 +9,7 @@ from torch import Tensor
 from impasto.encoders import VGG, Encoder, Mini
 from impasto.encoders.mirrored import Mirrored
 from impasto.errors import ImageTooSmallError
-from impasto.tiles import Tiling
+from impasto.optim.tiling import Tiling
 
 
 @pytest.fixture(params=["vgg16", "mini"])

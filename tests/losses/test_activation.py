@@ -14,7 +14,7 @@ from impasto.errors import ConfigError
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, ChannelLoss, GuideLoss
 from impasto.losses.base import AdditiveLoss
-from impasto.tiles import differentiate
+from impasto.optim.tiling import differentiate
 
 
 def features(seed: int, batch: int = 1) -> dict[str, Tensor]:

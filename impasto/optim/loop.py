@@ -22,14 +22,14 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from impasto import tiles
-from impasto.adam import Adam
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError
 from impasto.events import Step
 from impasto.image.wrap import Axes
 from impasto.losses.base import Evaluation, Objective
-from impasto.pyramid import Level, grow
+from impasto.optim import tiling as tiles
+from impasto.optim.adam import Adam
+from impasto.optim.pyramid import Level, grow
 
 Differentiate = Callable[[Tensor], Evaluation]
 """Evaluates the objective at a state's values and leaves the gradient in their ``grad``."""
@@ -245,7 +245,7 @@ def optimize(
     iterate's place in ``step.image`` (Adam only; 0: none). ``state`` continues an earlier run, up
     to ``steps`` steps in all, and takes the place of ``image``, ``optimizer`` and
     ``learning_rate``. ``tile`` computes in tiles of that many pixels a side: the same result in
-    less memory and more time (see :mod:`impasto.tiles`).
+    less memory and more time (see :mod:`impasto.optim.tiling`).
 
     ``optimizer`` "steepest" divides the gradient of each picture by its mean magnitude, so that
     ``learning_rate`` is by how much the mean pixel changes at each step. ``transform`` and

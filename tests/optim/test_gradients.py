@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from impasto import Encoder, FeatureLoss, GramLoss, Objective, Stylization, StylizeConfig
-from impasto.explain import Explanation, Share, explain, hints, text
+from impasto.optim.gradients import Explanation, Share, explain, hints, text
 
 LAYERS = ("relu1_1", "relu2_1")
 

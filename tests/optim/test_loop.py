@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from impasto import FeatureLoss, GramLoss, Mini, TotalVariation, optimize
 from impasto.encoders import Encoder, Features
 from impasto.encoders.base import IMAGE
-from impasto.engine import State
 from impasto.errors import ConfigError
 from impasto.events import Step
 from impasto.losses import Loss, Objective
-from impasto.pyramid import Level
+from impasto.optim.loop import State
+from impasto.optim.pyramid import Level
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.pyramid import SMALLEST, Level, grow, plan
+from impasto.optim.pyramid import SMALLEST, Level, grow, plan
 
 
 def test_three_levels_by_hand() -> None:

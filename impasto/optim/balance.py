@@ -1,7 +1,7 @@
 """Layers and kinds of style loss that pull as hard as their weights say.
 
 A weight multiplies a loss, and what moves the picture is its gradient: of two layers with the same
-weight one may pull ten times as hard (:mod:`impasto.explain` tells). Here the gradients are
+weight one may pull ten times as hard (:mod:`impasto.optim.gradients` tells). Here the gradients are
 measured once for each size, at the untouched photo, and each layer's loss is multiplied by what
 makes the gradients' lengths proportional to the weights; how hard the style pulls in all stays as
 it was.
@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from impasto.encoders.base import Encoder
-from impasto.explain import forces
 from impasto.losses.base import Objective
+from impasto.optim.gradients import forces
 
 LIMIT = 30.0
 """By how much a part's share may rise or fall, at most: what hardly pulls has nothing to say."""

@@ -1,7 +1,7 @@
 """Will it fit? A run's peak memory, foreseen from its sizes before it starts.
 
 What a step needs is, in the main, what is kept on the way forward for the way back. It grows with
-the number of pixels that are in the network at once; tiles bound it (see :mod:`impasto.tiles`).
+the number of pixels that are in the network at once; tiles bound it (see :mod:`impasto.optim.tiling`).
 Beside it stand a few copies of the picture, which grow with the whole picture and which nothing
 bounds.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError, ResourceError
 from impasto.losses.functional import products
-from impasto.tiles import Tiling
+from impasto.optim.tiling import Tiling
 
 PROBE = 128  # pixels a side of the image on which an encoder is measured
 FLOAT = 4  # bytes

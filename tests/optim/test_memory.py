@@ -12,7 +12,7 @@ import impasto
 from impasto import Mini, Stylization, StylizeConfig
 from impasto.encoders import Encoder, Features
 from impasto.errors import ConfigError, ResourceError
-from impasto.memory import (
+from impasto.optim.memory import (
     GAPS,
     GAPS_OF_TILES,
     GIB,

@@ -16,7 +16,7 @@ from impasto.encoders.exact import Exact
 from impasto.errors import ConfigError
 from impasto.losses import Loss, Objective, StatisticLoss, WassersteinLoss
 from impasto.losses.masks import layer_masks
-from impasto.tiles import Tiling, differentiate, encode, measure, spans
+from impasto.optim.tiling import Tiling, differentiate, encode, measure, spans
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]
 

@@ -15,8 +15,8 @@ from impasto import (
     StylizeConfig,
     stylize,
 )
-from impasto.balance import LIMIT, balanced
-from impasto.explain import forces
+from impasto.optim.balance import LIMIT, balanced
+from impasto.optim.gradients import forces
 from impasto.transfer import Stylization
 
 LAYERS = ("relu1_1", "relu2_1")
