@@ -2,12 +2,12 @@
 
 from impasto.losses.base import AdditiveLoss, Evaluation, Loss, Objective
 from impasto.losses.content import FeatureLoss
-from impasto.losses.neighbours import EarthMoverLoss, PatchLoss
+from impasto.losses.patches import EarthMoverLoss, PatchLoss
 from impasto.losses.pixels import TotalVariation
-from impasto.losses.sampling import SampledLoss
+from impasto.losses.sampled import SampledLoss
+from impasto.losses.sliced import HistogramLoss, SlicedLoss
+from impasto.losses.statistics import GramLoss, MeanStdLoss, StatisticLoss
 from impasto.losses.structure import LaplacianLoss, SelfSimilarityLoss
-from impasto.losses.style import GramLoss, MeanStdLoss, StatisticLoss
-from impasto.losses.transport import HistogramLoss, SlicedLoss
 from impasto.losses.wasserstein import WassersteinLoss
 
 __all__ = [

@@ -29,7 +29,7 @@ def gram(features: Tensor, weight: Tensor | None = None) -> Tensor:
 
     ``G_ij = sum_p w_p F_ip F_jp / sum_p w_p``. Gatys et al. (2016, eq. 3) sum over the M positions
     without dividing; with the division matrices of pictures of different sizes are comparable, and
-    :class:`impasto.losses.style.GramLoss` states how that enters the loss.
+    :class:`impasto.losses.statistics.GramLoss` states how that enters the loss.
 
     >>> gram(torch.ones(1, 2, 4, 4))
     tensor([[[1., 1.],

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from impasto.encoders.base import IMAGE, Features, completed
 from impasto.errors import ConfigError
 from impasto.losses.base import Loss
-from impasto.losses.neighbours import unit
-from impasto.losses.sampling import Rows, SampledLoss
+from impasto.losses.patches import unit
+from impasto.losses.sampled import Rows, SampledLoss
 
 STENCIL = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
 
@@ -26,7 +26,7 @@ class SelfSimilarityLoss(SampledLoss):
         1/n Σ_ij | D_ij / Σ_i D_ij - D'_ij / Σ_i D'_ij |
 
     ``target`` maps layers to the content's features ``(N, C, h, w)``; ``weights``,
-    ``position_weight`` and ``seed`` as for :class:`~impasto.losses.sampling.SampledLoss`. Between 0
+    ``position_weight`` and ``seed`` as for :class:`~impasto.losses.sampled.SampledLoss`. Between 0
     and 2, whatever the form; 1024 positions at a time, as in the paper, on a moving grid. Where we
     differ: layer by layer, and each of the n columns counts 1/n as in the paper's code (the paper
     prints 1/n²). Raises ConfigError where picture and content differ in size.

@@ -11,7 +11,7 @@ from torch import Tensor
 from impasto.encoders.base import Features
 from impasto.losses.base import Sums
 from impasto.losses.functional import products
-from impasto.losses.style import StatisticLoss
+from impasto.losses.statistics import StatisticLoss
 
 # Directions in which the style varies less than this, against its largest variance, are taken for
 # directions in which it does not vary. Fewer directions are smaller matrices.
@@ -24,7 +24,7 @@ CLOSE = {torch.float32: 1e-4, torch.float64: 1e-8}  # to one, where the iteratio
 class WassersteinLoss(StatisticLoss):
     """Squared 2-Wasserstein distance of the Gaussians with the features' mean and covariance.
 
-    Arguments as for :class:`~impasto.losses.style.StatisticLoss`. With means m and covariances B of
+    Arguments as for :class:`~impasto.losses.statistics.StatisticLoss`. With means m and covariances B of
     the picture, m' and A of the style (Dowson & Landau 1982; as a style loss Crowson's)::
 
         |m - m'|² + tr A + tr B - 2 tr (A^½ B A^½)^½

@@ -26,7 +26,7 @@ from impasto.encoders.base import IMAGE, Encoder, Features
 from impasto.errors import ConfigError
 from impasto.image.wrap import Axes, add_to_window, window
 from impasto.losses.base import AdditiveLoss, Evaluation, Objective, Sums, Windows, cut
-from impasto.losses.style import StatisticLoss
+from impasto.losses.statistics import StatisticLoss
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from impasto.losses import HistogramLoss, SlicedLoss
-from impasto.losses.transport import directions, distance_on_lines, remap
+from impasto.losses.sliced import directions, distance_on_lines, remap
 
 
 def features(height: int, width: int, seed: int, channels: int = 3) -> Tensor:

@@ -15,7 +15,7 @@ from impasto.losses import (
     SelfSimilarityLoss,
     SlicedLoss,
 )
-from impasto.losses.sampling import Rows
+from impasto.losses.sampled import Rows
 
 STYLES = [HistogramLoss, SlicedLoss, PatchLoss, EarthMoverLoss]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from impasto.losses.sampling import Rows, SampledLoss
+from impasto.losses.sampled import Rows, SampledLoss
 
 
 class HistogramLoss(SampledLoss):
@@ -19,7 +19,7 @@ class HistogramLoss(SampledLoss):
 
     Risser, Wilmot & Barnes (2017): ``|F - R(F)|²``, R the histogram matching of each
     channel, taken as constant in the gradient. Arguments as for
-    :class:`~impasto.losses.sampling.SampledLoss`. ``mean`` is the mean over channels and positions,
+    :class:`~impasto.losses.sampled.SampledLoss`. ``mean`` is the mean over channels and positions,
     ``relative`` the mean over positions against the style's mean square, ``|s|²``.
 
     Where we differ: exact quantiles of at most 4096 positions, not 256 bins; the paper adds it to
@@ -42,7 +42,7 @@ class SlicedLoss(SampledLoss):
 
     Heitz et al. (2021): ``E_v |sort(F v) - sort(S v)|²``, which is 0 only where the
     whole distributions agree, not just their moments. Arguments as for
-    :class:`~impasto.losses.sampling.SampledLoss`. At most 32 directions, drawn anew at each step
+    :class:`~impasto.losses.sampled.SampledLoss`. At most 32 directions, drawn anew at each step
     (the paper: as many as channels) and perpendicular to one another (the paper: independent), so
     that with all C directions lengths are kept. ``mean`` is the mean over directions, ``relative``
     that against the style's mean square in a random direction, ``|s|² / C``.

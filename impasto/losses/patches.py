@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from impasto.losses.sampling import Rows, SampledLoss
+from impasto.losses.sampled import Rows, SampledLoss
 
 # How many of our vectors are compared with all of the style's at once.
 CHUNK = 1024
@@ -19,7 +19,7 @@ class PatchLoss(SampledLoss):
 
     Kolkin et al. (2022, NNST), in the form of their last pass ("feature splitting"): layer
     by layer, matches found anew at each step, 1024 positions at a time, all vectors less the mean
-    of their picture. Arguments as for :class:`~impasto.losses.sampling.SampledLoss`; give the
+    of their picture. Arguments as for :class:`~impasto.losses.sampled.SampledLoss`; give the
     style turned by quarters as well, as the paper does, for more to choose from. The distance has
     no unit, so ``mean`` and ``relative`` are the same: 1 for an empty picture.
 
@@ -53,7 +53,7 @@ class EarthMoverLoss(SampledLoss):
         max( mean_i min_j d_ij,  mean_j min_i d_ij )
 
     The second keeps the picture from using one patch of the style for everything. Arguments as for
-    :class:`~impasto.losses.sampling.SampledLoss`; 1024 positions of each, as in the paper. No unit:
+    :class:`~impasto.losses.sampled.SampledLoss`; 1024 positions of each, as in the paper. No unit:
     ``mean`` and ``relative`` are the same, 1 for an empty picture.
 
     Where we differ: layer by layer, not on vectors that join all layers. As the cosine forgets how

@@ -16,7 +16,7 @@ from impasto.losses import (
     functional,
 )
 from impasto.losses.base import Sums
-from impasto.losses.style import STYLE_FORMS
+from impasto.losses.statistics import STYLE_FORMS
 
 STATISTICS = [GramLoss, MeanStdLoss, WassersteinLoss]
 
