@@ -4,7 +4,7 @@
 
 Two photos of scikit-image in two swatches, at the default settings but for the size. How much of
 the content a result keeps is the correlation of its relu4_2, as mini sees it, with the photo's
-(each channel less its mean over positions). Paints with half the factor in impasto/objectives.py,
+(each channel less its mean over positions). Paints with half the factor in impasto/objective/targets.py,
 the factor and twice it, and tells for each the correlation; beside it that of the default losses,
 which all shall have at their factor.
 """
@@ -22,7 +22,7 @@ from torch import Tensor
 
 import impasto
 from impasto.config.stylize import MIXTURES
-from impasto.objectives import FORCE
+from impasto.objective.targets import FORCE
 
 PAIRS = (("chelsea", "waves"), ("coffee", "night"))
 LAYER = "relu4_2"

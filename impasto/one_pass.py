@@ -48,8 +48,8 @@ from impasto.networks import (
 from impasto.networks.backends import Backend, choose_backend, make_backend, version
 from impasto.networks.enlarger import FACTOR
 from impasto.networks.quick import Statistics
-from impasto.palettes import ONLY_COLORS, finished, recolored, repainted
-from impasto.regions import AUTO, Layout, Masks, lay_out, put_back
+from impasto.objective.colors import ONLY_COLORS, finished, recolored, repainted
+from impasto.objective.regions import AUTO, Layout, Masks, lay_out, put_back
 from impasto.result import Result
 
 STYLE_SIZE = 384

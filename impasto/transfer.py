@@ -38,13 +38,7 @@ from impasto.image.inputs import (
 from impasto.image.io import Picture, read_image, resize, size_to_fit
 from impasto.image.wrap import AXES, resized
 from impasto.losses import Objective
-from impasto.objectives import Targets, whole_only
-from impasto.one_pass import first_draft
-from impasto.optim.gradients import Explanation, explain
-from impasto.optim.loop import State, optimize
-from impasto.optim.memory import Demand, allowed, choose_tile, resident
-from impasto.optim.pyramid import Level, grow, plan
-from impasto.palettes import (
+from impasto.objective.colors import (
     ONLY_COLORS,
     finished,
     keeps_colors,
@@ -52,8 +46,7 @@ from impasto.palettes import (
     recolored_regions,
     repainted,
 )
-from impasto.passage import Passage
-from impasto.regions import (
+from impasto.objective.regions import (
     AUTO,
     Found,
     Layout,
@@ -63,8 +56,15 @@ from impasto.regions import (
     largest_scale,
     lay_out,
 )
+from impasto.objective.segmentation import find_regions
+from impasto.objective.targets import Targets, whole_only
+from impasto.one_pass import first_draft
+from impasto.optim.gradients import Explanation, explain
+from impasto.optim.loop import State, optimize
+from impasto.optim.memory import Demand, allowed, choose_tile, resident
+from impasto.optim.pyramid import Level, grow, plan
+from impasto.passage import Passage
 from impasto.result import Result
-from impasto.segments import find_regions
 
 TEXTURE = "synthesis of a texture (Gatys et al. 2015)"
 """How the metadata names a run without a content."""

@@ -18,7 +18,7 @@ from impasto.metrics import (
     score,
     style_distance,
 )
-from impasto.subject import detail_map
+from impasto.objective.subject import detail_map
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,9 @@ from impasto import (
     stylize,
 )
 from impasto.errors import ConfigError, UnknownNameError
-from impasto.finder import load_finder
 from impasto.image.color import match_colors, srgb_to_oklab
 from impasto.losses import GramLoss
+from impasto.objective.finder import load_finder
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
 

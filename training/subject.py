@@ -41,7 +41,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from impasto.encoders.assets import pack, unpack
 from impasto.encoders.mini import Mini, load_mini
-from impasto.finder import TAPS, WIDTHS, SubjectFinder, load_finder, mark, normalize
+from impasto.objective.finder import TAPS, WIDTHS, SubjectFinder, load_finder, mark, normalize
 
 SIDES = 192  # the largest short side that is kept
 VOID = (64, 191)  # grey levels of a mask, from and to, that count for nothing

@@ -29,17 +29,17 @@ from impasto.dream.transform import Robust
 from impasto.encoders import Encoder
 from impasto.errors import ConfigError, UsageError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
-from impasto.finder import find_subject
 from impasto.image.inputs import Source, describe, filled, read_picture
 from impasto.image.io import resize, size_to_fit
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
 from impasto.losses.activation import ChannelLoss
 from impasto.losses.functional import gram
+from impasto.objective.finder import find_subject
+from impasto.objective.subject import MOST, detail_map
 from impasto.optim.loop import State, optimize
 from impasto.optim.pyramid import Level
 from impasto.optim.tiling import encode
 from impasto.result import Result
-from impasto.subject import MOST, detail_map
 
 COLUMNS = 8
 BATCH = 8  # channels that are looked for at a time

@@ -13,9 +13,9 @@ import numpy as np
 from torch import Tensor
 
 from impasto.errors import ConfigError, InputError, UnknownNameError
-from impasto.finder import find_subject, finder_sha256
 from impasto.image.io import Picture, fill_transparent, read_image
-from impasto.regions import ALL, AUTO, OFF, REST, Masks, subject_of
+from impasto.objective.finder import find_subject, finder_sha256
+from impasto.objective.regions import ALL, AUTO, OFF, REST, Masks, subject_of
 from impasto.swatches import SWATCHES, swatch
 
 Source = Any
@@ -84,7 +84,7 @@ def read_or_find_subject(
 ) -> tuple[Tensor | None, dict[str, Any]]:
     """Where the subject of ``content`` is, ``(1, 1, h, w)`` in [0, 1], and how that is named in the
     metadata: as a mask says, whose name is known already; as it is found; or nowhere, where the
-    setting ``subject`` is off. Raises what :func:`impasto.regions.subject_of` raises."""
+    setting ``subject`` is off. Raises what :func:`impasto.objective.regions.subject_of` raises."""
     given = subject_of(masks, content.size)
     if given is not None or subject == OFF:
         return given, {}

@@ -35,7 +35,7 @@ from impasto.losses.base import Evaluation
 from impasto.networks.card import card
 from impasto.networks.feedforward import MODEL, FeedForward, save_feedforward
 from impasto.networks.photos import Crops, Photos, centre_crop, crop_size
-from impasto.objectives import FORCE, Targets, odds
+from impasto.objective.targets import FORCE, Targets, odds
 from impasto.optim.pyramid import Level
 
 CHECKPOINT_SHARE, CHECKPOINT_PAUSE = 0.03, 5.0  # as in impasto.passage

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from impasto.image.io import resize
-from impasto.subject import LEAST, MOST, SIZE, detail_map
+from impasto.objective.subject import LEAST, MOST, SIZE, detail_map
 
 
 def with_checks(height: int, width: int) -> Tensor:

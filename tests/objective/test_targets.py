@@ -20,8 +20,8 @@ from impasto.losses import (
     SampledLoss,
     StatisticLoss,
 )
-from impasto.losses.masks import inside_masks
-from impasto.objectives import FORCE, SUBJECT_POWER, limit_at, whole_only
+from impasto.objective.masks import inside_masks
+from impasto.objective.targets import FORCE, SUBJECT_POWER, limit_at, whole_only
 from impasto.optim.tiling import differentiate
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")

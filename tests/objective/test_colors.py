@@ -7,8 +7,8 @@ from torch import Tensor
 
 from impasto import Picture, StylizeConfig
 from impasto.image.color import srgb_to_oklab
-from impasto.palettes import finished, keeps_colors, recolored, recolored_regions, repainted
-from impasto.regions import Layout, Region, Share
+from impasto.objective.colors import finished, keeps_colors, recolored, recolored_regions, repainted
+from impasto.objective.regions import Layout, Region, Share
 
 
 def mean(image: Tensor) -> Tensor:

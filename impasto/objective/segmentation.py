@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from impasto.devices import generator
 from impasto.encoders.base import IMAGE, Encoder
 from impasto.image.io import resize, size_to_fit
-from impasto.regions import Share
+from impasto.objective.regions import Share
 
 SIZE = 384  # long side at which pictures are looked at, in pixels
 LAYERS = (IMAGE, "relu3_1", "relu4_1")

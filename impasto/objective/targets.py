@@ -32,12 +32,21 @@ from impasto.losses import (
 )
 from impasto.losses.activation import ActivationLoss
 from impasto.losses.base import Sums
-from impasto.losses.masks import GUIDANCES, inside_masks, layer_masks
+from impasto.objective.masks import GUIDANCES, inside_masks, layer_masks
+from impasto.objective.regions import (
+    Layout,
+    Masks,
+    Region,
+    Share,
+    lay_out,
+    layers_of,
+    put_back,
+    style_scale,
+)
+from impasto.objective.subject import detail_map
 from impasto.optim.balance import balanced
 from impasto.optim.pyramid import Level
 from impasto.optim.tiling import encode, measure
-from impasto.regions import Layout, Masks, Region, Share, lay_out, layers_of, put_back, style_scale
-from impasto.subject import detail_map
 
 # The odds (1 - s) / s are 1 at strength 0.5; their power spreads 0.2 to 0.8 over a range of the
 # content weight that one sees: 16 down to 1/16.

@@ -10,7 +10,7 @@ import impasto
 from impasto import Encoder, StylizeConfig
 from impasto.encoders.mini import load_mini
 from impasto.errors import ConfigError
-from impasto.segments import find_regions, guided_filter, kmeans
+from impasto.objective.segmentation import find_regions, guided_filter, kmeans
 
 
 def halves(upper: Tensor, lower: Tensor) -> Tensor:

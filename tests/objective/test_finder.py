@@ -12,7 +12,8 @@ from torch import Tensor
 
 from impasto.encoders.mini import STAGES
 from impasto.errors import IntegrityError, InvalidImageError
-from impasto.finder import (
+from impasto.image.io import load_image, resize
+from impasto.objective.finder import (
     AREA,
     ASSET,
     MAX_ASPECT,
@@ -24,7 +25,6 @@ from impasto.finder import (
     normalize,
     working_size,
 )
-from impasto.image.io import load_image, resize
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 Masks are ``(1, 1, H, W)`` in [0, 1]: white is inside, grey half. They come from files (one mask for
 each region, or one map in which each region has a colour), from arrays, or from the encoder's own
-features (:mod:`impasto.segments`). Where regions overlap they share; what none of them covers stays
+features (:mod:`impasto.objective.segmentation`). Where regions overlap they share; what none of them covers stays
 as it is in the content.
 """
 
@@ -48,7 +48,7 @@ class Region:
     """A part of the picture (``mask`` None: all of it), the styles that paint it, how strongly
     and in whose colours (None: as the rest of the run), and how large they are, times
     ``style_scale``. ``styles`` are the run's pictures in this region's colours, where those are its
-    own (:func:`impasto.palettes.recolored_regions`)."""
+    own (:func:`impasto.objective.colors.recolored_regions`)."""
 
     mask: Tensor | None = field(repr=False)
     shares: tuple[Share, ...]

@@ -3,8 +3,8 @@
 People want to recognise their photo at once, and the painting may say more where the photo is
 empty. So two things are held. All of the photo, each place by its *detail*: where there are edges,
 near and far, it has something to say; a clear sky has not. And for itself, closer, the *subject*:
-people, animals, the main thing, as :mod:`impasto.finder` finds them or a mask says. The terms that
-come of both are in :mod:`impasto.objectives`.
+people, animals, the main thing, as :mod:`impasto.objective.finder` finds them or a mask says. The terms that
+come of both are in :mod:`impasto.objective.targets`.
 """
 
 from __future__ import annotations

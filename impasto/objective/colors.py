@@ -13,7 +13,7 @@ from impasto.config.stylize import StylizeConfig
 from impasto.image.color import keep_colors, match_colors
 from impasto.image.io import Picture, resize
 from impasto.image.wrap import Axes, resized
-from impasto.regions import Layout
+from impasto.objective.regions import Layout
 
 ONLY_COLORS = "colours matched (Pitie & Kokaram 2007)"
 """How the metadata name the making of a picture that nothing was painted in."""
