@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from impasto.networks.training import Training, train
     from impasto.one_pass import quick
     from impasto.optim.loop import State, optimize
-    from impasto.result import Result
+    from impasto.runs.result import Result
     from impasto.swatches import SWATCHES, swatch
     from impasto.transfer import Stylization, stylize, texture
 

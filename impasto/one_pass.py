@@ -50,7 +50,7 @@ from impasto.networks.enlarger import FACTOR
 from impasto.networks.quick import Statistics
 from impasto.objective.colors import ONLY_COLORS, finished, recolored, repainted
 from impasto.objective.regions import AUTO, Layout, Masks, lay_out, put_back
-from impasto.result import Result
+from impasto.runs.result import Result
 
 STYLE_SIZE = 384
 """Long side in pixels at which a style is read, at most. The decoder was trained on styles of about

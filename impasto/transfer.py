@@ -63,8 +63,8 @@ from impasto.optim.gradients import Explanation, explain
 from impasto.optim.loop import State, optimize
 from impasto.optim.memory import Demand, allowed, choose_tile, resident
 from impasto.optim.pyramid import Level, grow, plan
-from impasto.passage import Passage
-from impasto.result import Result
+from impasto.runs.base import Passage
+from impasto.runs.result import Result
 
 TEXTURE = "synthesis of a texture (Gatys et al. 2015)"
 """How the metadata names a run without a content."""

@@ -96,7 +96,7 @@ def test_checkpoints_are_written_now_and_then(
 ) -> None:  # fmt: skip
     """Once a second at most, by a clock that makes each look half a second."""
     clock = iter(range(10**6))
-    monkeypatch.setattr("impasto.passage.time.perf_counter", lambda: next(clock) / 2)
+    monkeypatch.setattr("impasto.runs.base.time.perf_counter", lambda: next(clock) / 2)
     config = replace(SMALL, steps=(12,))
     made = Stylization(photo, painting, config, encoder=encoder, checkpoint=tmp_path / "c")
     indices = []

@@ -29,7 +29,7 @@ from impasto.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from impasto.dream.deepdream import Dream
-    from impasto.result import Result, Run
+    from impasto.runs.result import Result, Run
 
 app = typer.Typer()
 

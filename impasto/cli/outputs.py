@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from impasto.optim.gradients import Explanation
-    from impasto.result import Result, Run
+    from impasto.runs.result import Result, Run
 
 FRAMES = 60
 DENSITY = 1.7  # frames lie at the powers of this: close together at first, where much happens
@@ -199,6 +199,6 @@ def _check_apart(outputs: list[Path], inputs: Iterable[str | os.PathLike[str]]) 
 
 def _without_paths(metadata: dict[str, Any]) -> dict[str, Any]:
     """Metadata for a picture that has no place of its own: only the names of its inputs."""
-    from impasto.result import with_places
+    from impasto.runs.result import with_places
 
     return with_places(metadata, lambda place: Path(place).name)

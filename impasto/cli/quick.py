@@ -18,7 +18,7 @@ from impasto.config.networks import QuickConfig
 from impasto.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from impasto.result import Result
+    from impasto.runs.result import Result
 
 app = typer.Typer()
 

@@ -17,7 +17,7 @@ from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from impasto.config.stylize import StylizeConfig
-    from impasto.result import Result
+    from impasto.runs.result import Result
     from impasto.transfer import Stylization
 
 app = typer.Typer()

@@ -22,7 +22,7 @@ from impasto.errors import Interrupted, UsageError
 from impasto.events import LevelDone, Step
 
 if TYPE_CHECKING:
-    from impasto.result import Result, Run
+    from impasto.runs.result import Result, Run
 
 Make = Callable[..., "Run"]
 """Makes the run; takes ``checkpoint`` and ``resume``."""
@@ -135,7 +135,7 @@ def alone(checkpoint: Path, output: str) -> Iterator[None]:
 
 def checkpoint_of(outputs: Outputs) -> Path | None:
     """Where the run's checkpoint lies; None for a picture that goes to standard output."""
-    from impasto.checkpoint import checkpoint_path
+    from impasto.runs.checkpoint import checkpoint_path
 
     if outputs.picture is None:
         return None

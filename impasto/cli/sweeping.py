@@ -8,7 +8,7 @@ import re
 import time
 from pathlib import Path
 
-# impasto.image.files writes the first kind, impasto.checkpoint the second.
+# impasto.image.files writes the first kind, impasto.runs.checkpoint the second.
 TEMPORARY = re.compile(r"\.impasto-(?P<pid>\d+)-[0-9a-f]{8}\.tmp")
 PART = re.compile(r"\..+\.checkpoint\.(?P<pid>\d+)\.part")
 

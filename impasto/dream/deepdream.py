@@ -33,8 +33,8 @@ from impasto.optim.loop import State, optimize
 from impasto.optim.memory import allowed, choose_tile
 from impasto.optim.pyramid import Level, grow, plan
 from impasto.optim.tiling import encode
-from impasto.passage import Passage
-from impasto.result import Result
+from impasto.runs.base import Passage
+from impasto.runs.result import Result
 
 GUIDE_SIZE = 384  # pixels on the long side of a guide, at most
 

@@ -39,7 +39,7 @@ from impasto.objective.subject import MOST, detail_map
 from impasto.optim.loop import State, optimize
 from impasto.optim.pyramid import Level
 from impasto.optim.tiling import encode
-from impasto.result import Result
+from impasto.runs.result import Result
 
 COLUMNS = 8
 BATCH = 8  # channels that are looked for at a time

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from impasto import checkpoint as checkpoints
 from impasto.config.networks import TrainConfig
 from impasto.config.stylize import StylizeConfig, mixture
 from impasto.config.version import __version__
@@ -37,8 +36,9 @@ from impasto.networks.feedforward import MODEL, FeedForward, save_feedforward
 from impasto.networks.photos import Crops, Photos, centre_crop, crop_size
 from impasto.objective.targets import FORCE, Targets, odds
 from impasto.optim.pyramid import Level
+from impasto.runs import checkpoint as checkpoints
 
-CHECKPOINT_SHARE, CHECKPOINT_PAUSE = 0.03, 5.0  # as in impasto.passage
+CHECKPOINT_SHARE, CHECKPOINT_PAUSE = 0.03, 5.0  # as in impasto.runs.base
 WARM_UP = 50  # steps until the learning rate is at its highest
 LAST_RATE = 0.01  # what is left of it at the end
 CLIP = 1.0  # the longest gradient that is followed to its end

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIG
 
 # Checkpoints come much faster than usual, so that many are being written when the kill comes.
 CODE = """
-import impasto.passage
-impasto.passage.CHECKPOINT_PAUSE, impasto.passage.CHECKPOINT_SHARE = 0.01, 1.0
+import impasto.runs.base
+impasto.runs.base.CHECKPOINT_PAUSE, impasto.runs.base.CHECKPOINT_SHARE = 0.01, 1.0
 from impasto.cli import main
 raise SystemExit(main({argv!r}))
 """

@@ -15,7 +15,7 @@ from impasto.errors import ConfigError
 from impasto.losses import Objective, TotalVariation
 from impasto.optim.loop import State, optimize
 from impasto.optim.pyramid import Level
-from impasto.passage import Passage
+from impasto.runs.base import Passage
 
 
 class Smoothing(Passage):

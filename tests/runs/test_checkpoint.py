@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from impasto.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from impasto.errors import IntegrityError, ResourceError
+from impasto.runs.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 
 
 def state() -> dict[str, Any]:

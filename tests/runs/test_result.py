@@ -6,7 +6,7 @@ from torch import Tensor
 
 import impasto
 from impasto import Encoder, StylizeConfig, stylize
-from impasto.result import with_places
+from impasto.runs.result import with_places
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
 

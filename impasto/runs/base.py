@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto import checkpoint as checkpoints
 from impasto.config.version import __version__
 from impasto.devices import describe_machine
 from impasto.encoders import Encoder
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
 from impasto.optim.loop import State
 from impasto.optim.pyramid import Level
+from impasto.runs import checkpoint as checkpoints
 
 # No more than this share of the time goes into writing checkpoints, and none comes sooner after
 # the one before than this many seconds.
