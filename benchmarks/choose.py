@@ -29,8 +29,8 @@ from math import comb
 from pathlib import Path
 from typing import Any
 
-from impasto.dream.sheets import Cell, contact_sheet
 from impasto.image.io import load_image, save_image
+from impasto.outputs.contact_sheet import Cell, contact_sheet
 
 SIDES = ("left", "right")
 BETTER = {

@@ -12,7 +12,7 @@ from skimage.data import chelsea
 
 from impasto import LevelStarted, Step, Stylization, StylizeConfig, resize
 from impasto.image.io import size_to_fit
-from impasto.video.frames import write_animation
+from impasto.outputs.animation import write_animation
 
 SIZE = int(os.environ.get("SIZE", "320"))
 STEPS = tuple(int(n) for n in os.environ.get("STEPS", "120,60").split(","))

@@ -115,7 +115,7 @@ class Sequences(Outputs):
 
     def check(self, inputs: Iterable[str | PathLike[str]], *, steps: int) -> None:
         """Raise now what would fail after a long run."""
-        from impasto.video.frames import check_animation_path, check_rate
+        from impasto.outputs.animation import check_animation_path, check_rate
 
         assert self.picture is not None
         check_animation_path(self.picture, overwrite=self.overwrite)
@@ -128,7 +128,7 @@ class Sequences(Outputs):
     def save(self, result: Result) -> None:
         """Write the frames; of a run that was stopped, those that there are."""
         from impasto.dream.deepdream import Sequence
-        from impasto.video.frames import write_animation
+        from impasto.outputs.animation import write_animation
 
         assert self.picture is not None
         assert isinstance(result, Sequence)

@@ -283,9 +283,9 @@ def _print_judges(first: Encoder, second: Encoder | None, edges: Edges | None) -
 
 
 def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
-    from impasto.dream.sheets import Cell, contact_sheet
     from impasto.image.inputs import read_picture
     from impasto.image.io import load_image, save_image
+    from impasto.outputs.contact_sheet import Cell, contact_sheet
 
     def cell(name: str, source: str | Path) -> Cell:
         return Cell(name, load_image(read_picture(source, CELL)))

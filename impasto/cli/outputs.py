@@ -42,8 +42,8 @@ class Outputs:
         ``inputs`` may not be written to; ``steps`` is how many there will be at most.
         """
         from impasto.image.io import check_writable
-        from impasto.plots import check_plot_path
-        from impasto.video.frames import check_animation_path
+        from impasto.outputs.animation import check_animation_path
+        from impasto.outputs.plots import check_plot_path
 
         numbered = self._numbered_paths(steps)
         named = [self.picture, self.evolution, self.plot, self.preview]
@@ -148,13 +148,13 @@ class Recorder:
         """Write what needs the whole run; returns what was written, by kind."""
         written = {}
         if self.outputs.plot is not None and self.run.history:
-            from impasto.plots import plot_losses
+            from impasto.outputs.plots import plot_losses
 
             shares = self.run.attachments.get("shares", {})
             plot_losses(self.run.history, self.outputs.plot, shares=shares)
             written["plot"] = str(self.outputs.plot)
         if self.outputs.evolution is not None:
-            from impasto.video.frames import write_animation
+            from impasto.outputs.animation import write_animation
 
             if not self.frames:  # at strength 0 there are no steps
                 self.frames[0] = self._frame()

@@ -24,7 +24,6 @@ from impasto.config.version import __version__
 from impasto.devices import choose_device, choose_dtype, describe_machine, generator
 from impasto.dream.eyes import check_layers, open_eyes
 from impasto.dream.parametrize import Fourier
-from impasto.dream.sheets import Cell, contact_sheet, heat, stretched
 from impasto.dream.transform import Robust
 from impasto.encoders import Encoder
 from impasto.errors import ConfigError, UsageError
@@ -39,6 +38,7 @@ from impasto.objective.subject import MOST, detail_map
 from impasto.optim.loop import State, optimize
 from impasto.optim.pyramid import Level
 from impasto.optim.tiling import encode
+from impasto.outputs.contact_sheet import Cell, contact_sheet, heat, stretched
 from impasto.runs.result import Result
 
 COLUMNS = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from impasto.dream.sheets import GAP, HEAT, LABEL, Cell, contact_sheet, heat, stretched
+from impasto.outputs.contact_sheet import GAP, HEAT, LABEL, Cell, contact_sheet, heat, stretched
 
 
 def test_cells_lie_where_they_should() -> None:

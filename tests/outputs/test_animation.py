@@ -23,8 +23,8 @@ from impasto.errors import (
     ResourceError,
     UsageError,
 )
+from impasto.outputs.animation import KINDS, check_animation_path, write_animation
 from impasto.video import frames as module
-from impasto.video.frames import KINDS, check_animation_path, write_animation
 
 Pixels = NDArray[np.uint8]
 av = pytest.importorskip("av")
@@ -274,7 +274,7 @@ def test_without_av_the_others_still_work(
 
 
 def test_av_is_imported_late() -> None:
-    code = "import sys, impasto.video.frames; sys.exit('av' in sys.modules)"
+    code = "import sys, impasto.outputs.animation; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from impasto.errors import MissingDependencyError, OutputExistsError, UsageError
-from impasto.plots import KINDS, check_plot_path, plot_losses
+from impasto.outputs.plots import KINDS, check_plot_path, plot_losses
 
 pytest.importorskip("matplotlib")
 
@@ -129,7 +129,7 @@ def test_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_matplotlib_is_imported_late_and_pyplot_never(tmp_path: Path) -> None:
     code = (
-        "import sys, impasto.plots as plots; assert 'matplotlib' not in sys.modules;"
+        "import sys, impasto.outputs.plots as plots; assert 'matplotlib' not in sys.modules;"
         "entry = {'step': 1, 'level': 0, 'size': (4, 5), 'losses': {'tv': 1.0}, 'total': 1.0};"
         "plots.plot_losses([entry], sys.argv[1]); assert 'matplotlib.pyplot' not in sys.modules"
     )
