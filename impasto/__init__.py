@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         Trained,
         Validated,
     )
+    from impasto.feedforward.network import FeedForward
+    from impasto.feedforward.training import Training, train
     from impasto.image.io import Picture, load_image, read_image, read_metadata, resize, save_image
     from impasto.losses import (
         CONTENT_LOSSES,
@@ -67,8 +69,6 @@ if TYPE_CHECKING:
         WassersteinLoss,
     )
     from impasto.metrics import Evaluation, evaluate
-    from impasto.networks.feedforward import FeedForward
-    from impasto.networks.training import Training, train
     from impasto.one_pass import quick
     from impasto.optim.loop import State, optimize
     from impasto.runs.result import Result

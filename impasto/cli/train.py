@@ -17,7 +17,7 @@ from impasto.config.networks import TrainConfig
 
 if TYPE_CHECKING:
     from impasto.cli.stopping import Stop
-    from impasto.networks.training import Training
+    from impasto.feedforward.training import Training
 
 app = typer.Typer()
 
@@ -65,7 +65,7 @@ def train(
     from impasto.cli.sweeping import sweep
     from impasto.devices import keep_freed_memory
     from impasto.devices import threads as use_threads
-    from impasto.networks.training import Training, check_output, checkpoint_in
+    from impasto.feedforward.training import Training, check_output, checkpoint_in
 
     check_output(folder, resume=resume, overwrite=overwrite)
     checkpoint = checkpoint_in(folder)

@@ -92,7 +92,7 @@ def compare(alone: Path, killed: Path) -> None:
 
 
 TRAINING = """
-import impasto.networks.training as training
+import impasto.feedforward.training as training
 training.CHECKPOINT_PAUSE, training.CHECKPOINT_SHARE = 0.01, 1.0
 from impasto.cli import main
 raise SystemExit(main({argv!r}))

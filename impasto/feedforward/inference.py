@@ -17,8 +17,8 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
+from impasto.feedforward.network import MULTIPLE, FeedForward
 from impasto.image.io import resize, size_to_fit
-from impasto.networks.feedforward import MULTIPLE, FeedForward
 from impasto.networks.inference import TILE
 from impasto.optim.tiling import cover
 

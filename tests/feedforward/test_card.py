@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from impasto.config.networks import TrainConfig
-from impasto.networks.card import card
+from impasto.feedforward.card import card
 
 
 @pytest.fixture

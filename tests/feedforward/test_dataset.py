@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from impasto.errors import InputError
+from impasto.feedforward.dataset import Crops, Photos, centre_crop, crop_size, random_crop
 from impasto.image.io import save_image
-from impasto.networks.photos import Crops, Photos, centre_crop, crop_size, random_crop
 
 
 def fill(folder: Path, count: int, size: tuple[int, int] = (40, 56)) -> Path:

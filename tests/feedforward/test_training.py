@@ -14,9 +14,9 @@ from torch import Tensor
 import impasto
 from impasto import Encoder, Finished, Trained, Training, Validated, load_image
 from impasto.errors import ConfigError, InputError, OutputExistsError, UnknownNameError, UsageError
+from impasto.feedforward.training import checkpoint_in, train
 from impasto.image.io import save_image
 from impasto.networks import load_feedforward
-from impasto.networks.training import checkpoint_in, train
 
 SMALL: dict[str, Any] = {
     "steps": 7,
@@ -199,7 +199,7 @@ def test_the_checkpoint_goes_last(
     training = make(tmp_path / "out", steps=1)
     list(training)
     training.save_checkpoint()
-    monkeypatch.setattr("impasto.networks.training.save_feedforward", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("impasto.feedforward.training.save_feedforward", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         training.finish()
     assert checkpoint_in(tmp_path / "out").exists()
@@ -255,7 +255,7 @@ def test_stopped_it_is_the_network_as_it_is(make: Make, tmp_path: Path) -> None:
 
 def test_the_clock_can_end_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = _ticking()
-    monkeypatch.setattr("impasto.networks.training.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("impasto.feedforward.training.time.perf_counter", lambda: next(clock))
     training = make(steps=None, minutes=1, validate_every=100)
     steps = [event for event in training if isinstance(event, Trained)]
     assert training.reason == "minutes"

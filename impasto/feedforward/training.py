@@ -26,14 +26,14 @@ from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.encoders import Encoder, get_encoder
 from impasto.errors import ConfigError, OutputExistsError, UsageError
 from impasto.events import Event, Finished, Trained, Validated
+from impasto.feedforward.card import card
+from impasto.feedforward.dataset import Crops, Photos, centre_crop, crop_size
+from impasto.feedforward.network import MODEL, FeedForward, save_feedforward
 from impasto.image.files import shown, write_bytes
 from impasto.image.inputs import Source, describe, filled, read_style
 from impasto.image.io import save_image
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
 from impasto.losses.base import Evaluation
-from impasto.networks.card import card
-from impasto.networks.feedforward import MODEL, FeedForward, save_feedforward
-from impasto.networks.photos import Crops, Photos, centre_crop, crop_size
 from impasto.objective.targets import FORCE, Targets, odds
 from impasto.optim.pyramid import Level
 from impasto.runs import checkpoint as checkpoints

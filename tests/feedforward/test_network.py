@@ -14,9 +14,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from impasto.errors import InputError, IntegrityError
+from impasto.feedforward.inference import frozen
+from impasto.feedforward.network import ARCHITECTURE, InstanceNorm
 from impasto.networks import FeedForward, load_feedforward, save_feedforward
-from impasto.networks.feedforward import ARCHITECTURE, InstanceNorm
-from impasto.networks.painting import frozen
 
 
 def small(seed: int = 0) -> FeedForward:
