@@ -39,15 +39,15 @@ from microast import MicroAST
 from torch import Tensor
 
 import impasto
-from impasto import one_pass
+from impasto.arbitrary import api as one_pass
+from impasto.arbitrary.backends import PACKAGES, make_backend, session, version
+from impasto.arbitrary.export import as_onnx
 from impasto.config.networks import QuickConfig
 from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image, resize, save_image, size_to_fit
 from impasto.metrics import Case
 from impasto.networks import draft, load_enlarger, load_quick, measure
-from impasto.networks.backends import PACKAGES, make_backend, session, version
-from impasto.networks.export import as_onnx
 
 KINDS = [
     ("torch", "float32"),

@@ -30,6 +30,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from impasto.arbitrary.api import quick
     from impasto.config.dream import DreamConfig, LookConfig
     from impasto.config.networks import QuickConfig, TrainConfig
     from impasto.config.presets import PRESETS, get_preset
@@ -69,7 +70,6 @@ if TYPE_CHECKING:
         WassersteinLoss,
     )
     from impasto.metrics import Evaluation, evaluate
-    from impasto.one_pass import quick
     from impasto.optim.loop import State, optimize
     from impasto.runs.result import Result
     from impasto.swatches import SWATCHES, swatch

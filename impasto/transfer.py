@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impasto.arbitrary.api import first_draft
 from impasto.config.stylize import STARTS, StylizeConfig
 from impasto.devices import choose_device, choose_dtype, generator
 from impasto.encoders import Encoder, get_encoder
@@ -58,7 +59,6 @@ from impasto.objective.regions import (
 )
 from impasto.objective.segmentation import find_regions
 from impasto.objective.targets import Targets, whole_only
-from impasto.one_pass import first_draft
 from impasto.optim.gradients import Explanation, explain
 from impasto.optim.loop import State, optimize
 from impasto.optim.memory import Demand, allowed, choose_tile, resident

@@ -39,15 +39,8 @@ from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-from impasto.encoders import Encoder, get_encoder
-from impasto.encoders.assets import pack
-from impasto.encoders.base import IMAGE, Features
-from impasto.encoders.mini import load_mini
-from impasto.image.io import load_image, resize, size_to_fit, to_pil
-from impasto.losses.functional import gram
-from impasto.metrics import CONTENT_LAYER, STYLE_LAYERS, score
-from impasto.networks.inference import COARSE, handed_on
-from impasto.networks.quick import (
+from impasto.arbitrary.inference import COARSE, handed_on
+from impasto.arbitrary.network import (
     DEEP,
     LEVELS,
     MULTIPLE,
@@ -57,6 +50,13 @@ from impasto.networks.quick import (
     plan_for,
     statistics,
 )
+from impasto.encoders import Encoder, get_encoder
+from impasto.encoders.assets import pack
+from impasto.encoders.base import IMAGE, Features
+from impasto.encoders.mini import load_mini
+from impasto.image.io import load_image, resize, size_to_fit, to_pil
+from impasto.losses.functional import gram
+from impasto.metrics import CONTENT_LAYER, STYLE_LAYERS, score
 
 JUDGED = (*STYLE_LAYERS, CONTENT_LAYER)
 SEEN = (*LEVELS, IMAGE)  # what is moved

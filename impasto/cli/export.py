@@ -48,9 +48,9 @@ def export(
     name = model if model in MODELS else place.resolve().name.removesuffix(".safetensors")
     path = (output or Path(f"{name}.onnx")).expanduser()
 
+    from impasto.arbitrary.export import LIMIT, SIZES, export_feedforward, export_quick
     from impasto.cli.run import print_json
     from impasto.networks import FeedForward, Quick, load_feedforward, load_quick
-    from impasto.networks.export import LIMIT, SIZES, export_feedforward, export_quick
 
     network: Quick | FeedForward
     if model in MODELS:

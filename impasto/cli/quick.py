@@ -77,11 +77,11 @@ def quick(
     outputs = Outputs(None if to_stdout else output.expanduser(), depth=depth, overwrite=overwrite)
     outputs.check([content, *styles, *masks_of(config.for_pictures())], steps=0)
 
+    from impasto.arbitrary.api import quick as paint
     from impasto.cli.progress import log_shown
     from impasto.cli.run import tell_result
     from impasto.devices import keep_freed_memory
     from impasto.devices import threads as use_threads
-    from impasto.one_pass import quick as paint
 
     keep_freed_memory()
     with use_threads(threads), log_shown(quiet=quiet):

@@ -17,9 +17,9 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
+from impasto.arbitrary.inference import TILE
 from impasto.feedforward.network import MULTIPLE, FeedForward
 from impasto.image.io import resize, size_to_fit
-from impasto.networks.inference import TILE
 from impasto.optim.tiling import cover
 
 

@@ -19,12 +19,12 @@ And networks with one style each, which anybody can train:
 ``training`` is not among the names below: it loads much that a pass does not need.
 """
 
+from impasto.arbitrary.inference import Zone, draft, measure, paint
+from impasto.arbitrary.network import Decoder, Plan, Quick, load_quick, plan_for
+from impasto.arbitrary.transport import Affine, Moments, blend, moments, optimal_map
+from impasto.arbitrary.upsampler import Enlarger, load_enlarger
 from impasto.feedforward.inference import paint_with
 from impasto.feedforward.network import FeedForward, load_feedforward, save_feedforward
-from impasto.networks.enlarger import Enlarger, load_enlarger
-from impasto.networks.inference import Zone, draft, measure, paint
-from impasto.networks.quick import Decoder, Plan, Quick, load_quick, plan_for
-from impasto.networks.transport import Affine, Moments, blend, moments, optimal_map
 
 __all__ = [
     "Affine",

@@ -24,7 +24,7 @@ def exported(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[dict[str, An
         Path(path).write_bytes(b"graph")
         return 0.00012
 
-    monkeypatch.setattr("impasto.networks.export.export_quick", export)
+    monkeypatch.setattr("impasto.arbitrary.export.export_quick", export)
     return calls
 
 
@@ -87,6 +87,6 @@ def test_without_onnx(
     def missing(*args: Any, **options: Any) -> float:
         raise MissingDependencyError("exporting a network", "onnx")
 
-    monkeypatch.setattr("impasto.networks.export.export_quick", missing)
+    monkeypatch.setattr("impasto.arbitrary.export.export_quick", missing)
     assert main(["export", "quick"]) == 2
     assert 'pip install "impasto[onnx]"' in capsys.readouterr().err

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from impasto import swatch
+from impasto.arbitrary.network import LEVELS
 from impasto.networks import Quick
-from impasto.networks.quick import LEVELS
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 from impasto import swatch
-from impasto.encoders.base import IMAGE
-from impasto.networks import Plan, Quick, moments, plan_for
-from impasto.networks.parts import (
+from impasto.arbitrary.fused import (
     PAINT_INPUTS,
     SKETCH_INPUTS,
     Encode,
@@ -22,7 +20,9 @@ from impasto.networks.parts import (
     through_head,
     trunk_of,
 )
-from impasto.networks.quick import DEEP, FINE, LEVELS, STRIDES, statistics
+from impasto.arbitrary.network import DEEP, FINE, LEVELS, STRIDES, statistics
+from impasto.encoders.base import IMAGE
+from impasto.networks import Plan, Quick, moments, plan_for
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """A painting in half of a photo's size, enlarged to all of it by a small network.
 
-What the network of :mod:`impasto.networks.quick` costs, it costs at the picture's own size; half of
+What the network of :mod:`impasto.arbitrary.network` costs, it costs at the picture's own size; half of
 that takes a quarter of the time. What half of the size does not hold is known from elsewhere: edges
 from the photo, how fine and how strong the strokes are from the style's code. So here is a network
 that works on positions two pixels wide, where it costs little, and whose result is shuffled into
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.arbitrary.network import EMBEDDING, NOISE, Decoder
 from impasto.encoders.assets import load_asset
-from impasto.networks.quick import EMBEDDING, NOISE, Decoder
 from impasto.optim.tiling import cover
 
 FACTOR = 2  # pixels a side that become one position

@@ -10,10 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from impasto import swatch
-from impasto.encoders.base import IMAGE
-from impasto.errors import IntegrityError
-from impasto.networks import Decoder, Quick, draft, load_quick, plan_for
-from impasto.networks.quick import (
+from impasto.arbitrary.network import (
     CHANNELS,
     LEVELS,
     MULTIPLE,
@@ -22,6 +19,9 @@ from impasto.networks.quick import (
     anti_imaging,
     statistics,
 )
+from impasto.encoders.base import IMAGE
+from impasto.errors import IntegrityError
+from impasto.networks import Decoder, Quick, draft, load_quick, plan_for
 
 
 def pictures(size: int = 32) -> Tensor:

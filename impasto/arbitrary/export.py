@@ -1,7 +1,7 @@
 """Networks as ONNX files, for programs that know nothing of torch; checked before they are written.
 
 ``quick`` becomes one graph: ``content``, ``style`` and ``strength`` in, ``picture`` out, for any
-number of pictures of any size. What :func:`impasto.networks.inference.draft` does in Python is in
+number of pictures of any size. What :func:`impasto.arbitrary.inference.draft` does in Python is in
 the graph: the padding to a multiple of 16, the moments of both pictures, the transport. ONNX has no
 eigenvectors, so there the transport comes from products, see :func:`solve_by_products`.
 
@@ -21,13 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from impasto.config.version import __version__
-from impasto.encoders.base import IMAGE
-from impasto.errors import ImpastoError, MissingDependencyError
-from impasto.image.files import check_folder, shown, write_bytes
-from impasto.networks.backends import Graphs, session
-from impasto.networks.inference import draft
-from impasto.networks.parts import (
+from impasto.arbitrary.backends import Graphs, session
+from impasto.arbitrary.fused import (
     PAINT_INPUTS,
     SKETCH_INPUTS,
     Brush,
@@ -38,8 +33,13 @@ from impasto.networks.parts import (
     through_head,
     trunk_of,
 )
-from impasto.networks.quick import DEEP, FINE, LEVELS, MULTIPLE, Plan, Quick, plan_for
-from impasto.networks.transport import Moments, moments
+from impasto.arbitrary.inference import draft
+from impasto.arbitrary.network import DEEP, FINE, LEVELS, MULTIPLE, Plan, Quick, plan_for
+from impasto.arbitrary.transport import Moments, moments
+from impasto.config.version import __version__
+from impasto.encoders.base import IMAGE
+from impasto.errors import ImpastoError, MissingDependencyError
+from impasto.image.files import check_folder, shown, write_bytes
 from impasto.swatches import swatch
 
 FORMAT = 4
@@ -179,7 +179,7 @@ def export_feedforward(
 
 def solve_by_products(source: Tensor, target: Tensor, least: float) -> Tensor:
     """``A = S^(-1/2) (S^(1/2) T S^(1/2))^(1/2) S^(-1/2)``; a
-    :data:`~impasto.networks.transport.Solve`."""
+    :data:`~impasto.arbitrary.transport.Solve`."""
     root, inverse = product_roots(source, least)
     middle, _ = product_roots(root @ target @ root, least**2)
     return inverse @ middle @ inverse
@@ -210,8 +210,8 @@ def product_roots(matrix: Tensor, least: float) -> tuple[Tensor, Tensor]:
 
 
 def parts(model: Quick) -> Graphs:
-    """The parts of :mod:`~impasto.networks.parts` as graphs, for one picture at a time of any size
-    that 16 divides: what :mod:`impasto.networks.backends` runs."""
+    """The parts of :mod:`~impasto.arbitrary.fused` as graphs, for one picture at a time of any size
+    that 16 divides: what :mod:`impasto.arbitrary.backends` runs."""
     image, corner = torch.rand(1, 3, 80, 96), torch.tensor([16, 16])
     trunk, deep = trunk_of(model), len(DEEP)
     encode, sketch, paint = Encode(trunk), Sketch(model.decoder), Paint(model.decoder)

@@ -6,7 +6,7 @@
     style   --mini--> moments  ----^-----------------------------------^
 
 The features are those of the small encoder that ships with impasto: at five layers, in VGG's own
-units. :mod:`impasto.networks.transport` moves them the shortest way to where their mean and
+units. :mod:`impasto.arbitrary.transport` moves them the shortest way to where their mean and
 covariance (so their Gram matrix) are the style's. What no formula gives, the picture that has such
 features, a decoder has learned: it grows the picture from conv5_1 upwards, takes in the moved
 features of each size on its way, and adds what it finds to the picture whose colours were moved
@@ -34,11 +34,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.encoders import Encoder
-from impasto.encoders.assets import load_asset
-from impasto.encoders.base import IMAGE, Features, pad_and_convolve
-from impasto.encoders.mini import load_mini
-from impasto.networks.transport import (
+from impasto.arbitrary.transport import (
     Affine,
     Moments,
     Solve,
@@ -46,6 +42,10 @@ from impasto.networks.transport import (
     optimal_map,
     solve_by_factors,
 )
+from impasto.encoders import Encoder
+from impasto.encoders.assets import load_asset
+from impasto.encoders.base import IMAGE, Features, pad_and_convolve
+from impasto.encoders.mini import load_mini
 
 # The deepest is taken before its ReLU: what a ReLU has cut off is no Gaussian cloud.
 LEVELS = ("conv5_1", "relu4_1", "relu3_1", "relu2_1", "relu1_1")  # as the decoder takes them in
@@ -74,7 +74,7 @@ class Plan(NamedTuple):
 
 
 class Quick(nn.Module):
-    """The encoder and the decoder; :mod:`impasto.networks.inference` puts them to use.
+    """The encoder and the decoder; :mod:`impasto.arbitrary.inference` puts them to use.
 
     ``encoder`` has the channels of CHANNELS at LEVELS (default: mini as it ships); without
     ``tensors`` the decoder is untrained: it adds nothing to the picture with moved colours.

@@ -18,10 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from impasto.encoders.weights import cache_folder
-from impasto.errors import ConfigError, ImpastoError, MissingDependencyError
-from impasto.image.files import read_bytes, write_bytes
-from impasto.networks.parts import (
+from impasto.arbitrary.fused import (
     PAINT_INPUTS,
     SKETCH_INPUTS,
     Brush,
@@ -32,7 +29,10 @@ from impasto.networks.parts import (
     tap_channels,
     trunk_of,
 )
-from impasto.networks.quick import DEEP, FINE, LEVELS, STRIDES, WIDTHS, Quick
+from impasto.arbitrary.network import DEEP, FINE, LEVELS, STRIDES, WIDTHS, Quick
+from impasto.encoders.weights import cache_folder
+from impasto.errors import ConfigError, ImpastoError, MissingDependencyError
+from impasto.image.files import read_bytes, write_bytes
 
 PACKAGES = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 """Backend -> the package that it is."""
@@ -63,17 +63,17 @@ class Backend(Protocol):
     dtype: torch.dtype
 
     def encode(self, image: Tensor, *, fine: bool = False) -> Taps:
-        """What :class:`~impasto.networks.parts.Encode` returns; fresh tensors each time. With
+        """What :class:`~impasto.arbitrary.fused.Encode` returns; fresh tensors each time. With
         ``fine`` those of the FINE levels only."""
 
     def sketch(self, taps: Taps, brush: Brush) -> Tensor:
-        """What :class:`~impasto.networks.parts.Sketch` makes of the DEEP taps of a whole
+        """What :class:`~impasto.arbitrary.fused.Sketch` makes of the DEEP taps of a whole
         picture."""
 
     def paint(
         self, image: Tensor, sketch: Tensor, taps: Taps, brush: Brush, origin: tuple[int, int]
     ) -> Tensor:
-        """What :class:`~impasto.networks.parts.Paint` makes of FINE taps, float32; ``origin`` is
+        """What :class:`~impasto.arbitrary.fused.Paint` makes of FINE taps, float32; ``origin`` is
         where the top left pixel lies in the whole picture."""
 
 

@@ -21,12 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.encoders.base import IMAGE, completed
-from impasto.image.io import resize
-from impasto.networks.backends import Backend, TorchBackend
-from impasto.networks.enlarger import FACTOR, Enlarger, enlarge
-from impasto.networks.parts import Brush, Taps, compose, through_head
-from impasto.networks.quick import (
+from impasto.arbitrary.backends import Backend, TorchBackend
+from impasto.arbitrary.fused import Brush, Taps, compose, through_head
+from impasto.arbitrary.network import (
     DEEP,
     FINE,
     LEVELS,
@@ -37,7 +34,10 @@ from impasto.networks.quick import (
     Statistics,
     plan_for,
 )
-from impasto.networks.transport import Moments, blend
+from impasto.arbitrary.transport import Moments, blend
+from impasto.arbitrary.upsampler import FACTOR, Enlarger, enlarge
+from impasto.encoders.base import IMAGE, completed
+from impasto.image.io import resize
 from impasto.optim.tiling import Tile, Tiling
 
 LOG = logging.getLogger(__name__)

@@ -11,11 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto import swatch
-from impasto.encoders.weights import cache_folder
-from impasto.errors import ConfigError, MissingDependencyError
-from impasto.networks import Quick, draft, measure
-from impasto.networks import backends as module
-from impasto.networks.backends import (
+from impasto.arbitrary.backends import (
     PARTS,
     Backend,
     OpenVinoBackend,
@@ -24,6 +20,10 @@ from impasto.networks.backends import (
     is_installed,
     make_backend,
 )
+from impasto.encoders.weights import cache_folder
+from impasto.errors import ConfigError, MissingDependencyError
+from impasto.networks import Quick, draft, measure
+from impasto.networks import backends as module
 
 CPU = torch.device("cpu")
 KINDS = [
@@ -146,7 +146,7 @@ def test_graphs_lie_in_the_cache(
         calls.append(model)
         return made
 
-    monkeypatch.setattr("impasto.networks.export.parts", export)
+    monkeypatch.setattr("impasto.arbitrary.export.parts", export)
     with caplog.at_level("INFO", "impasto"):
         assert graphs(network) == made
     assert "once" in caplog.text
@@ -168,7 +168,7 @@ def test_a_cache_that_cannot_be_written_does_no_harm(
         pytest.skip("nothing to export with")
     monkeypatch.setattr(module, "_EXPORTED", {})
     made = {part: part.encode() for part in PARTS}
-    monkeypatch.setattr("impasto.networks.export.parts", lambda model: made)
+    monkeypatch.setattr("impasto.arbitrary.export.parts", lambda model: made)
     (tmp_path / "file").touch()
     monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / "file" / "weights")
     assert graphs(network) == made

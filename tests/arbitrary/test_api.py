@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 import impasto
-from impasto import one_pass, read_metadata, save_image
+from impasto import read_metadata, save_image
+from impasto.arbitrary import api as one_pass
+from impasto.arbitrary.api import style_at
+from impasto.arbitrary.network import Statistics
 from impasto.config.networks import LARGEST
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.image.color import match_colors, srgb_to_oklab
 from impasto.metrics import style_distance
 from impasto.networks import FeedForward, Quick, measure, save_feedforward
-from impasto.networks.quick import Statistics
-from impasto.one_pass import style_at
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impasto.arbitrary.backends import Backend, choose_backend, make_backend, version
+from impasto.arbitrary.network import Statistics
+from impasto.arbitrary.upsampler import FACTOR
 from impasto.config.networks import LARGEST, QuickConfig
 from impasto.config.version import __version__
 from impasto.devices import choose_device, choose_dtype, describe_machine
@@ -45,9 +48,6 @@ from impasto.networks import (
     measure,
     paint_with,
 )
-from impasto.networks.backends import Backend, choose_backend, make_backend, version
-from impasto.networks.enlarger import FACTOR
-from impasto.networks.quick import Statistics
 from impasto.objective.colors import ONLY_COLORS, finished, recolored, repainted
 from impasto.objective.regions import AUTO, Layout, Masks, lay_out, put_back
 from impasto.runs.result import Result

@@ -6,7 +6,7 @@
     deep taps, brush --Sketch--> sketch
     picture, fine taps, sketch, brush --Paint--> picture
 
-:class:`~impasto.networks.quick.Quick` says what is computed; here it is said so that little has to
+:class:`~impasto.arbitrary.network.Quick` says what is computed; here it is said so that little has to
 be computed, and so that the parts can be exported. Between mini's trunk and the decoder's first
 convolution of a size lie three affine maps of the channels: mini's head, the transport and the
 normalisation. They are multiplied into one matrix per layer, as small as the layer is wide. The
@@ -27,10 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.encoders import Mini
-from impasto.encoders.base import IMAGE
-from impasto.encoders.mini import Trunk, tap_of
-from impasto.networks.quick import (
+from impasto.arbitrary.network import (
     DEEP,
     FINE,
     LEVELS,
@@ -43,7 +40,10 @@ from impasto.networks.quick import (
     Quick,
     anti_imaging,
 )
-from impasto.networks.transport import Moments
+from impasto.arbitrary.transport import Moments
+from impasto.encoders import Mini
+from impasto.encoders.base import IMAGE
+from impasto.encoders.mini import Trunk, tap_of
 
 _KINDS = ("tap", "matrix", "offset")
 SKETCH_INPUTS = (*(f"{kind}_{name}" for kind in _KINDS for name in DEEP), "code", "origin")
@@ -61,7 +61,7 @@ Taps = tuple[Tensor, ...]
 
 
 class Brush(NamedTuple):
-    """A :class:`~impasto.networks.quick.Plan` as Sketch and Paint take it, in float32.
+    """A :class:`~impasto.arbitrary.network.Plan` as Sketch and Paint take it, in float32.
 
     ``matrices`` ``(N, C, K)`` and ``offsets`` ``(N, C)`` lead from the K channels of a tap to the C
     that the decoder takes, for each of LEVELS; ``colours`` and ``base`` are the picture's map.
@@ -141,7 +141,7 @@ class _Levels(nn.Module):
         return x
 
     def _layer(self, x: Tensor, layer: Convolution, code: Tensor) -> Tensor:
-        """A :class:`~impasto.networks.quick.Convolution`, computed with less work."""
+        """A :class:`~impasto.arbitrary.network.Convolution`, computed with less work."""
         film: Tensor = layer.film(code)
         scale, shift = film.chunk(2, 1)
         scale = 1 + scale

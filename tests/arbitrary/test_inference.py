@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from impasto import swatch
+from impasto.arbitrary.network import statistics
 from impasto.image.io import resize
 from impasto.metrics import Case
 from impasto.networks import Quick, draft, load_quick, measure
-from impasto.networks.quick import statistics
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto import swatch
+from impasto.arbitrary.network import EMBEDDING, statistics
+from impasto.arbitrary.upsampler import ASSET, enlarge, noise_for
 from impasto.errors import IntegrityError
 from impasto.metrics import Case
 from impasto.networks import Enlarger, Quick, Zone, draft, load_enlarger, load_quick
-from impasto.networks.enlarger import ASSET, enlarge, noise_for
-from impasto.networks.quick import EMBEDDING, statistics
 
 
 @pytest.fixture(scope="module")
