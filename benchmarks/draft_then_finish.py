@@ -25,7 +25,7 @@ import impasto
 from impasto.devices import choose_dtype, describe_machine, keep_freed_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image
-from impasto.metrics import Case
+from impasto.metrics.evaluate import Case
 
 CANDIDATES: dict[str, dict[str, Any]] = {
     "photo, standard": {},

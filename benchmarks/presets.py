@@ -29,7 +29,7 @@ from impasto.config.presets import get_preset
 from impasto.devices import choose_dtype, describe_machine, peak_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image
-from impasto.metrics import Case
+from impasto.metrics.evaluate import Case
 
 # Presets made for other weights of VGG run on these, which are the ones at hand.
 WEIGHTS = {"encoder": "vgg19", "flavour": None}

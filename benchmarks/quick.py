@@ -46,7 +46,7 @@ from impasto.config.networks import QuickConfig
 from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image, resize, save_image, size_to_fit
-from impasto.metrics import Case
+from impasto.metrics.evaluate import Case
 from impasto.networks import draft, load_enlarger, load_quick, measure
 
 KINDS = [

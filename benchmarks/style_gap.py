@@ -24,7 +24,7 @@ import impasto
 from impasto.devices import describe_machine, peak_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image, resize, size_to_fit, to_pil
-from impasto.metrics import score
+from impasto.metrics.evaluate import score
 
 PAIRS = [
     ("tubingen", "starry_night"),

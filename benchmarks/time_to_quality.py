@@ -39,7 +39,7 @@ import impasto
 from impasto.devices import describe_machine, keep_freed_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image, resize
-from impasto.metrics import Case
+from impasto.metrics.evaluate import Case
 
 RUNS: dict[str, dict[str, Any]] = {
     "default": {},

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
         TotalVariation,
         WassersteinLoss,
     )
-    from impasto.metrics import Evaluation, evaluate
+    from impasto.metrics.evaluate import Evaluation, evaluate
     from impasto.optim.loop import State, optimize
     from impasto.runs.result import Result
     from impasto.swatches import SWATCHES, swatch

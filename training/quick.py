@@ -56,7 +56,7 @@ from impasto.encoders.base import IMAGE, Features
 from impasto.encoders.mini import load_mini
 from impasto.image.io import load_image, resize, size_to_fit, to_pil
 from impasto.losses.functional import gram
-from impasto.metrics import CONTENT_LAYER, STYLE_LAYERS, score
+from impasto.metrics.evaluate import CONTENT_LAYER, STYLE_LAYERS, score
 
 JUDGED = (*STYLE_LAYERS, CONTENT_LAYER)
 SEEN = (*LEVELS, IMAGE)  # what is moved

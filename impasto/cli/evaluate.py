@@ -19,7 +19,7 @@ from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from impasto.encoders import Encoder
-    from impasto.judges import Edges
+    from impasto.metrics.judges import Edges
 
 app = typer.Typer()
 
@@ -110,9 +110,9 @@ def evaluate(
     """
     cases = _pairs_of(words, mask) if pairs is None else _read_pairs(pairs, words, mask)
 
-    from impasto import metrics
     from impasto.devices import threads as use_threads
-    from impasto.judges import get_edges, get_judge, get_second_judge
+    from impasto.metrics import evaluate as metrics
+    from impasto.metrics.judges import get_edges, get_judge, get_second_judge
 
     if sheet is not None:
         from impasto.image.io import check_writable
@@ -272,7 +272,7 @@ def _print_table(rows: Sequence[dict[str, Any]], means: dict[str, dict[str, Any]
 
 def _print_judges(first: Encoder, second: Encoder | None, edges: Edges | None) -> None:
     """Who judged, and who could have: on stderr, for the table is what a program reads."""
-    from impasto.judges import EFFICIENTNET_PACKAGES, HED_PACKAGES
+    from impasto.metrics.judges import EFFICIENTNET_PACKAGES, HED_PACKAGES
 
     own = ", which pictures are painted for, too: another judge says more" * (first.name == "mini")
     print(f"impasto: judged by {first.name}{own}", file=sys.stderr)

@@ -18,7 +18,7 @@ from impasto.arbitrary.network import Statistics
 from impasto.config.networks import LARGEST
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.image.color import match_colors, srgb_to_oklab
-from impasto.metrics import style_distance
+from impasto.metrics.evaluate import style_distance
 from impasto.networks import FeedForward, Quick, measure, save_feedforward
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from impasto import swatch
 from impasto.arbitrary.network import statistics
 from impasto.image.io import resize
-from impasto.metrics import Case
+from impasto.metrics.evaluate import Case
 from impasto.networks import Quick, draft, load_quick, measure
 
 

@@ -13,7 +13,7 @@ from impasto import swatch
 from impasto.arbitrary.network import EMBEDDING, statistics
 from impasto.arbitrary.upsampler import ASSET, enlarge, noise_for
 from impasto.errors import IntegrityError
-from impasto.metrics import Case
+from impasto.metrics.evaluate import Case
 from impasto.networks import Enlarger, Quick, Zone, draft, load_enlarger, load_quick
 
 

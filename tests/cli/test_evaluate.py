@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto import judges
 from impasto.cli import main
 from impasto.image.io import load_image, save_image
+from impasto.metrics import judges
 
 
 @pytest.fixture(autouse=True)

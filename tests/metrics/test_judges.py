@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from impasto import judges
 from impasto.errors import MissingDependencyError, UnknownNameError
-from impasto.judges import (
+from impasto.metrics import judges
+from impasto.metrics.judges import (
     EfficientNetLite0,
     HolisticEdges,
     get_edges,

@@ -25,8 +25,8 @@ from impasto.errors import UsageError
 from impasto.image.files import shown
 from impasto.image.inputs import Source, filled, read_picture
 from impasto.image.io import load_image, read_image, resize
-from impasto.judges import Edges, get_edges, get_judge, get_second_judge
 from impasto.losses.functional import gram
+from impasto.metrics.judges import Edges, get_edges, get_judge, get_second_judge
 from impasto.objective.subject import detail_map
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

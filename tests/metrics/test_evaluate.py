@@ -9,7 +9,7 @@ from torch import Tensor
 from impasto import Encoder, swatch
 from impasto.encoders import Mini
 from impasto.errors import InputError, UsageError
-from impasto.metrics import (
+from impasto.metrics.evaluate import (
     STYLE_LAYERS,
     Case,
     Evaluation,
