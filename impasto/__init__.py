@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from impasto.optim.loop import State, optimize
     from impasto.runs.result import Result
     from impasto.swatches import SWATCHES, swatch
-    from impasto.transfer import Stylization, stylize, texture
+    from impasto.transfer.stylization import Stylization, stylize, texture
 
 _HOMES = {
     "config.version": ["__version__"],

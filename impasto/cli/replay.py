@@ -18,7 +18,7 @@ from impasto.errors import InputError, UsageError
 if TYPE_CHECKING:
     from impasto.config.stylize import StylizeConfig
     from impasto.runs.result import Result
-    from impasto.transfer import Stylization
+    from impasto.transfer.stylization import Stylization
 
 app = typer.Typer()
 
@@ -80,7 +80,7 @@ def replay(
     from impasto.cli.outputs import Outputs
     from impasto.cli.run import is_resumable, paint, tell_result
     from impasto.devices import threads as use_threads
-    from impasto.transfer import Stylization
+    from impasto.transfer.stylization import Stylization
 
     recipe = read_recipe(picture, content=content, style=style)
     depth = recipe.depth if output.suffix.lower() in LOSSLESS else 8

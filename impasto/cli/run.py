@@ -97,7 +97,7 @@ def _explanation(run: Run, recorder: Recorder) -> Iterator[str]:
     """Who drives the picture at the end of a level, and what one might do about it; for the plot,
     too."""
     from impasto.optim.gradients import hints, text
-    from impasto.transfer import Stylization
+    from impasto.transfer.stylization import Stylization
 
     if not isinstance(run, Stylization):
         return

@@ -26,7 +26,7 @@ from impasto.config.stylize import StylizeConfig
 from impasto.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from impasto.transfer import Stylization
+    from impasto.transfer.stylization import Stylization
 
 app = typer.Typer()
 
@@ -135,7 +135,7 @@ def stylize(
     """
     chosen = resolve(preset, config, settings)
     if content is None:  # impasto texture
-        from impasto.transfer import for_texture
+        from impasto.transfer.stylization import for_texture
 
         chosen = for_texture(chosen)
     if depth not in (8, 16):
@@ -169,7 +169,7 @@ def stylize(
         _save_config(save_config, chosen, overwrite=outputs.overwrite)
 
     from impasto.devices import threads as use_threads
-    from impasto.transfer import Stylization
+    from impasto.transfer.stylization import Stylization
 
     def make(**where: Any) -> Stylization:
         return Stylization(content, styles, chosen, max_pixels=max_pixels, **where)

@@ -29,7 +29,7 @@ CONTEXT = None if sys.platform == "win32" else multiprocessing.get_context("fork
 def start(argv: list[str]) -> multiprocessing.process.BaseProcess:
     """The command line in a process of its own, which need not wait for torch."""
     assert CONTEXT is not None
-    CONTEXT.set_forkserver_preload(["pytest", "impasto.transfer", "impasto.cli.run"])
+    CONTEXT.set_forkserver_preload(["pytest", "impasto.transfer.stylization", "impasto.cli.run"])
     process = CONTEXT.Process(target=exec, args=(CODE.format(argv=argv),))
     process.start()
     return process

@@ -14,7 +14,7 @@ from impasto.encoders.mini import Mini
 from impasto.errors import OutputExistsError, UsageError
 from impasto.events import Step
 from impasto.image.io import load_image
-from impasto.transfer import Stylization
+from impasto.transfer.stylization import Stylization
 
 
 @pytest.mark.parametrize("steps", [1, 2, 10, 59, 60, 61, 250, 1000])

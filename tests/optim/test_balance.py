@@ -17,7 +17,7 @@ from impasto import (
 )
 from impasto.optim.balance import LIMIT, balanced
 from impasto.optim.gradients import forces
-from impasto.transfer import Stylization
+from impasto.transfer.stylization import Stylization
 
 LAYERS = ("relu1_1", "relu2_1")
 
