@@ -4,9 +4,9 @@
 
 Two photos of scikit-image in two swatches, at the default settings but for the size. How much of
 the content a result keeps is the correlation of its relu4_2, as mini sees it, with the photo's
-(each channel less its mean over positions). Paints with half the factor in impasto/objective/targets.py,
-the factor and twice it, and tells for each the correlation; beside it that of the default losses,
-which all shall have at their factor.
+(each channel less its mean over positions). Paints with half the factor in
+impasto/objective/targets.py, the factor and twice it, and tells for each the correlation; beside it
+that of the default losses, which all shall have at their factor.
 """
 
 from __future__ import annotations

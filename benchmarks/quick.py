@@ -42,12 +42,14 @@ import impasto
 from impasto.arbitrary import api as one_pass
 from impasto.arbitrary.backends import PACKAGES, make_backend, session, version
 from impasto.arbitrary.export import as_onnx
+from impasto.arbitrary.inference import draft, measure
+from impasto.arbitrary.network import load_quick
+from impasto.arbitrary.upsampler import load_enlarger
 from impasto.config.networks import QuickConfig
 from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image, resize, save_image, size_to_fit
 from impasto.metrics.evaluate import Case
-from impasto.networks import draft, load_enlarger, load_quick, measure
 
 KINDS = [
     ("torch", "float32"),

@@ -5,21 +5,24 @@ The first minute::
     import impasto
     impasto.stylize("cat.jpg", "waves.jpg").save("out.png")
 
-The map, in the order in which a picture passes through:
+The map, in the order in which a picture passes through; imports point only upward in it:
 
-- ``images``     file <-> tensor ``(1, 3, H, W)``, float32 sRGB in [0, 1]
-- ``color``      whose colours: lightness apart from chroma, colours matched to another's
-- ``swatches``   styles painted by code
-- ``encoders``   tensor -> features by layer name: mini (ships with the package), vgg16, vgg19
-- ``losses``     features -> numbers: content, style, smoothness; ``Objective`` adds them up
-- ``pyramid``    coarse to fine: the list of sizes
-- ``engine``     numbers -> better tensor: Adam and L-BFGS over the pixels
-- ``networks``   features -> picture in one pass; ``one_pass`` is the recipe with them: ``quick``;
-                 ``train`` makes one for a style
-- ``transfer``   the recipe: ``stylize``, ``texture`` and ``Stylization``
-- ``dream``      pictures from a network alone: ``deepdream`` and ``look``
-- ``metrics``    how good a picture is: ``evaluate``, by networks that paint nothing
-- ``config``     every setting, once; ``presets`` names sets of them
+- ``errors``        what may go wrong; ``events``, what is told meanwhile; ``devices``, where
+- ``image``         file <-> tensor ``(1, 3, H, W)``, float32 sRGB in [0, 1]; colours; swatches
+- ``outputs``       animations, plots, contact sheets
+- ``config``        every setting, once; ``presets`` names sets of them
+- ``encoders``      tensor -> features by layer name: mini (ships with the package), vgg16, vgg19
+- ``losses``        features -> numbers: content, style, smoothness; ``Objective`` adds them up
+- ``optim``         numbers -> better tensor: Adam and L-BFGS over the pixels, coarse to fine
+- ``objective``     what one run minimises: targets, regions, masks, the subject, colours
+- ``runs``          what every run has: events, checkpoints, a result
+- ``feedforward``   one network for each style: ``train`` makes it
+- ``arbitrary``     any style in one forward pass: ``quick``
+- ``transfer``      the recipe: ``stylize`` and ``texture``
+- ``dream``         pictures from a network alone: ``deepdream`` and ``look``
+- ``metrics``       how good a picture is: ``evaluate``, by networks that paint nothing
+- ``cli``           one file for each command
+- ``assets``        weights of our own, with their cards
 
 Names are loaded when they are first used, so that ``impasto --help`` need not wait for torch.
 """
@@ -77,15 +80,15 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "config.version": ["__version__"],
-    "config": ["StylizeConfig"],
-    "dream.config": ["DreamConfig", "LookConfig"],
+    "config.stylize": ["StylizeConfig"],
+    "config.dream": ["DreamConfig", "LookConfig"],
     "dream.deepdream": ["Dream", "deepdream"],
     "dream.visualize": ["Look", "look"],
     "encoders": ["ENCODERS", "VGG", "Encoder", "Mini", "get_encoder"],
-    "engine": ["State", "optimize"],
+    "optim.loop": ["State", "optimize"],
     "errors": ["ImpastoError"],
     "events": ["Event", "Finished", "LevelDone", "LevelStarted", "Step", "Trained", "Validated"],
-    "images": ["Picture", "load_image", "read_image", "read_metadata", "resize", "save_image"],
+    "image.io": ["Picture", "load_image", "read_image", "read_metadata", "resize", "save_image"],
     "losses": [
         "CONTENT_LOSSES",
         "STYLE_LOSSES",
@@ -103,14 +106,15 @@ _HOMES = {
         "TotalVariation",
         "WassersteinLoss",
     ],
-    "metrics": ["Evaluation", "evaluate"],
-    "network_config": ["QuickConfig", "TrainConfig"],
-    "networks.feedforward": ["FeedForward"],
-    "networks.training": ["Training", "train"],
-    "one_pass": ["quick"],
-    "presets": ["PRESETS", "get_preset"],
+    "metrics.evaluate": ["Evaluation", "evaluate"],
+    "config.networks": ["QuickConfig", "TrainConfig"],
+    "feedforward.network": ["FeedForward"],
+    "feedforward.training": ["Training", "train"],
+    "arbitrary.api": ["quick"],
+    "config.presets": ["PRESETS", "get_preset"],
     "swatches": ["SWATCHES", "swatch"],
-    "transfer": ["Result", "Stylization", "stylize", "texture"],
+    "runs.result": ["Result"],
+    "transfer.stylization": ["Stylization", "stylize", "texture"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -158,6 +162,7 @@ __all__ = [
     "Training",
     "Validated",
     "WassersteinLoss",
+    "__version__",
     "deepdream",
     "evaluate",
     "get_encoder",

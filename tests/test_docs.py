@@ -16,7 +16,6 @@ import torch
 import typer
 
 import impasto
-from impasto import engine, images, pyramid, transfer
 from impasto.cli import COMMANDS, build
 from impasto.cli.settings import resolve
 from impasto.config.base import Settings
@@ -27,7 +26,11 @@ from impasto.encoders import ENCODERS, Encoder
 from impasto.encoders.mini import load_mini
 from impasto.encoders.weights import WEIGHTS
 from impasto.errors import ImpastoError
-from impasto.networks import photos
+from impasto.feedforward import dataset as photos
+from impasto.image import io as images
+from impasto.optim import loop as engine
+from impasto.optim import pyramid
+from impasto.transfer import stylization as transfer
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

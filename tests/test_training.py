@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from impasto import swatch
-from impasto.networks import Decoder, load_quick
+from impasto.arbitrary.network import Decoder, load_quick
 
 FOLDER = Path(__file__).parents[1] / "training"
 SCRIPTS = ("data", "distil", "deepen", "quick", "enlarger", "subject")

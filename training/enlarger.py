@@ -22,10 +22,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.arbitrary.inference import draft
 from impasto.arbitrary.network import load_quick
 from impasto.arbitrary.upsampler import FACTOR, Enlarger, noise_for
 from impasto.encoders import Encoder
-from impasto.networks import draft
 
 
 class EnlargerTrainer(Trainer):

@@ -1,7 +1,7 @@
 """The other recipe: the picture in one forward pass, in a fraction of the time.
 
 ``quick`` takes pictures as :func:`impasto.stylize` does and returns the same kind of result. What
-it does with them is in :mod:`impasto.networks`.
+it does with them is in :mod:`impasto.arbitrary.network`.
 """
 
 from __future__ import annotations
@@ -18,38 +18,22 @@ import torch
 from torch import Tensor
 
 from impasto.arbitrary.backends import Backend, choose_backend, make_backend, version
-from impasto.arbitrary.network import Statistics
-from impasto.arbitrary.upsampler import FACTOR
+from impasto.arbitrary.inference import Zone, draft, measure
+from impasto.arbitrary.network import Quick, Statistics, load_quick
+from impasto.arbitrary.upsampler import FACTOR, Enlarger, load_enlarger
 from impasto.config.networks import LARGEST, QuickConfig
 from impasto.config.version import __version__
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.errors import ConfigError
+from impasto.feedforward.inference import paint_with
+from impasto.feedforward.network import FeedForward, load_feedforward
 from impasto.image.color import match_colors
-from impasto.image.inputs import (
-    Source,
-    describe,
-    filled,
-    read_masks,
-    read_or_find_subject,
-    read_style,
-    several,
-    taken_masks,
-)
+from impasto.image.inputs import Source, describe, filled, read_style, several, taken_masks
 from impasto.image.io import Picture, read_image, resize, size_to_fit
-from impasto.networks import (
-    Enlarger,
-    FeedForward,
-    Quick,
-    Zone,
-    draft,
-    load_enlarger,
-    load_feedforward,
-    load_quick,
-    measure,
-    paint_with,
-)
 from impasto.objective.colors import ONLY_COLORS, finished, recolored, repainted
-from impasto.objective.regions import AUTO, Layout, Masks, lay_out, put_back
+from impasto.objective.masks import AUTO, Masks, read_masks
+from impasto.objective.regions import Layout, lay_out, put_back
+from impasto.objective.subject import read_or_find_subject
 from impasto.runs.result import Result
 
 STYLE_SIZE = 384

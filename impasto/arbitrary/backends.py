@@ -285,7 +285,7 @@ def graphs(model: Quick) -> Graphs:
     Exporting takes some seconds, and the log says so. Where nothing can be written, it is done each
     time.
     """
-    from impasto.networks import export  # it loads half of torch
+    from impasto.arbitrary import export  # it loads half of torch
 
     digest = hashlib.sha256(f"{export.FORMAT} {torch.__version__}".encode())
     for name, tensor in model.state_dict().items():

@@ -6,8 +6,8 @@
     deep taps, brush --Sketch--> sketch
     picture, fine taps, sketch, brush --Paint--> picture
 
-:class:`~impasto.arbitrary.network.Quick` says what is computed; here it is said so that little has to
-be computed, and so that the parts can be exported. Between mini's trunk and the decoder's first
+:class:`~impasto.arbitrary.network.Quick` says what is computed; here it is said so that little has
+to be computed, and so that the parts can be exported. Between mini's trunk and the decoder's first
 convolution of a size lie three affine maps of the channels: mini's head, the transport and the
 normalisation. They are multiplied into one matrix per layer, as small as the layer is wide. The
 moments of features follow from those of the trunk, so the heads are not computed at all.

@@ -1,10 +1,10 @@
 """A painting in half of a photo's size, enlarged to all of it by a small network.
 
-What the network of :mod:`impasto.arbitrary.network` costs, it costs at the picture's own size; half of
-that takes a quarter of the time. What half of the size does not hold is known from elsewhere: edges
-from the photo, how fine and how strong the strokes are from the style's code. So here is a network
-that works on positions two pixels wide, where it costs little, and whose result is shuffled into
-pixels (Shi et al. 2016, section 3.2: sub-pixel convolution). It adds to the painting, enlarged
+What the network of :mod:`impasto.arbitrary.network` costs, it costs at the picture's own size; half
+of that takes a quarter of the time. What half of the size does not hold is known from elsewhere:
+edges from the photo, how fine and how strong the strokes are from the style's code. So here is a
+network that works on positions two pixels wide, where it costs little, and whose result is shuffled
+into pixels (Shi et al. 2016, section 3.2: sub-pixel convolution). It adds to the painting, enlarged
 bilinearly, with half of what the photo has beside its own half size: that by itself is what joint
 upsampling does (Kopf et al. 2007), and leaves photo where strokes should be.
 """

@@ -49,8 +49,9 @@ def export(
     path = (output or Path(f"{name}.onnx")).expanduser()
 
     from impasto.arbitrary.export import LIMIT, SIZES, export_feedforward, export_quick
+    from impasto.arbitrary.network import Quick, load_quick
     from impasto.cli.run import print_json
-    from impasto.networks import FeedForward, Quick, load_feedforward, load_quick
+    from impasto.feedforward.network import FeedForward, load_feedforward
 
     network: Quick | FeedForward
     if model in MODELS:

@@ -9,8 +9,8 @@ no eye sees which is which.
 Three things make a run from tiles that of the whole, to the bit. Features are rounded to multiples
 of a power of two: their products are then whole numbers, which float64 adds up without an error in
 any order. Each tile computes *all* of the gradient of its pixels, at the price of borders twice as
-wide (see :mod:`impasto.optim.tiling`). And convolutions compute a position in the same way whatever lies
-around it, as they do of themselves but in one case (:meth:`Encoder.steadied`).
+wide (see :mod:`impasto.optim.tiling`). And convolutions compute a position in the same way whatever
+lies around it, as they do of themselves but in one case (:meth:`Encoder.steadied`).
 """
 
 from __future__ import annotations

@@ -17,10 +17,12 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from impasto.arbitrary.inference import TILE
 from impasto.feedforward.network import MULTIPLE, FeedForward
 from impasto.image.io import resize, size_to_fit
 from impasto.optim.tiling import cover
+
+TILE = 1024
+"""Pixels a side of what is painted at once; of what is in memory."""
 
 
 @torch.no_grad()

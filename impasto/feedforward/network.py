@@ -198,7 +198,8 @@ def pad(x: Tensor, border: int) -> Tensor:
 def save_feedforward(model: FeedForward, path: str | Path, **about: str) -> Path:
     """Write the weights, and ``about`` with what :func:`load_feedforward` needs, to ``path``.
 
-    One safetensors file, whole or not at all. Raises what :func:`impasto.image.files.write_bytes` does.
+    One safetensors file, whole or not at all. Raises what :func:`impasto.image.files.write_bytes`
+    does.
     """
     from safetensors.torch import save
 

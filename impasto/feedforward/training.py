@@ -1,8 +1,9 @@
 """Train a network for one style: :class:`Training`, the loop, and :func:`train` around it.
 
-The objective is that of :mod:`impasto.transfer.stylization`: the encoder's features of a photo to be kept, the
-Gram matrices of a style to be had, relative to their targets. What is moved are not the pixels of
-one picture but the weights of a network, on crop after crop (Johnson, Alahi and Fei-Fei 2016).
+The objective is that of :mod:`impasto.transfer.stylization`: the encoder's features of a photo to
+be kept, the Gram matrices of a style to be had, relative to their targets. What is moved are not
+the pixels of one picture but the weights of a network, on crop after crop (Johnson, Alahi and
+Fei-Fei 2016).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files on disk: read one whole, write one whole or not at all, and say plainly what went wrong.
 
-Decoders and encoders work on bytes in memory (``impasto.image.codecs``); this is the only place where
-pictures meet the file system. Nothing here knows what a picture is.
+Decoders and encoders work on bytes in memory (``impasto.image.codecs``); this is the only place
+where pictures meet the file system. Nothing here knows what a picture is.
 """
 
 from __future__ import annotations

@@ -9,13 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
-from impasto.errors import ConfigError, InputError, UnknownNameError
+from impasto.errors import UnknownNameError
 from impasto.image.io import Picture, fill_transparent, read_image
-from impasto.objective.finder import find_subject, finder_sha256
-from impasto.objective.regions import ALL, AUTO, OFF, REST, Masks, subject_of
 from impasto.swatches import SWATCHES, swatch
 
 Source = Any
@@ -47,50 +42,6 @@ def several(sources: Source | Sequence[Source] | None) -> list[Source]:
     return list(sources) if isinstance(sources, list | tuple) else [sources]
 
 
-def read_masks(
-    regions: Sequence[Source],
-    style_regions: Sequence[Source],
-    keep: Source | None,
-    subject: Source = AUTO,
-    **limit: int,
-) -> tuple[Masks, dict[str, Any]]:
-    """Masks, and how they are named in the metadata; the words auto, rest and all stay words.
-    ``subject`` may be one of the words auto and off, which give no mask.
-
-    Raises what :func:`impasto.read_image` raises, and says which mask it is about.
-    """
-    told: dict[str, Any] = {}
-    read: dict[str, list[Picture | str]] = {}
-    for role, given in (("regions", regions), ("style_regions", style_regions)):
-        read[role] = [_read_mask(role, source, limit) for source in given]
-        if given:
-            told[role] = [
-                {"word": mask} if isinstance(mask, str) else describe(source, mask)
-                for source, mask in zip(given, read[role], strict=True)
-            ]
-    single: dict[str, Picture] = {}
-    words = isinstance(subject, str) and subject in (AUTO, OFF) and not Path(subject).is_file()
-    for role, source in (("keep", keep), ("subject", None if words else subject)):
-        if source is not None:
-            mask = _read_mask(role, source, limit)
-            if isinstance(mask, str):
-                raise ConfigError(f"{role} is '{mask}'", "give a mask")
-            single[role], told[role] = mask, describe(source, mask)
-    return Masks(tuple(read["regions"]), tuple(read["style_regions"]), **single), told
-
-
-def read_or_find_subject(
-    masks: Masks, content: Picture, subject: str
-) -> tuple[Tensor | None, dict[str, Any]]:
-    """Where the subject of ``content`` is, ``(1, 1, h, w)`` in [0, 1], and how that is named in the
-    metadata: as a mask says, whose name is known already; as it is found; or nowhere, where the
-    setting ``subject`` is off. Raises what :func:`impasto.objective.regions.subject_of` raises."""
-    given = subject_of(masks, content.size)
-    if given is not None or subject == OFF:
-        return given, {}
-    return find_subject(content.pixels), {"subject": {"word": AUTO, "sha256": finder_sha256()}}
-
-
 def taken_masks(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Those of ``settings`` called ``names`` that are masks themselves, taken out of them.
 
@@ -101,17 +52,6 @@ def taken_masks(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any
         return value is None or all(isinstance(x, str) for x in several(value))
 
     return {name: settings.pop(name) for name in names if not is_text(settings.get(name))}
-
-
-def _read_mask(role: str, source: Source, limit: dict[str, int]) -> Picture | str:
-    if isinstance(source, str) and source in (AUTO, REST, ALL) and not Path(source).is_file():
-        return source
-    if str(getattr(source, "dtype", "")) in ("bool", "torch.bool"):
-        source = source * np.uint8(255) if isinstance(source, np.ndarray) else source.float()
-    try:
-        return read_image(source, **limit)
-    except InputError as error:
-        raise type(error)(f"{role}: {error.message}", error.remedy) from error
 
 
 def filled(picture: Picture) -> Picture:

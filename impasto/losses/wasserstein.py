@@ -24,8 +24,8 @@ CLOSE = {torch.float32: 1e-4, torch.float64: 1e-8}  # to one, where the iteratio
 class WassersteinLoss(StatisticLoss):
     """Squared 2-Wasserstein distance of the Gaussians with the features' mean and covariance.
 
-    Arguments as for :class:`~impasto.losses.statistics.StatisticLoss`. With means m and covariances B of
-    the picture, m' and A of the style (Dowson & Landau 1982; as a style loss Crowson's)::
+    Arguments as for :class:`~impasto.losses.statistics.StatisticLoss`. With means m and covariances
+    B of the picture, m' and A of the style (Dowson & Landau 1982; as a style loss Crowson's)::
 
         |m - m'|² + tr A + tr B - 2 tr (A^½ B A^½)^½
 

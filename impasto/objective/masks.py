@@ -1,76 +1,174 @@
-"""From a mask in image space to one per layer.
+"""Masks as they are given: read, checked, fitted to their picture, and softened.
 
-A feature sees far more pixels than those it stands for: at relu5_1 of VGG-19 a window of 156. Where
-that window crosses the border of a region, its statistics tell of both sides, and one style leaks
-into the other's region. So only positions whose whole window lies inside count (``inside_masks``);
-what is merely transparent has no other side, and counts by its area (``layer_masks``).
+Masks are ``(1, 1, H, W)`` in [0, 1]: white is inside, grey half. They come from files (one mask for
+each region, or one map in which each region has a colour) or from arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.encoders.base import Features
+from impasto.errors import ConfigError, InputError
+from impasto.image.inputs import Source, describe
+from impasto.image.io import Picture, read_image, resize, size_to_fit
 
-# Of what a window of its full size leaves of a region, so much must remain; else it is narrowed.
-LEAST_INSIDE = 0.25
-NARROWINGS = (1.0, 0.75, 0.5, 0.25, 0.0)
+AUTO, REST, ALL, OFF = "auto", "rest", "all", "off"
 
-# How much of its theoretical window a feature heeds: what lies beyond a quarter of the reach has
-# about a sixth of the influence on each side (a Gaussian's tail beyond one deviation, which for a
-# stack of 3x3 kernels at relu4_1 is 10 of 30 pixels; Luo et al. 2016, "Understanding the effective
-# receptive field").
-EFFECTIVE = 0.25
-GUIDANCES = {"inside": 1.0, "effective": EFFECTIVE, "simple": 0.0}
-"""How a position is said to be inside a region -> how much of its reach must be."""
+# Masks of larger pictures are kept smaller: their edges are soft anyway.
+LARGEST = 2048
+EMPTY = 0.02  # a mask that is nowhere brighter than this is a mistake
+# Colours of a map are at least so far apart (of 255 in each channel) and so common; all others, as
+# smoothed edges and JPEG leave them, are taken for the nearest of those.
+APART, COMMON, COVERED = 48.0, 0.003, 0.9
 
 
-def layer_masks(mask: Tensor, sizes: Mapping[str, tuple[int, int]]) -> Features:
-    """``(N, 1, H, W)`` in [0, 1] -> ``{layer: (N, 1, h, w)}`` for ``sizes`` ``{layer: (h, w)}``.
+@dataclass(frozen=True)
+class Masks:
+    """What was given for masks, read: pictures, or one of the words auto, rest, all."""
 
-    Averages over the pixels that a position stands for (Gatys et al. 2017 call plain resizing
-    "simple" guidance).
+    regions: tuple[Picture | str, ...] = ()
+    style_regions: tuple[Picture | str, ...] = ()
+    keep: Picture | None = None
+    subject: Picture | None = None
+
+
+def subject_of(masks: Masks, content: tuple[int, int]) -> Tensor | None:
+    """The mask of the subject ``(1, 1, h, w)`` in [0, 1] that was given, if any.
+
+    Raises ConfigError for one that is empty or has another aspect ratio than the content.
     """
-    return {name: F.interpolate(mask, size=size, mode="area") for name, size in sizes.items()}
+    if masks.subject is None:
+        return None
+    check_shape("subject", masks.subject.size, content, "content")
+    return fit_mask(
+        mask_of(masks.subject, "subject"), size_to_fit(*content, min(max(content), LARGEST))
+    )
 
 
-def inside_masks(
-    mask: Tensor, windows: Mapping[str, tuple[int, int]], share: float = 1.0
-) -> Features:
-    """``(1, 1, H, W)`` in [0, 1] -> ``{layer: (1, 1, h, w)}``, by whole receptive fields.
+def read_masks(
+    regions: Sequence[Source],
+    style_regions: Sequence[Source],
+    keep: Source | None,
+    subject: Source = AUTO,
+    **limit: int,
+) -> tuple[Masks, dict[str, Any]]:
+    """Masks, and how they are named in the metadata; the words auto, rest and all stay words.
+    ``subject`` may be one of the words auto and off, which give no mask.
 
-    ``windows`` is ``{layer: (stride, reach)}``: a position stands for ``stride`` pixels a side and
-    sees ``reach`` more on each side (see ``Encoder.stride`` and ``Encoder.reach``). Its weight is
-    the least that the mask has in what it sees, or in that ``share`` of its reach; beyond the
-    picture's border there is nothing to see.
-
-    This is the "inside" propagation of guidance channels of Gatys et al. (2017, "Controlling
-    perceptual factors in neural style transfer", section 4), for soft masks. Deep windows can be as
-    large as a region: where less than a quarter of its area would be left, the reach is narrowed in
-    quarters until as much is left, down to the pixels that a position stands for.
-
-    >>> import torch
-    >>> half = torch.zeros(1, 1, 8, 8)
-    >>> half[..., 4:] = 1
-    >>> inside_masks(half, {"relu2_1": (2, 1)})["relu2_1"][0, 0, 0]
-    tensor([0., 0., 0., 1.])
+    Raises what :func:`impasto.read_image` raises, and says which mask it is about.
     """
-    result = {}
-    for name, (stride, reach) in windows.items():
-        for narrowing in NARROWINGS:
-            result[name] = _least(mask, stride, round(narrowing * share * reach))
-            if result[name].mean() >= LEAST_INSIDE * mask.mean():
-                break
-        if result[name].sum() == 0:  # thinner than a position: all that is left to count by is area
-            result[name] = F.avg_pool2d(mask, stride)
-    return result
+    told: dict[str, Any] = {}
+    read: dict[str, list[Picture | str]] = {}
+    for role, given in (("regions", regions), ("style_regions", style_regions)):
+        read[role] = [_read_mask(role, source, limit) for source in given]
+        if given:
+            told[role] = [
+                {"word": mask} if isinstance(mask, str) else describe(source, mask)
+                for source, mask in zip(given, read[role], strict=True)
+            ]
+    single: dict[str, Picture] = {}
+    words = isinstance(subject, str) and subject in (AUTO, OFF) and not Path(subject).is_file()
+    for role, source in (("keep", keep), ("subject", None if words else subject)):
+        if source is not None:
+            mask = _read_mask(role, source, limit)
+            if isinstance(mask, str):
+                raise ConfigError(f"{role} is '{mask}'", "give a mask")
+            single[role], told[role] = mask, describe(source, mask)
+    return Masks(tuple(read["regions"]), tuple(read["style_regions"]), **single), told
 
 
-def _least(mask: Tensor, stride: int, reach: int) -> Tensor:
-    """The minimum over windows of ``stride + 2 * reach`` pixels a side, ``stride`` apart."""
-    size = stride + 2 * reach
-    rows = F.max_pool2d(-mask, (size, 1), (stride, 1), (reach, 0))
-    return -F.max_pool2d(rows, (1, size), (1, stride), (0, reach))
+def _read_mask(role: str, source: Source, limit: dict[str, int]) -> Picture | str:
+    if isinstance(source, str) and source in (AUTO, REST, ALL) and not Path(source).is_file():
+        return source
+    if str(getattr(source, "dtype", "")) in ("bool", "torch.bool"):
+        source = source * np.uint8(255) if isinstance(source, np.ndarray) else source.float()
+    try:
+        return read_image(source, **limit)
+    except InputError as error:
+        raise type(error)(f"{role}: {error.message}", error.remedy) from error
+
+
+def is_coloured(picture: Picture) -> bool:
+    return float((picture.pixels.amax(1) - picture.pixels.amin(1)).max()) > 0.1
+
+
+def mask_of(picture: Picture, name: str) -> Tensor:
+    """Bright is inside, transparent is not; ConfigError where nothing is."""
+    mask = picture.pixels.mean(1, keepdim=True)
+    if picture.alpha is not None:
+        mask = mask * picture.alpha
+    if float(mask.max()) < EMPTY:
+        raise ConfigError(f"{name} is empty: black everywhere", "paint white what is inside")
+    return mask
+
+
+def read_map(picture: Picture, name: str) -> tuple[Tensor, list[Tensor]]:
+    """The colours ``(n, 3)``, 0 to 255, of a map of colours, and the mask of each.
+
+    In the order in which one meets them, row by row from the top left. Raises ConfigError for a
+    picture of too many colours.
+    """
+    samples = (picture.pixels[0] * 255).round().long()
+    codes = (samples[0] * 256 + samples[1]) * 256 + samples[2]
+    # Smoothed edges are no colours of their own: only pixels like all their neighbours count.
+    around = F.pad(picture.pixels * 255, (1, 1, 1, 1), mode="replicate")
+    spread = F.max_pool2d(around, 3, 1) + F.max_pool2d(-around, 3, 1)
+    flat = (spread.amax(1)[0] <= APART / 2).double().flatten()
+    values, inverse = codes.unique(return_inverse=True)  # type: ignore[no-untyped-call]  # torch's
+    counts = torch.zeros(len(values), dtype=torch.double).index_add_(0, inverse.flatten(), flat)
+    pixels = torch.bincount(inverse.flatten())
+    rgb = torch.stack([values // 65536, values // 256 % 256, values % 256], 1).float()
+    main: list[int] = []
+    for index in counts.argsort(descending=True, stable=True).tolist():
+        if counts[index] < COMMON * codes.numel():
+            break
+        if all(float((rgb[index] - rgb[other]).norm()) > APART for other in main):
+            main.append(index)
+    distance = torch.cdist(rgb, rgb[main]) if main else torch.full((len(rgb), 1), math.inf)
+    covered = pixels[distance.amin(1) <= APART].sum() / codes.numel()
+    if covered < COVERED:
+        raise ConfigError(
+            f"{name} is no map of colours: {len(values)} of them, most of them rare",
+            "paint each region in one colour, without shades; or give one grey mask for each",
+        )
+    labels = distance.argmin(1)[inverse]
+    firsts = [int((labels == k).flatten().int().argmax()) for k in range(len(main))]
+    order = sorted(range(len(main)), key=lambda k: firsts[k])
+    return rgb[main][order], [(labels == k)[None, None].float() for k in order]
+
+
+def check_shape(name: str, size: tuple[int, int], wanted: tuple[int, int], of: str) -> None:
+    """Another size is resized; another aspect ratio (by more than a pixel) is a mistake."""
+    height, width = size
+    if abs(width * wanted[0] - height * wanted[1]) > max(*size, *wanted):
+        raise ConfigError(
+            f"{name} is {height}x{width} (height x width), the {of} {wanted[0]}x{wanted[1]}",
+            "give it the shape of its picture; any size will do",
+        )
+
+
+def fit_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    return resize(mask, size).clamp(0, 1)
+
+
+def soften(mask: Tensor, feather: float) -> Tensor:
+    """A Gaussian blur whose deviation is half of ``feather`` long sides; borders replicated."""
+    sigma = feather * max(mask.shape[-2:]) / 2
+    radius = math.ceil(3 * sigma)
+    if radius < 1:
+        return mask
+    offsets = torch.arange(-radius, radius + 1, dtype=mask.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).view(1, 1, -1, 1)
+    rows = F.conv2d(F.pad(mask, (0, 0, radius, radius), mode="replicate"), kernel)
+    columns = F.pad(rows, (radius, radius, 0, 0), mode="replicate")
+    return F.conv2d(columns, kernel.transpose(2, 3)).clamp(0, 1)

@@ -2,35 +2,38 @@
 
 Masks are ``(1, 1, H, W)`` in [0, 1]: white is inside, grey half. They come from files (one mask for
 each region, or one map in which each region has a colour), from arrays, or from the encoder's own
-features (:mod:`impasto.objective.segmentation`). Where regions overlap they share; what none of them covers stays
-as it is in the content.
+features (:mod:`impasto.objective.segmentation`). Where regions overlap they share; what none of
+them covers stays as it is in the content.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from impasto.config.stylize import LAYER_GROUPS, StylizeConfig
 from impasto.encoders.base import IMAGE, stage_of
 from impasto.errors import ConfigError
 from impasto.image.io import Picture, resize, size_to_fit
 from impasto.image.wrap import Axes, resized
-
-AUTO, REST, ALL, OFF = "auto", "rest", "all", "off"
-
-# Masks of larger pictures are kept smaller: their edges are soft anyway.
-LARGEST = 2048
-EMPTY = 0.02  # a mask that is nowhere brighter than this is a mistake
-# Colours of a map are at least so far apart (of 255 in each channel) and so common; all others, as
-# smoothed edges and JPEG leave them, are taken for the nearest of those.
-APART, COMMON, COVERED = 48.0, 0.003, 0.9
+from impasto.objective.masks import (
+    ALL,
+    APART,
+    EMPTY,
+    LARGEST,
+    REST,
+    Masks,
+    check_shape,
+    fit_mask,
+    is_coloured,
+    mask_of,
+    read_map,
+    soften,
+)
 
 
 @dataclass(frozen=True)
@@ -64,29 +67,6 @@ class Layout:
 
     regions: tuple[Region, ...]
     kept: Tensor | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Masks:
-    """What was given for masks, read: pictures, or one of the words auto, rest, all."""
-
-    regions: tuple[Picture | str, ...] = ()
-    style_regions: tuple[Picture | str, ...] = ()
-    keep: Picture | None = None
-    subject: Picture | None = None
-
-
-def subject_of(masks: Masks, content: tuple[int, int]) -> Tensor | None:
-    """The mask of the subject ``(1, 1, h, w)`` in [0, 1] that was given, if any.
-
-    Raises ConfigError for one that is empty or has another aspect ratio than the content.
-    """
-    if masks.subject is None:
-        return None
-    _check_shape("subject", masks.subject.size, content, "content")
-    return _fitted(
-        _mask_of(masks.subject, "subject"), size_to_fit(*content, min(max(content), LARGEST))
-    )
 
 
 T = TypeVar("T")
@@ -123,11 +103,11 @@ def lay_out(
             )
     keep = None
     if masks.keep is not None:
-        _check_shape("keep", masks.keep.size, content, "content")
-        keep = _soften(_fitted(_mask_of(masks.keep, "keep"), size), config.feather)
+        check_shape("keep", masks.keep.size, content, "content")
+        keep = soften(fit_mask(mask_of(masks.keep, "keep"), size), config.feather)
     if not parts and keep is None:
         return Layout((Region(None, tuple(shares[0])),))
-    soft = [_soften(_fitted(part, size), config.feather) for part in parts]
+    soft = [soften(fit_mask(part, size), config.feather) for part in parts]
     soft = soft or [torch.ones(1, 1, *size)]
     crowd = torch.stack(soft).sum(0).clamp_min(1)
     free = 1 - keep if keep is not None else torch.ones(1, 1, *size)
@@ -261,13 +241,13 @@ def _given(
         taken = _style_masks(masks, len(styles), "style", styles, range(len(styles)))
         return [], [_shares(config, range(len(styles)), taken)]
     first = masks.regions[0]
-    if len(masks.regions) == 1 and isinstance(first, Picture) and _is_coloured(first):
+    if len(masks.regions) == 1 and isinstance(first, Picture) and is_coloured(first):
         return _from_map(config, masks, first, content, styles)
     regions: list[Tensor | None] = []
     for number, given in enumerate(masks.regions, start=1):
         if isinstance(given, Picture):
-            _check_shape(f"the mask of region {number}", given.size, content, "content")
-            regions.append(_mask_of(given, f"the mask of region {number}"))
+            check_shape(f"the mask of region {number}", given.size, content, "content")
+            regions.append(mask_of(given, f"the mask of region {number}"))
         elif given == REST:
             regions.append(None)
         else:
@@ -275,7 +255,7 @@ def _given(
     if regions.count(None) > 1:
         raise ConfigError("regions holds 'rest' twice", "use it once")
     size = size_to_fit(*content, min(max(content), LARGEST))
-    fitted = [None if part is None else _fitted(part, size) for part in regions]
+    fitted = [None if part is None else fit_mask(part, size) for part in regions]
     covered = sum((part for part in fitted if part is not None), torch.zeros(1, 1, *size))
     parts = [(1 - covered).clamp_min(0) if part is None else part for part in fitted]
     chosen = _chosen(config, len(parts), len(styles))
@@ -296,7 +276,7 @@ def _from_map(
     styles: Sequence[tuple[int, int]],
 ) -> tuple[list[Tensor], list[list[Share]]]:
     """Regions by colour, in the order in which one meets them reading from the top left."""
-    _check_shape("the map of regions", picture.size, content, "content")
+    check_shape("the map of regions", picture.size, content, "content")
     colours, parts = read_map(picture, "the map of regions")
     chosen = _chosen(config, len(parts), len(styles))
     if masks.style_regions and len(masks.style_regions) != len(styles):
@@ -307,7 +287,7 @@ def _from_map(
     maps: list[tuple[Tensor, list[Tensor]] | None] = []
     for style, given in enumerate(masks.style_regions or [ALL] * len(styles)):
         if isinstance(given, Picture):
-            _check_shape(f"the map of style {style + 1}", given.size, styles[style], "style")
+            check_shape(f"the map of style {style + 1}", given.size, styles[style], "style")
             maps.append(read_map(given, f"the map of style {style + 1}"))
         else:
             _check_word(given)
@@ -394,8 +374,8 @@ def _style_masks(
     for number, given in enumerate(masks.style_regions):
         if isinstance(given, Picture):
             name = f"style_regions' mask {number + 1}"
-            _check_shape(name, given.size, styles[of[number]], f"style {of[number] + 1}")
-            found.append(_mask_of(given, name))
+            check_shape(name, given.size, styles[of[number]], f"style {of[number] + 1}")
+            found.append(mask_of(given, name))
         else:
             _check_word(given)
             found.append(None)
@@ -405,83 +385,3 @@ def _style_masks(
 def _check_word(word: str) -> None:
     if word != ALL:
         raise ConfigError(f"style_regions holds '{word}'", "use masks or all")
-
-
-# --- masks from pictures -------------------------------------------------------------------------
-
-
-def _is_coloured(picture: Picture) -> bool:
-    return float((picture.pixels.amax(1) - picture.pixels.amin(1)).max()) > 0.1
-
-
-def _mask_of(picture: Picture, name: str) -> Tensor:
-    """Bright is inside, transparent is not; ConfigError where nothing is."""
-    mask = picture.pixels.mean(1, keepdim=True)
-    if picture.alpha is not None:
-        mask = mask * picture.alpha
-    if float(mask.max()) < EMPTY:
-        raise ConfigError(f"{name} is empty: black everywhere", "paint white what is inside")
-    return mask
-
-
-def read_map(picture: Picture, name: str) -> tuple[Tensor, list[Tensor]]:
-    """The colours ``(n, 3)``, 0 to 255, of a map of colours, and the mask of each.
-
-    In the order in which one meets them, row by row from the top left. Raises ConfigError for a
-    picture of too many colours.
-    """
-    samples = (picture.pixels[0] * 255).round().long()
-    codes = (samples[0] * 256 + samples[1]) * 256 + samples[2]
-    # Smoothed edges are no colours of their own: only pixels like all their neighbours count.
-    around = F.pad(picture.pixels * 255, (1, 1, 1, 1), mode="replicate")
-    spread = F.max_pool2d(around, 3, 1) + F.max_pool2d(-around, 3, 1)
-    flat = (spread.amax(1)[0] <= APART / 2).double().flatten()
-    values, inverse = codes.unique(return_inverse=True)  # type: ignore[no-untyped-call]  # torch's
-    counts = torch.zeros(len(values), dtype=torch.double).index_add_(0, inverse.flatten(), flat)
-    pixels = torch.bincount(inverse.flatten())
-    rgb = torch.stack([values // 65536, values // 256 % 256, values % 256], 1).float()
-    main: list[int] = []
-    for index in counts.argsort(descending=True, stable=True).tolist():
-        if counts[index] < COMMON * codes.numel():
-            break
-        if all(float((rgb[index] - rgb[other]).norm()) > APART for other in main):
-            main.append(index)
-    distance = torch.cdist(rgb, rgb[main]) if main else torch.full((len(rgb), 1), math.inf)
-    covered = pixels[distance.amin(1) <= APART].sum() / codes.numel()
-    if covered < COVERED:
-        raise ConfigError(
-            f"{name} is no map of colours: {len(values)} of them, most of them rare",
-            "paint each region in one colour, without shades; or give one grey mask for each",
-        )
-    labels = distance.argmin(1)[inverse]
-    firsts = [int((labels == k).flatten().int().argmax()) for k in range(len(main))]
-    order = sorted(range(len(main)), key=lambda k: firsts[k])
-    return rgb[main][order], [(labels == k)[None, None].float() for k in order]
-
-
-def _check_shape(name: str, size: tuple[int, int], wanted: tuple[int, int], of: str) -> None:
-    """Another size is resized; another aspect ratio (by more than a pixel) is a mistake."""
-    height, width = size
-    if abs(width * wanted[0] - height * wanted[1]) > max(*size, *wanted):
-        raise ConfigError(
-            f"{name} is {height}x{width} (height x width), the {of} {wanted[0]}x{wanted[1]}",
-            "give it the shape of its picture; any size will do",
-        )
-
-
-def _fitted(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    return resize(mask, size).clamp(0, 1)
-
-
-def _soften(mask: Tensor, feather: float) -> Tensor:
-    """A Gaussian blur whose deviation is half of ``feather`` long sides; borders replicated."""
-    sigma = feather * max(mask.shape[-2:]) / 2
-    radius = math.ceil(3 * sigma)
-    if radius < 1:
-        return mask
-    offsets = torch.arange(-radius, radius + 1, dtype=mask.dtype)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).view(1, 1, -1, 1)
-    rows = F.conv2d(F.pad(mask, (0, 0, radius, radius), mode="replicate"), kernel)
-    columns = F.pad(rows, (radius, radius, 0, 0), mode="replicate")
-    return F.conv2d(columns, kernel.transpose(2, 3)).clamp(0, 1)

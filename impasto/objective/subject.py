@@ -3,18 +3,22 @@
 People want to recognise their photo at once, and the painting may say more where the photo is
 empty. So two things are held. All of the photo, each place by its *detail*: where there are edges,
 near and far, it has something to say; a clear sky has not. And for itself, closer, the *subject*:
-people, animals, the main thing, as :mod:`impasto.objective.finder` finds them or a mask says. The terms that
-come of both are in :mod:`impasto.objective.targets`.
+people, animals, the main thing, as :mod:`impasto.objective.finder` finds them or a mask says. The
+terms that come of both are in :mod:`impasto.objective.targets`.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.image.io import resize, size_to_fit
+from impasto.image.io import Picture, resize, size_to_fit
 from impasto.image.wrap import Axes, resized
+from impasto.objective.finder import find_subject, finder_sha256
+from impasto.objective.masks import AUTO, OFF, Masks, subject_of
 
 SIZE = 256
 """Long side in pixels at which a photo's detail is found."""
@@ -54,6 +58,18 @@ def detail_map(image: Tensor, axes: Axes = ()) -> Tensor:
     if float(mean) < 1e-6:
         return torch.ones_like(detail)
     return (detail / mean).clamp(LEAST, MOST)
+
+
+def read_or_find_subject(
+    masks: Masks, content: Picture, subject: str
+) -> tuple[Tensor | None, dict[str, Any]]:
+    """Where the subject of ``content`` is, ``(1, 1, h, w)`` in [0, 1], and how that is named in the
+    metadata: as a mask says, whose name is known already; as it is found; or nowhere, where the
+    setting ``subject`` is off. Raises what :func:`impasto.objective.masks.subject_of` raises."""
+    given = subject_of(masks, content.size)
+    if given is not None or subject == OFF:
+        return given, {}
+    return find_subject(content.pixels), {"subject": {"word": AUTO, "sha256": finder_sha256()}}
 
 
 def _slope(x: Tensor, axis: int, axes: Axes) -> Tensor:

@@ -32,10 +32,10 @@ from impasto.losses import (
 )
 from impasto.losses.activation import ActivationLoss
 from impasto.losses.base import Sums
-from impasto.objective.masks import GUIDANCES, inside_masks, layer_masks
+from impasto.objective.guidance import GUIDANCES, inside_masks, layer_masks
+from impasto.objective.masks import Masks
 from impasto.objective.regions import (
     Layout,
-    Masks,
     Region,
     Share,
     lay_out,
@@ -95,9 +95,9 @@ class Targets:
     (default: ``encoder``) looks at the styles, ``encoder`` at the content and the picture.
 
     ``content`` and ``styles`` have colours under their transparent pixels already (see
-    :func:`impasto.image.inputs.filled`); ``layout`` says which style goes where (default: all styles,
-    blended, everywhere), ``subject`` ``(1, 1, h, w)`` in [0, 1] where the subject is. Tensors are
-    made on ``device``, when they are asked for.
+    :func:`impasto.image.inputs.filled`); ``layout`` says which style goes where (default: all
+    styles, blended, everywhere), ``subject`` ``(1, 1, h, w)`` in [0, 1] where the subject is.
+    Tensors are made on ``device``, when they are asked for.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 """Will it fit? A run's peak memory, foreseen from its sizes before it starts.
 
 What a step needs is, in the main, what is kept on the way forward for the way back. It grows with
-the number of pixels that are in the network at once; tiles bound it (see :mod:`impasto.optim.tiling`).
-Beside it stand a few copies of the picture, which grow with the whole picture and which nothing
-bounds.
+the number of pixels that are in the network at once; tiles bound it (see
+:mod:`impasto.optim.tiling`). Beside it stand a few copies of the picture, which grow with the whole
+picture and which nothing bounds.
 """
 
 from __future__ import annotations

@@ -64,11 +64,11 @@ def plot_losses(
          "losses": {"content": 0.8, "style": 2.2, "tv": 0.1, "style.relu1_1": 0.4, ...}}
 
     where ``step`` counts through all levels and a name with a dot is a layer's part of a term.
-    ``shares`` are what :mod:`impasto.optim.gradients` found after some of the steps: each part's share of
-    the gradients' lengths, ``{42: {"content.relu4_2": 0.1, ...}}``; they get a panel of their own.
-    A history that ends below zero, a dream's, is drawn upside down on a linear scale: what grows.
-    The extension of ``path`` chooses PNG, SVG or PDF. Raises what ``check_plot_path`` raises,
-    ``UsageError`` for an empty history, ``ResourceError`` when the disk is full.
+    ``shares`` are what :mod:`impasto.optim.gradients` found after some of the steps: each part's
+    share of the gradients' lengths, ``{42: {"content.relu4_2": 0.1, ...}}``; they get a panel of
+    their own. A history that ends below zero, a dream's, is drawn upside down on a linear scale:
+    what grows. The extension of ``path`` chooses PNG, SVG or PDF. Raises what ``check_plot_path``
+    raises, ``UsageError`` for an empty history, ``ResourceError`` when the disk is full.
     """
     check_plot_path(path, overwrite=overwrite)
     if not history:

@@ -26,16 +26,7 @@ from impasto.encoders.mirrored import Mirrored
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Step
 from impasto.image.color import match_colors
-from impasto.image.inputs import (
-    Source,
-    describe,
-    filled,
-    read_masks,
-    read_or_find_subject,
-    read_style,
-    several,
-    taken_masks,
-)
+from impasto.image.inputs import Source, describe, filled, read_style, several, taken_masks
 from impasto.image.io import Picture, read_image, resize, size_to_fit
 from impasto.image.wrap import AXES, resized
 from impasto.losses import Objective
@@ -47,17 +38,17 @@ from impasto.objective.colors import (
     recolored_regions,
     repainted,
 )
+from impasto.objective.masks import AUTO, Masks, read_masks
 from impasto.objective.regions import (
-    AUTO,
     Found,
     Layout,
-    Masks,
     check_auto,
     check_styles,
     largest_scale,
     lay_out,
 )
 from impasto.objective.segmentation import find_regions
+from impasto.objective.subject import read_or_find_subject
 from impasto.objective.targets import Targets, whole_only
 from impasto.optim.gradients import Explanation, explain
 from impasto.optim.loop import State, optimize

@@ -14,12 +14,13 @@ import impasto
 from impasto import read_metadata, save_image
 from impasto.arbitrary import api as one_pass
 from impasto.arbitrary.api import style_at
-from impasto.arbitrary.network import Statistics
+from impasto.arbitrary.inference import measure
+from impasto.arbitrary.network import Quick, Statistics
 from impasto.config.networks import LARGEST
 from impasto.errors import ConfigError, InputError, UnknownNameError
+from impasto.feedforward.network import FeedForward, save_feedforward
 from impasto.image.color import match_colors, srgb_to_oklab
 from impasto.metrics.evaluate import style_distance
-from impasto.networks import FeedForward, Quick, measure, save_feedforward
 
 
 @pytest.fixture(scope="module")

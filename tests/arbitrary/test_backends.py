@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto import swatch
+from impasto.arbitrary import backends as module
 from impasto.arbitrary.backends import (
     PARTS,
     Backend,
@@ -20,10 +21,10 @@ from impasto.arbitrary.backends import (
     is_installed,
     make_backend,
 )
+from impasto.arbitrary.inference import draft, measure
+from impasto.arbitrary.network import Quick
 from impasto.encoders.weights import cache_folder
 from impasto.errors import ConfigError, MissingDependencyError
-from impasto.networks import Quick, draft, measure
-from impasto.networks import backends as module
 
 CPU = torch.device("cpu")
 KINDS = [

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from impasto import swatch
+from impasto.arbitrary import export as module
 from impasto.arbitrary.export import LIMIT, export_feedforward, export_quick, product_roots
+from impasto.arbitrary.inference import draft
+from impasto.arbitrary.network import Quick
 from impasto.errors import ImpastoError, MissingDependencyError, OutputExistsError, UsageError
-from impasto.networks import Quick, draft
-from impasto.networks import export as module
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

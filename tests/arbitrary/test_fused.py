@@ -20,9 +20,9 @@ from impasto.arbitrary.fused import (
     through_head,
     trunk_of,
 )
-from impasto.arbitrary.network import DEEP, FINE, LEVELS, STRIDES, statistics
+from impasto.arbitrary.network import DEEP, FINE, LEVELS, STRIDES, Plan, Quick, plan_for, statistics
+from impasto.arbitrary.transport import moments
 from impasto.encoders.base import IMAGE
-from impasto.networks import Plan, Quick, moments, plan_for
 
 
 @pytest.fixture(scope="module")

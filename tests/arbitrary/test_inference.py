@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from impasto import swatch
-from impasto.arbitrary.network import statistics
+from impasto.arbitrary.inference import draft, measure
+from impasto.arbitrary.network import Quick, load_quick, statistics
 from impasto.image.io import resize
 from impasto.metrics.evaluate import Case
-from impasto.networks import Quick, draft, load_quick, measure
 
 
 @pytest.fixture(scope="module")

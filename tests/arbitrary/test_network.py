@@ -10,18 +10,22 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from impasto import swatch
+from impasto.arbitrary.inference import draft
 from impasto.arbitrary.network import (
     CHANNELS,
     LEVELS,
     MULTIPLE,
     NOTCH,
+    Decoder,
+    Quick,
     alternation,
     anti_imaging,
+    load_quick,
+    plan_for,
     statistics,
 )
 from impasto.encoders.base import IMAGE
 from impasto.errors import IntegrityError
-from impasto.networks import Decoder, Quick, draft, load_quick, plan_for
 
 
 def pictures(size: int = 32) -> Tensor:

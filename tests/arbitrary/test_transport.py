@@ -7,9 +7,9 @@ import torch
 from scipy.linalg import sqrtm
 from torch import Tensor
 
+from impasto.arbitrary import transport as module
 from impasto.arbitrary.export import solve_by_products
 from impasto.arbitrary.transport import Moments, blend, moments, optimal_map, solve_by_factors
-from impasto.networks import transport as module
 
 
 def cloud(channels: int = 6, seed: int = 0) -> Tensor:

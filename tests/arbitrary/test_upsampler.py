@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto import swatch
-from impasto.arbitrary.network import EMBEDDING, statistics
-from impasto.arbitrary.upsampler import ASSET, enlarge, noise_for
+from impasto.arbitrary.inference import Zone, draft
+from impasto.arbitrary.network import EMBEDDING, Quick, load_quick, statistics
+from impasto.arbitrary.upsampler import ASSET, Enlarger, enlarge, load_enlarger, noise_for
 from impasto.errors import IntegrityError
 from impasto.metrics.evaluate import Case
-from impasto.networks import Enlarger, Quick, Zone, draft, load_enlarger, load_quick
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import torch
 
 from impasto.cli import main
 from impasto.errors import MissingDependencyError
-from impasto.networks import FeedForward, save_feedforward
+from impasto.feedforward.network import FeedForward, save_feedforward
 
 
 @pytest.fixture

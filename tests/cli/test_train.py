@@ -14,7 +14,7 @@ from impasto import read_image, read_metadata
 from impasto.cli import main
 from impasto.cli.progress import PlainTraining
 from impasto.events import Event, Trained
-from impasto.networks import load_feedforward
+from impasto.feedforward.network import load_feedforward
 
 Train = Callable[..., int]
 

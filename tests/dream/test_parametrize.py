@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.test_engine import Blur
 
 from impasto.dream.parametrize import Fourier, hartley
 from impasto.losses import FeatureLoss, Objective
 from impasto.optim.loop import State, optimize
+from tests.optim.test_loop import Blur
 
 
 def test_hartley_by_its_definition() -> None:

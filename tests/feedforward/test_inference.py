@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from impasto import swatch
-from impasto.feedforward.inference import frozen
-from impasto.networks import FeedForward, paint_with
+from impasto.feedforward.inference import frozen, paint_with
+from impasto.feedforward.network import FeedForward
 
 
 @pytest.fixture(scope="module")

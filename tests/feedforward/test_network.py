@@ -15,8 +15,13 @@ from torch import Tensor
 
 from impasto.errors import InputError, IntegrityError
 from impasto.feedforward.inference import frozen
-from impasto.feedforward.network import ARCHITECTURE, InstanceNorm
-from impasto.networks import FeedForward, load_feedforward, save_feedforward
+from impasto.feedforward.network import (
+    ARCHITECTURE,
+    FeedForward,
+    InstanceNorm,
+    load_feedforward,
+    save_feedforward,
+)
 
 
 def small(seed: int = 0) -> FeedForward:

@@ -14,9 +14,9 @@ from torch import Tensor
 import impasto
 from impasto import Encoder, Finished, Trained, Training, Validated, load_image
 from impasto.errors import ConfigError, InputError, OutputExistsError, UnknownNameError, UsageError
+from impasto.feedforward.network import load_feedforward
 from impasto.feedforward.training import checkpoint_in, train
 from impasto.image.io import save_image
-from impasto.networks import load_feedforward
 
 SMALL: dict[str, Any] = {
     "steps": 7,

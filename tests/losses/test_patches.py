@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from impasto.losses import EarthMoverLoss, PatchLoss
-from impasto.losses import neighbours as module
+from impasto.losses import patches as module
 
 
 def features(height: int, width: int, seed: int, channels: int = 4) -> Tensor:

@@ -16,7 +16,8 @@ from torch import Tensor
 from impasto import Encoder, Picture, Step, Stylization, StylizeConfig, stylize
 from impasto.errors import ConfigError, InputError
 from impasto.image.io import read_image, resize, to_pil
-from impasto.objective.regions import Masks, Share, lay_out, layers_of, read_map
+from impasto.objective.masks import Masks, read_map
+from impasto.objective.regions import Share, lay_out, layers_of
 
 CONTENT, STYLE = (48, 64), (40, 40)
 HARD = StylizeConfig(feather=0.0)

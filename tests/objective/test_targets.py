@@ -20,7 +20,7 @@ from impasto.losses import (
     SampledLoss,
     StatisticLoss,
 )
-from impasto.objective.masks import inside_masks
+from impasto.objective.guidance import inside_masks
 from impasto.objective.targets import FORCE, SUBJECT_POWER, limit_at, whole_only
 from impasto.optim.tiling import differentiate
 

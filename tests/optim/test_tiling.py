@@ -15,7 +15,7 @@ from impasto.encoders import VGG, Encoder, Features
 from impasto.encoders.exact import Exact
 from impasto.errors import ConfigError
 from impasto.losses import Loss, Objective, StatisticLoss, WassersteinLoss
-from impasto.objective.masks import layer_masks
+from impasto.objective.guidance import layer_masks
 from impasto.optim.tiling import Tiling, differentiate, encode, measure, spans
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]

@@ -23,8 +23,8 @@ from impasto.errors import (
     ResourceError,
     UsageError,
 )
+from impasto.outputs import animation as module
 from impasto.outputs.animation import KINDS, check_animation_path, write_animation
-from impasto.video import frames as module
 
 Pixels = NDArray[np.uint8]
 av = pytest.importorskip("av")

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from impasto import Encoder
-from impasto.objective.masks import inside_masks, layer_masks
+from impasto.objective.guidance import inside_masks, layer_masks
 
 
 def test_each_position_gets_the_mean_of_its_pixels() -> None:

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from impasto import swatch
-from impasto.arbitrary.network import LEVELS
-from impasto.networks import Quick
+from impasto.arbitrary.network import LEVELS, Quick
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,0 @@
-"""Moving pictures: frames in and out of files."""
