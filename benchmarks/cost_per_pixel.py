@@ -44,7 +44,10 @@ class Case:
         style = impasto.swatch("waves", size=512)
         self.objective = Objective(
             content=(FeatureLoss(encode(self.encoder, content, CONFIG.content_layers, tile)), 0.02),
-            style=(GramLoss(self.encoder(style, CONFIG.style_layers), form="relative"), 1.0),
+            style=(
+                GramLoss(self.encoder(style, CONFIG.style_layers), normalization="relative"),
+                1.0,
+            ),
             tv=(TotalVariation(), 0.3),
         )
         self.image = content.clone().requires_grad_(True)

@@ -34,8 +34,8 @@ from impasto.optim.tiling import differentiate
 def impasto_iteration(encoder: Encoder, content: Tensor, style: Tensor) -> Callable[[], object]:
     """One evaluation with its gradient, as the engine makes it."""
     objective = Objective(
-        content=(FeatureLoss(encoder(content, ["relu4_2"]), form="relative"), 0.02),
-        style=(GramLoss(encoder(style, STYLE_LAYERS), form="relative"), 1.0),
+        content=(FeatureLoss(encoder(content, ["relu4_2"]), normalization="relative"), 0.02),
+        style=(GramLoss(encoder(style, STYLE_LAYERS), normalization="relative"), 1.0),
         tv=(TotalVariation(), 0.3),
     )
     image = content.clone().requires_grad_(True)

@@ -141,10 +141,10 @@ def reconstructions(studio: Studio) -> list[list[tuple[str, Tensor]]]:
     above, below = [], []
     for count, layer in enumerate(LAYERS, start=1):
         target = studio.encoder(photo, [layer])
-        content = Objective(content=(FeatureLoss(target, form="relative"), 1.0), tv=smooth)
+        content = Objective(content=(FeatureLoss(target, normalization="relative"), 1.0), tv=smooth)
         above.append((layer, studio.from_noise(content, (side, side))))
         target = studio.encoder(painting, LAYERS[:count])
-        style = Objective(style=(GramLoss(target, form="relative"), 1.0), tv=smooth)
+        style = Objective(style=(GramLoss(target, normalization="relative"), 1.0), tv=smooth)
         label = layer if count == 1 else f"to {layer}"
         below.append((label, studio.from_noise(style, (side, side))))
     return [above, below]

@@ -6,21 +6,25 @@ so neither page can say what the program does not. ``tests/test_docs.py`` fails 
 
 from __future__ import annotations
 
-import inspect
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
 from impasto.cli import COMMANDS, build
 from impasto.cli.settings import PANEL, flag_of, kind_of, render
-from impasto.config.dream import CONFIGS
+from impasto.config.dream import CONFIGS, DreamConfig, LookConfig
+from impasto.config.networks import QuickConfig, TrainConfig
 from impasto.config.stylize import StylizeConfig, choices
 
 DOCS = Path(__file__).parent
+OBJECTS = {"regions", "style_regions", "keep", "subject", "content_loss", "style_loss", "encoder"}
+"""Settings in whose place functions take objects, too."""
+
 NOTE = "<!-- Written by docs/make_settings.py; change the code, not this page. -->"
 
 
@@ -38,8 +42,8 @@ def settings_page() -> str:
         "A flag wins over `--config`, `--config` over `--preset`, that over the defaults below.",
     ]
     by_name = {item.name: item for item in fields(StylizeConfig)}
-    for title, names in _sections():
-        lines += ["", f"## {title.capitalize()}", ""]
+    for title, names in _sections().items():
+        lines += ["", f"## {title}", ""]
         lines += ["| setting | flag | default | allowed | |", "| --- | --- | --- | --- | --- |"]
         for name in names:
             item = by_name[name]
@@ -48,6 +52,42 @@ def settings_page() -> str:
             cells = (f"`{name}`", f"`{flag_of(name)}`", default, _allowed(name), help)
             lines.append(_row(*cells))
     return "\n".join(lines) + "\n"
+
+
+def keywords_module() -> str:
+    """``impasto/config/keywords.py``: the settings as the keywords that functions take, for editors
+    and type checkers. What a setting holds as a tuple may be given as one value or any sequence."""
+    lines = [
+        '"""The keywords of the functions that take settings; nothing is imported at run time."""',
+        "",
+        "# Written by docs/make_settings.py; change the dataclasses, not this file.",
+        "",
+        "from __future__ import annotations",
+        "",
+        "from collections.abc import Sequence",
+        "from typing import Any, Literal, TypedDict",
+    ]
+    for config in (StylizeConfig, QuickConfig, TrainConfig, DreamConfig, LookConfig):
+        name = config.__name__.replace("Config", "Keywords")
+        lines += ["", "", f"class {name}(TypedDict, total=False):"]
+        lines += [f'    """Fields of :class:`impasto.{config.__name__}`."""', ""]
+        hints = get_type_hints(config)
+        for item in fields(config):
+            hint = "Any" if item.name in OBJECTS else _keyword(hints[item.name])
+            lines.append(f"    {item.name}: {hint}")
+    return "\n".join(lines) + "\n"
+
+
+def _keyword(hint: Any) -> str:
+    """``tuple[int, ...] | None`` -> ``int | Sequence[int] | None``."""
+    if (origin := get_origin(hint)) is tuple:
+        element = get_args(hint)[0].__name__
+        return f"{element} | Sequence[{element}]"
+    if origin is Literal:
+        return f"Literal[{', '.join(json.dumps(value) for value in get_args(hint))}]"
+    if origin is not None:  # a union
+        return " | ".join(_keyword(part) for part in get_args(hint))
+    return "None" if hint is type(None) else str(hint.__name__)
 
 
 def cli_page() -> str:
@@ -106,16 +146,12 @@ def _plain(text: str) -> str:
     return re.sub(r"\[default: ([^\]]+)\]", r"Default: \1.", text)
 
 
-def _sections() -> Iterator[tuple[str, list[str]]]:
-    """The dataclass's own sections: what stands above the first ruler is called "picture"."""
-    title, names = "picture", []
-    for line in inspect.getsource(StylizeConfig).splitlines():
-        if ruler := re.match(r"    # --- (\w+) -", line):
-            yield title, names
-            title, names = ruler[1], []
-        elif field := re.match(r"    (\w+): .* = setting\(", line):
-            names.append(field[1])
-    yield title, names
+def _sections() -> dict[str, list[str]]:
+    """The groups that settings come in, and the settings of each."""
+    groups: dict[str, list[str]] = {}
+    for item in fields(StylizeConfig):
+        groups.setdefault(StylizeConfig.group_of(item.name), []).append(item.name)
+    return groups
 
 
 def _allowed(name: str) -> str:
@@ -138,7 +174,11 @@ def _row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-PAGES = {"settings.md": settings_page, "cli.md": cli_page}
+PAGES = {
+    "settings.md": settings_page,
+    "cli.md": cli_page,
+    "../impasto/config/keywords.py": keywords_module,
+}
 
 if __name__ == "__main__":
     for page, make in PAGES.items():

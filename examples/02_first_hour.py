@@ -34,8 +34,8 @@ encoder = get_encoder("mini")  # "vgg19" where its weights are installed
 
 # A loss is built from its target's features; from then on it sees only features.
 objective = Objective(
-    content=(FeatureLoss(encoder(content, ["relu4_2"]), form="relative"), 0.1),
-    style=(GramLoss(encoder(style, STYLE_LAYERS), form="relative"), 1.0),
+    content=(FeatureLoss(encoder(content, ["relu4_2"]), normalization="relative"), 0.1),
+    style=(GramLoss(encoder(style, STYLE_LAYERS), normalization="relative"), 1.0),
     smooth=(TotalVariation(), 0.3),  # reads the layer called "image"
 )
 print("layers that are computed:", ", ".join(objective.layers))

@@ -68,7 +68,7 @@ content, style = impasto.load_image(coffee(), size=SIZE), impasto.swatch("impast
 
 encoder = impasto.get_encoder("mini")
 objective = Objective(
-    content=(FeatureLoss(encoder(content, ["relu4_2"]), form="relative"), 0.1),
+    content=(FeatureLoss(encoder(content, ["relu4_2"]), normalization="relative"), 0.1),
     style=(SlicedWasserstein(encoder(style, ["relu1_1", "relu2_1", "relu3_1", "relu4_1"])), 1.0),
 )
 *_, last = impasto.optimize(content, encoder, objective, steps=STEPS, average=0.95)

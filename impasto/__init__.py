@@ -73,10 +73,12 @@ if TYPE_CHECKING:
         WassersteinLoss,
     )
     from impasto.metrics.evaluate import Evaluation, evaluate
-    from impasto.optim.loop import State, optimize
+    from impasto.optim.loop import optimize
+    from impasto.optim.state import State
     from impasto.runs.result import Result
     from impasto.swatches import SWATCHES, swatch
-    from impasto.transfer.stylization import Stylization, stylize, texture
+    from impasto.transfer.api import stylize, texture
+    from impasto.transfer.stylization import Stylization
 
 _HOMES = {
     "config.version": ["__version__"],
@@ -85,7 +87,8 @@ _HOMES = {
     "dream.deepdream": ["Dream", "deepdream"],
     "dream.visualize": ["Look", "look"],
     "encoders": ["ENCODERS", "VGG", "Encoder", "Mini", "get_encoder"],
-    "optim.loop": ["State", "optimize"],
+    "optim.loop": ["optimize"],
+    "optim.state": ["State"],
     "errors": ["ImpastoError"],
     "events": ["Event", "Finished", "LevelDone", "LevelStarted", "Step", "Trained", "Validated"],
     "image.io": ["Picture", "load_image", "read_image", "read_metadata", "resize", "save_image"],
@@ -114,7 +117,8 @@ _HOMES = {
     "config.presets": ["PRESETS", "get_preset"],
     "swatches": ["SWATCHES", "swatch"],
     "runs.result": ["Result"],
-    "transfer.stylization": ["Stylization", "stylize", "texture"],
+    "transfer.api": ["stylize", "texture"],
+    "transfer.stylization": ["Stylization"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

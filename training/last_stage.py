@@ -271,9 +271,9 @@ def paint(scene: Scene, seed: int) -> None:
             content, style = crops.batch(rng), crops.batch(rng)
             with torch.no_grad():
                 objective = Objective(
-                    style=(GramLoss(encoder(style, STYLE_LAYERS), form="relative"), 1.0),
+                    style=(GramLoss(encoder(style, STYLE_LAYERS), normalization="relative"), 1.0),
                     content=(
-                        FeatureLoss(encoder(content, ["relu4_2"]), form="relative"),
+                        FeatureLoss(encoder(content, ["relu4_2"]), normalization="relative"),
                         float(10 ** rng.uniform(-2.2, -0.5)),
                     ),
                 )

@@ -120,11 +120,11 @@ class Batches:
             weights = np.array([ODDS.get(pairs.sources[n], 1.0) for n in numbers])
             self.of_shape[shape] = np.array(numbers), weights
         total = [float(weights.sum()) for _, weights in self.of_shape.values()]
-        self.odds = np.array(total) / sum(total)
+        self.content_weight_factor = np.array(total) / sum(total)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """One batch, of one of SHAPES."""
-        shape = str(self.rng.choice(list(SHAPES), p=self.odds))
+        shape = str(self.rng.choice(list(SHAPES), p=self.content_weight_factor))
         numbers, weights = self.of_shape[shape]
         chosen = self.rng.choice(numbers, BATCH, p=weights / weights.sum())
         crops = [self.crop(int(n), SHAPES[shape]) for n in chosen]

@@ -30,9 +30,14 @@ from impasto.feedforward.network import FeedForward, load_feedforward
 from impasto.image.color import match_colors
 from impasto.image.inputs import Source, describe, filled, read_style, several, taken_masks
 from impasto.image.io import Picture, read_image, resize, size_to_fit
-from impasto.objective.colors import ONLY_COLORS, finished, recolored, repainted
+from impasto.objective.colors import (
+    ONLY_COLORS,
+    match_style_colors,
+    recolor_content,
+    restore_content_colors,
+)
 from impasto.objective.masks import AUTO, Masks, read_masks
-from impasto.objective.regions import Layout, lay_out, put_back
+from impasto.objective.regions import RegionMap, build_regions, restore_kept
 from impasto.objective.subject import read_or_find_subject
 from impasto.runs.result import Result
 
@@ -104,16 +109,16 @@ def quick(
     long_side = min(painted, STYLE_SIZE) * config.style_scale
     styles = [read_style(source, long_side, config.seed, **limit) for source in sources]
     shared = config.for_pictures()
-    layout = lay_out(shared, masks, picture.size, [style.size for style in styles])
+    layout = build_regions(shared, masks, picture.size, [style.size for style in styles])
     backend = _backend(config, device, model)
     network = model or _shipped()
     began = time.perf_counter()
     seen = filled(picture)
     photo = resize(seen.pixels, (height, width))
     if config.color == "only":
-        image = repainted(photo, seen, filled(styles[0]), shared)
+        image = recolor_content(photo, seen, filled(styles[0]), shared)
     else:
-        paints = [recolored(filled(one), seen, shared) for one in styles]
+        paints = [match_style_colors(filled(one), seen, shared) for one in styles]
         image = draft(
             network,
             photo.to(device),
@@ -127,8 +132,10 @@ def quick(
         )
         subject, found = read_or_find_subject(masks, seen, config.subject)
         masks_told |= found
-        image = finished(_protected(image.cpu(), photo, subject, config.protect), photo, shared)
-    image = put_back(image, photo, layout)
+        image = restore_content_colors(
+            _protected(image.cpu(), photo, subject, config.protect), photo, shared
+        )
+    image = restore_kept(image, photo, layout)
     told = [describe(source, one) for source, one in zip(sources, styles, strict=True)]
     network_told = {
         "style": told[0] if len(told) == 1 else told,
@@ -174,14 +181,14 @@ def _per_style(
     picture = read_image(content, **limit)
     shared = config.for_pictures()
     masks, masks_told = _masks(config, given, limit)
-    layout = lay_out(shared, masks, picture.size, [picture.size])
+    layout = build_regions(shared, masks, picture.size, [picture.size])
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
     model = model.to(device)
     began = time.perf_counter()
     pixels = resize(filled(picture).pixels, _size(picture, config)).to(device)
     image = paint_with(model, pixels, strength=config.strength, tile=config.tile, dtype=dtype)
-    image = put_back(finished(image.cpu(), pixels.cpu(), shared), pixels, layout)
+    image = restore_kept(restore_content_colors(image.cpu(), pixels.cpu(), shared), pixels, layout)
     told = {} if place is None else {"path": str(Path(place).expanduser().resolve())}
     network_told = {**masks_told, "model": {**told, "style": model.name, "sha256": model.sha256}}
     machine = describe_machine(device, dtype)
@@ -210,7 +217,7 @@ def _protected(image: Tensor, photo: Tensor, subject: Tensor | None, protect: fl
     return torch.lerp(image, match_colors(photo, image), protect * mask * painted)
 
 
-def _zones(layout: Layout, styles: int, config: QuickConfig) -> list[Zone]:
+def _zones(layout: RegionMap, styles: int, config: QuickConfig) -> list[Zone]:
     """The regions as the network takes them, for so many styles."""
     zones = []
     for region in layout.regions:

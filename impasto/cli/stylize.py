@@ -135,7 +135,7 @@ def stylize(
     """
     chosen = resolve(preset, config, settings)
     if content is None:  # impasto texture
-        from impasto.transfer.stylization import for_texture
+        from impasto.transfer.prepare import for_texture
 
         chosen = for_texture(chosen)
     if depth not in (8, 16):

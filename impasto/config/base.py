@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 
 from impasto.errors import ConfigError, UnknownNameError
 
@@ -35,6 +36,9 @@ class Settings:
 
     A subclass is a frozen dataclass of fields made by :func:`setting`, each with a default.
     """
+
+    group: ClassVar[str] = ""
+    """What the settings of a class of its own are called together."""
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
@@ -78,6 +82,17 @@ class Settings:
             ready[name] = value
         changed: Self = replace(self, **ready)  # type: ignore[type-var]
         return changed
+
+    @classmethod
+    def group_of(cls, name: str) -> str:
+        """The group that a setting comes from.
+
+        >>> from impasto import StylizeConfig
+        >>> StylizeConfig.group_of("color_match")
+        'Colour'
+        """
+        kinds = [kind for kind in reversed(cls.__mro__) if issubclass(kind, Settings)]
+        return next(kind.group for kind in kinds if name in inspect.get_annotations(kind))
 
     def changes(self) -> dict[str, Any]:
         """Only the settings that differ from their defaults."""

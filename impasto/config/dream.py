@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from impasto.config.base import Settings, setting
+from impasto.config.groups import DeviceConfig, EncoderConfig, MachineConfig, PrecisionConfig
 from impasto.config.layers import parse_selections
-from impasto.config.stylize import Flavour, Padding, Pooling, Precision
 from impasto.errors import ConfigError
 
 Smoothing = Literal["laplacian", "fourier", "none"]
@@ -19,7 +19,7 @@ SHOWN = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
 @dataclass(frozen=True)
-class DreamConfig(Settings):
+class DreamConfig(PrecisionConfig, MachineConfig, EncoderConfig):
     """All settings of :func:`impasto.deepdream`.
 
     Raises ConfigError (or UnknownNameError for a choice) as soon as one is out of range.
@@ -27,6 +27,8 @@ class DreamConfig(Settings):
     >>> DreamConfig(layers=("relu4_3:7=0.5", "relu5_1")).octaves
     4
     """
+
+    group = "Dream"
 
     size: int | None = setting(
         512,
@@ -41,7 +43,6 @@ class DreamConfig(Settings):
     )
     seed: int = setting(0, "Seed of everything random", least=0, most=2**63 - 1)
 
-    # --- octaves ---------------------------------------------------------------------------------
     octaves: int = setting(4, "How many sizes, the smallest first", least=1, most=16)
     # Mordvintsev et al. take 1.4 as well.
     octave_scale: float = setting(1.4, "Size of each against the one before", least=1.05, most=4)
@@ -50,36 +51,15 @@ class DreamConfig(Settings):
         0.004, "By how much the mean pixel changes in a step, at most", least=1e-6, most=1
     )
 
-    # --- gradient --------------------------------------------------------------------------------
     jitter: int = setting(32, "Shift the picture by up to so many pixels at each step", least=0)
     smoothing: Smoothing = setting("laplacian", "What takes the fine grain out of the gradient")
 
-    # --- picture ---------------------------------------------------------------------------------
     colors: Colors = setting("dream", "Whose colours the picture has: its own, or the photo's")
     zoom: float = setting(1.0, "How much closer each frame of a sequence comes", least=1, most=2)
     rotate: float = setting(0.0, "Degrees by which each frame turns", least=-45, most=45)
     frames: int = setting(1, "How many frames to dream", least=1, most=10_000)
     frame_steps: int = setting(
         5, "Steps in each octave of every frame but the first", least=1, most=10_000
-    )
-
-    # --- encoder ---------------------------------------------------------------------------------
-    encoder: str = setting("mini", "mini, vgg16, vgg19, or a file of weights")
-    flavour: Flavour | None = setting(None, "Which of VGG's weights to use (default: those found)")
-    pooling: Pooling = setting("max", "VGG's pooling")
-    padding: Padding = setting("replicate", "What the encoder sees beyond the border")
-
-    # --- machine ---------------------------------------------------------------------------------
-    device: str = setting("auto", "auto, cpu, cuda, mps")
-    precision: Precision = setting("auto", "Arithmetic of the encoder; statistics are float32")
-    tile: int | None = setting(
-        None,
-        "Compute in tiles of this many pixels a side (default: only if memory is short)",
-        least=64,
-        most=16384,
-    )
-    max_memory: float | None = setting(
-        None, "GiB that a run may take (default: 80 % of what is free)", least=0.1
     )
 
     def __post_init__(self) -> None:
@@ -103,11 +83,13 @@ class DreamConfig(Settings):
 
 
 @dataclass(frozen=True)
-class LookConfig(Settings):
+class LookConfig(PrecisionConfig, DeviceConfig, EncoderConfig):
     """All settings of :func:`impasto.look`.
 
     Raises ConfigError (or UnknownNameError for a choice) as soon as one is out of range.
     """
+
+    group = "Look"
 
     show: Show = setting(
         "features",
@@ -125,14 +107,6 @@ class LookConfig(Settings):
     steps: int = setting(256, "Steps for each picture that is made", least=1, most=100_000)
     learning_rate: float = setting(0.05, "Adam's step", least=1e-6)
     seed: int = setting(0, "Seed of everything random", least=0, most=2**63 - 1)
-
-    # --- encoder ---------------------------------------------------------------------------------
-    encoder: str = setting("mini", "mini, vgg16, vgg19, or a file of weights")
-    flavour: Flavour | None = setting(None, "Which of VGG's weights to use (default: those found)")
-    pooling: Pooling = setting("max", "VGG's pooling")
-    padding: Padding = setting("replicate", "What the encoder sees beyond the border")
-    device: str = setting("auto", "auto, cpu, cuda, mps")
-    precision: Precision = setting("auto", "Arithmetic of the encoder; statistics are float32")
 
     def __post_init__(self) -> None:
         super().__post_init__()

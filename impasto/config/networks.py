@@ -9,15 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from impasto.config.base import Settings, same_setting, setting
-from impasto.config.stylize import (
-    STYLE_LAYERS,
-    ColorMatch,
-    ColorMode,
-    Precision,
-    StylizeConfig,
-    check_layers,
-    mixture,
-)
+from impasto.config.groups import ColorMatch, ColorMode, Precision, check_layers
+from impasto.config.stylize import STYLE_LAYERS, StylizeConfig, mixture
 from impasto.errors import ConfigError
 
 BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]

@@ -1,5 +1,5 @@
-"""Every setting of a stylization, in one frozen dataclass: the command line's flags, TOML files,
-the metadata in pictures and the table in the docs are all derived from it.
+"""Every setting of a stylization: the command line's flags, TOML files, the metadata in pictures
+and the table in the docs are all derived from it.
 
 It lies apart from :func:`impasto.stylize`, which it belongs to, for one reason: whoever only wants
 to know what there is to set (``impasto --help``) need not wait for torch.
@@ -8,29 +8,27 @@ to know what there is to set (``impasto --help``) need not wait for torch.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
-from typing import Literal, get_args, get_type_hints
+from typing import Literal, get_type_hints
 
 from impasto.config.base import Settings, literals, setting
+from impasto.config.groups import (
+    ColorConfig,
+    EncoderConfig,
+    MachineConfig,
+    RegionsConfig,
+    SubjectConfig,
+    Wrap,
+    check_layers,
+)
 from impasto.config.layers import parse_selections
-from impasto.errors import ConfigError, UnknownNameError
+from impasto.errors import ConfigError
 
-Pooling = Literal["max", "average", "l2"]
-Padding = Literal["zero", "reflect", "replicate"]
-Flavour = Literal["caffe", "torchvision", "normalised"]
 OptimizerName = Literal["adam", "lbfgs"]
-StyleLossName = Literal["gram", "mean-std", "wasserstein", "histogram", "sliced", "patches", "emd"]
-ContentLossName = Literal["features", "self-similarity", "laplacian"]
 Form = Literal["relative", "mean", "gatys"]
 Quality = Literal["draft", "standard", "best"]
-Guidance = Literal["inside", "effective", "simple"]
-Precision = Literal["auto", "float32", "bfloat16"]
 PixelPrecision = Literal["auto", "float32", "bfloat16", "exact"]
-ColorMode = Literal["style", "keep", "match", "only"]
-ColorMatch = Literal["covariance", "histogram"]
 Balance = Literal["off", "style"]
-Wrap = Literal["off", "horizontal", "both"]
 StrengthMode = Literal["limit", "weight"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -56,48 +54,20 @@ TEXTURE_STEPS: dict[str, tuple[int, ...]] = {
 }
 """The same for textures, which begin with noise."""
 
-MIXTURES: dict[str, tuple[str, ...]] = {
-    "content_loss": get_args(ContentLossName),
-    "style_loss": get_args(StyleLossName),
-}
-"""Settings that mix several losses -> those that there are."""
-
 AUTO = "auto"
 """What ``style_loss`` is where the quality shall say."""
 BEST_STYLE_LOSS, BEST_STYLE_LAYERS = ("gram", "patches=0.5"), STYLE_LAYERS[:4]
 BEST_LARGEST = 2048  # pixels: patches are compared in a picture as a whole, not in tiles
 
-LAYER_GROUPS: dict[str, tuple[int, ...]] = {
-    "all": (1, 2, 3, 4, 5),
-    "fine": (1, 2),
-    "coarse": (3, 4, 5),
-}
-"""What ``layers_per_style`` calls the layers of some of VGG's stages. Gatys et al. (2017, section
-6) take fine texture from the layers up to conv2_1."""
-
 STARTS = ("auto", "content", "recolored", "noise", "style", "quick")
 """What ``init`` may be besides a picture's path."""
 
-REGION_COLORS = ("style", "keep", "match")
-"""What ``region_colors`` may say of a region: as :attr:`StylizeConfig.color`, but for ``only``."""
-
-LISTS = ("layers_per_style", "regions", "region_styles", "region_colors", "style_regions")
-"""Settings that name at least one thing where they are given at all."""
-
-LAYER_NAME = re.compile(r"(relu|conv)[1-5]_[1-4]")
-
 
 @dataclass(frozen=True)
-class StylizeConfig(Settings):
-    """All settings of :func:`impasto.stylize`.
+class PictureConfig(Settings):
+    """How large the picture is, and how much style goes into it."""
 
-    Raises ConfigError (or UnknownNameError for a choice) as soon as one is out of range.
-
-    >>> StylizeConfig(strength=1.2)
-    Traceback (most recent call last):
-        ...
-    impasto.errors.ConfigError: strength is 1.2; use a number from 0 to 1
-    """
+    group = "Picture"
 
     size: int | None = setting(
         512,
@@ -121,32 +91,13 @@ class StylizeConfig(Settings):
     )
     seed: int = setting(0, "Seed of everything random", least=0, most=2**63 - 1)
 
-    # --- subject ---------------------------------------------------------------------------------
-    subject: str = setting(
-        "auto",
-        "What is held most: auto, what the photo is of, as found; a mask; or off, all of it alike",
-    )
-    protect: float = setting(
-        0.3,
-        "How much less the subject may move than all of the photo: from 0, as much, to 0.95",
-        least=0,
-        most=0.95,
-    )
 
-    # --- color -----------------------------------------------------------------------------------
-    color: ColorMode = setting(
-        "style",
-        "Whose colours: the style's; keep, the content's; match, the style's paint mixed from the "
-        "content's colours; only, the photo itself in the style's colours",
-    )
-    color_strength: float = setting(
-        1.0, "How far to go from the style's colours (with only: from the photo's)", least=0, most=1
-    )
-    color_match: ColorMatch = setting(
-        "covariance", "How colours are matched: by mean and covariance, or by histogram as well"
-    )
+@dataclass(frozen=True)
+class ShapeConfig(Settings):
+    """Which borders meet, and the shape of a texture."""
 
-    # --- shape -----------------------------------------------------------------------------------
+    group = "Shape"
+
     wrap: Wrap = setting(
         "off", "Which borders meet without a seam: both for tiles, horizontal for panoramas"
     )
@@ -154,14 +105,13 @@ class StylizeConfig(Settings):
         1.0, "Width over height of a texture; a picture has its content's", least=0.05, most=20
     )
 
-    # --- encoder ---------------------------------------------------------------------------------
-    encoder: str = setting("mini", "mini, vgg16, vgg19, or a file of weights")
-    flavour: Flavour | None = setting(None, "Which of VGG's weights to use (default: those found)")
-    pooling: Pooling = setting("max", "VGG's pooling; Gatys et al. find 'average' more pleasing")
-    # VGG was trained with zeros, but an optimiser answers them with a coloured line at the border.
-    padding: Padding = setting("replicate", "What the encoder sees beyond the border")
 
-    # --- objective -------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ObjectiveConfig(Settings):
+    """What is minimised: layers, losses and their weights."""
+
+    group = "Objective"
+
     # Gatys et al. read relu4_2 alone. relu3_1 with it keeps edges, and mini sees it more truly.
     content_layers: tuple[str, ...] = setting(("relu3_1", "relu4_2"), "Layers of the content loss")
     content_weights: tuple[float, ...] | None = setting(
@@ -195,57 +145,40 @@ class StylizeConfig(Settings):
     dream: tuple[str, ...] | None = setting(
         None, "Layers to excite as well: relu4_3=0.2 or relu4_3:7+12=0.2 (default: none)"
     )
-    style_scale: tuple[float, ...] = setting(
-        (1.0,),
-        "Size of the style picture against the content's: one number, or one for each style",
-        least=0.05,
-        most=10,
-    )
-    blend: tuple[float, ...] | None = setting(
-        None, "One weight for each style (default: equal)", least=0
-    )
-    layers_per_style: tuple[str, ...] | None = setting(
-        None,
-        "The layers that each style gives: all, fine (stages 1 and 2), coarse (3 to 5), or names "
-        "joined with +",
-    )
 
-    # --- regions ---------------------------------------------------------------------------------
-    regions: tuple[str, ...] | None = setting(
-        None,
-        "Parts of the content: auto, a map of colours, or a mask for each (rest: what they leave)",
-    )
-    region_count: int = setting(3, "How many regions 'auto' looks for", least=2, most=8)
-    region_styles: tuple[str, ...] | None = setting(
-        None, "The number of the style that paints each region, from 1; 1+2 blends two"
-    )
-    region_strengths: tuple[float, ...] | None = setting(
-        None, "One strength for each region", least=0, most=1
-    )
-    region_scales: tuple[float, ...] | None = setting(
-        None, "Size of the style in each region, times style_scale", least=0.05, most=10
-    )
-    region_colors: tuple[str, ...] | None = setting(
-        None, "Whose colours each region has: style, keep or match (default: as color says)"
-    )
-    style_regions: tuple[str, ...] | None = setting(
-        None,
-        "Where regions take their style from: one mask for each region, or one map of colours for "
-        "each style (all: from everywhere)",
-    )
-    # Gatys et al. (2017) use 'inside', which leaves a strip between regions without coarse strokes;
-    # 'simple' leaves none, and was measured to leak no more (the style is taken strictly inside).
-    guidance: Guidance = setting(
-        "simple",
-        "How much of what a feature sees must lie inside a region: all, what it heeds, or only its "
-        "own pixels",
-    )
-    keep: str | None = setting(None, "Mask of what stays as it is in the content")
-    feather: float = setting(
-        0.01, "Softness of the masks' edges, in long sides of the picture", least=0, most=0.5
-    )
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for kind in ("content", "style"):
+            layers, weights = getattr(self, f"{kind}_layers"), getattr(self, f"{kind}_weights")
+            check_layers(f"{kind}_layers", layers)
+            if weights is not None and len(weights) != len(layers):
+                raise ConfigError(
+                    f"{kind}_weights has {len(weights)} numbers for {len(layers)} layers",
+                    "give one weight for each layer",
+                )
+            if weights is not None and not (
+                all(0 <= x < math.inf for x in weights) and any(weights)
+            ):
+                raise ConfigError(f"{kind}_weights is {weights}", "use numbers >= 0, not all 0")
+        if self.dream is not None:
+            parse_selections(self.dream, "dream")
+        for name in ("content_loss", "style_loss"):
+            mixture(name, getattr(self, name))
+        if self.content_weight == 0 and self.style_weight == 0:
+            raise ConfigError("content_weight and style_weight are both 0", "raise one of them")
 
-    # --- optimisation ----------------------------------------------------------------------------
+    @property
+    def dreamt_layers(self) -> tuple[str, ...]:
+        """The layers that ``dream`` names."""
+        return tuple(selection.layer for selection in parse_selections(self.dream or ()))
+
+
+@dataclass(frozen=True)
+class OptimizerConfig(Settings):
+    """How the picture is moved towards the objective: steps, sizes, where it starts."""
+
+    group = "Optimizer"
+
     optimizer: OptimizerName = setting("adam", "What moves the pixels")
     quality: Quality = setting("standard", "How much work goes into the picture")
     steps: tuple[int, ...] | None = setting(
@@ -278,74 +211,10 @@ class StylizeConfig(Settings):
         "limit, else content",
     )
 
-    # --- machine ---------------------------------------------------------------------------------
-    device: str = setting("auto", "auto, cpu, cuda, mps")
-    precision: PixelPrecision = setting(
-        "auto",
-        "Arithmetic of the encoder; statistics are float32. exact: float32, with sums without "
-        "rounding, so that tiles give the same picture to the bit",
-    )
-    tile: int | None = setting(
-        None,
-        "Compute in tiles of this many pixels a side (default: only if memory is short)",
-        least=64,
-        most=16384,
-    )
-    max_memory: float | None = setting(
-        None, "GiB that a run may take (default: 80 % of what is free)", least=0.1
-    )
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        for kind in ("content", "style"):
-            layers, weights = getattr(self, f"{kind}_layers"), getattr(self, f"{kind}_weights")
-            check_layers(f"{kind}_layers", layers)
-            if weights is not None and len(weights) != len(layers):
-                raise ConfigError(
-                    f"{kind}_weights has {len(weights)} numbers for {len(layers)} layers",
-                    "give one weight for each layer",
-                )
-            if weights is not None and not (
-                all(0 <= x < math.inf for x in weights) and any(weights)
-            ):
-                raise ConfigError(f"{kind}_weights is {weights}", "use numbers >= 0, not all 0")
-        for name in LISTS:
-            if getattr(self, name) == ():
-                raise ConfigError(f"{name} is empty", "leave it out, or name at least one")
-        if self.blend is not None and not any(self.blend):
-            raise ConfigError(f"blend is {self.blend}", "use numbers >= 0, not all 0")
-        for choice in self.layers_per_style or ():
-            if choice not in LAYER_GROUPS:
-                check_layers("layers_per_style", tuple(choice.split("+")))
-        for choice in self.region_styles or ():
-            if not re.fullmatch(r"[1-9][0-9]*(\+[1-9][0-9]*)*", choice):
-                raise ConfigError(
-                    f"region_styles holds '{choice}'", "use numbers from 1, such as 2 or 1+2"
-                )
-        for choice in self.region_colors or ():
-            if choice not in REGION_COLORS:
-                raise ConfigError(
-                    f"region_colors holds '{choice}'", f"use {', '.join(REGION_COLORS)}"
-                )
-        if self.region_colors is not None and self.color == "only":
-            raise ConfigError(
-                "region_colors is given with color only, which paints nothing", "leave one of them"
-            )
-        if self.dream is not None:
-            parse_selections(self.dream, "dream")
         if self.steps is not None and (not self.steps or min(self.steps) < 1):
             raise ConfigError(f"steps is {self.steps}", "use one whole number >= 1 for each level")
-        for name, form, plain in (
-            ("content_loss", "content_form", "features"),
-            ("style_loss", "style_form", "gram"),
-        ):
-            others = [x for x in mixture(name, getattr(self, name)) if x != plain]
-            if others and getattr(self, form) == "gatys":
-                raise ConfigError(f"{form} is 'gatys' for {others[0]}", "use relative or mean")
-        if self.content_weight == 0 and self.style_weight == 0:
-            raise ConfigError("content_weight and style_weight are both 0", "raise one of them")
-        if self.strength == 1 and self.style_weight == 0:
-            raise ConfigError("style_weight is 0 at strength 1", "raise it, or lower the strength")
 
     def schedule(self, long_side: int, *, texture: bool = False) -> tuple[tuple[int, ...], float]:
         """The steps at each level, coarsest first, of a picture so large, and the levels' ratio.
@@ -369,17 +238,56 @@ class StylizeConfig(Settings):
         return tuple(_steps_at(size, table) for size in sizes), ratio
 
     @property
-    def dreamt_layers(self) -> tuple[str, ...]:
-        """The layers that ``dream`` names."""
-        return tuple(selection.layer for selection in parse_selections(self.dream or ()))
-
-    @property
     def most_steps(self) -> int:
         """No picture, whatever its size, takes more steps than this."""
         if self.steps is not None:
             return sum(self.steps)
         levels = math.ceil(math.log(LARGEST / COARSEST_TEXTURE, self.ratio)) + 1
         return levels * max(max(x[self.quality]) for x in (STEPS, TEXTURE_STEPS))
+
+
+@dataclass(frozen=True)
+class ExactMachineConfig(MachineConfig):
+    """With a precision for tiles that are the whole to the bit."""
+
+    precision: PixelPrecision = setting(
+        "auto",
+        "Arithmetic of the encoder; statistics are float32. exact: float32, with sums without "
+        "rounding, so that tiles give the same picture to the bit",
+    )
+
+
+# Fields come in the order of the bases, from the last to the first.
+@dataclass(frozen=True)
+class StylizeConfig(
+    ExactMachineConfig,
+    OptimizerConfig,
+    RegionsConfig,
+    ObjectiveConfig,
+    EncoderConfig,
+    ShapeConfig,
+    ColorConfig,
+    SubjectConfig,
+    PictureConfig,
+):
+    """All settings of :func:`impasto.stylize`.
+
+    Raises ConfigError (or UnknownNameError for a choice) as soon as one is out of range.
+
+    >>> StylizeConfig(strength=1.2)
+    Traceback (most recent call last):
+        ...
+    impasto.errors.ConfigError: strength is 1.2; use a number from 0 to 1
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.region_colors is not None and self.color == "only":
+            raise ConfigError(
+                "region_colors is given with color only, which paints nothing", "leave one of them"
+            )
+        if self.strength == 1 and self.style_weight == 0:
+            raise ConfigError("style_weight is 0 at strength 1", "raise it, or lower the strength")
 
     def with_style_loss(self, long_side: int) -> StylizeConfig:
         """The settings with what ``auto`` means for the style of a picture so large.
@@ -408,7 +316,8 @@ class StylizeConfig(Settings):
 def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
     """The losses of a setting such as ``style_loss`` with their weights.
 
-    Raises UnknownNameError for a loss that does not exist, ConfigError for a weight that is none.
+    Whether there are such losses is for the losses to say. Raises ConfigError for a weight that is
+    none.
 
     >>> mixture("style_loss", ("gram", "histogram=0.5"))
     {'gram': 1.0, 'histogram': 0.5}
@@ -418,8 +327,6 @@ def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
         return {"gram": 1.0}
     for entry in entries:
         loss, given, text = (part.strip() for part in entry.partition("="))
-        if loss not in MIXTURES[name]:
-            raise UnknownNameError(name, loss, MIXTURES[name])
         try:
             weight = float(text) if given else 1.0
         except ValueError:
@@ -431,7 +338,7 @@ def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
         found[loss] = weight
     if not any(found.values()):
         raise ConfigError(
-            f"{name} is {','.join(entries) or 'empty'}", f"name one of: {', '.join(MIXTURES[name])}"
+            f"{name} is {','.join(entries) or 'empty'}", "name at least one with a weight above 0"
         )
     return found
 
@@ -450,14 +357,3 @@ def choices(name: str, config: type[Settings] = StylizeConfig) -> tuple[str, ...
     ('adam', 'lbfgs')
     """
     return literals(get_type_hints(config)[name])
-
-
-def check_layers(name: str, layers: tuple[str, ...]) -> None:
-    """ConfigError for a list of layers that no VGG has."""
-    if not layers:
-        raise ConfigError(f"{name} is empty", "name at least one layer, such as relu4_2")
-    for layer in layers:
-        if not LAYER_NAME.fullmatch(layer) and not layer == "image":
-            raise ConfigError(f"{name} holds '{layer}'", "use names such as relu4_2 or conv4_2")
-    if len(set(layers)) < len(layers):
-        raise ConfigError(f"{name} names a layer twice: {', '.join(layers)}", "name each once")

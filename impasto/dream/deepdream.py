@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -23,18 +23,24 @@ from impasto.devices import choose_device, choose_dtype
 from impasto.dream.eyes import check_layers, default_layers, open_eyes
 from impasto.dream.smoothing import FILTERS
 from impasto.dream.transform import Jitter
-from impasto.encoders import Encoder
+from impasto.encoders import Encoder, pop_encoder
 from impasto.events import Event, Step
 from impasto.image.inputs import Source, describe, filled
 from impasto.image.io import read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, GuideLoss
-from impasto.optim.loop import State, optimize
+from impasto.optim.loop import optimize
 from impasto.optim.memory import allowed, choose_tile
 from impasto.optim.pyramid import Level, grow, plan
+from impasto.optim.state import State
 from impasto.optim.tiling import encode
-from impasto.runs.base import Passage
+from impasto.runs.base import Run
 from impasto.runs.result import Result
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
+
+    from impasto.config.keywords import DreamKeywords
 
 GUIDE_SIZE = 384  # pixels on the long side of a guide, at most
 
@@ -47,9 +53,8 @@ def deepdream(
     config: DreamConfig | None = None,
     *,
     guide: Source | None = None,
-    encoder: str | Encoder | None = None,
     on_event: Callable[[Event], None] | None = None,
-    **settings: Any,
+    **settings: Unpack[DreamKeywords],
 ) -> Sequence:
     """Dream on ``photo``: let what ``encoder`` sees in it grow.
 
@@ -65,14 +70,10 @@ def deepdream(
     >>> impasto.deepdream(impasto.swatch("waves", size=48), size=48, octaves=1, steps=2).image.shape
     torch.Size([1, 3, 48, 48])
     """
-    if encoder is not None and not isinstance(encoder, Encoder):
-        settings["encoder"], encoder = str(encoder), None
-    config = (config or DreamConfig()).with_changes(**settings)
-    run = Dream(photo, config, guide=guide, encoder=encoder)
-    for event in run:
-        if on_event is not None:
-            on_event(event)
-    return run.result()
+    changes: dict[str, Any] = dict(settings)
+    encoder = pop_encoder(changes)
+    config = (config or DreamConfig()).with_changes(**changes)
+    return Dream(photo, config, guide=guide, encoder=encoder).finish(on_event)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Sequence(Result):
     frames: tuple[Tensor, ...] = field(default=(), repr=False)
 
 
-class Dream(Passage):
+class Dream(Run["Sequence"]):
     """One run of :func:`deepdream`, to iterate over.
 
     Iterating yields LevelStarted, Step, ..., LevelDone, ..., Finished; a level is an octave, and
@@ -240,7 +241,7 @@ class Dream(Passage):
 
     def metadata(self) -> dict[str, Any]:
         """What made the picture: enough to make it again."""
-        return self.told(
+        return self.provenance(
             command="dream",
             method="gradient ascent on activations (Mordvintsev et al. 2015)",
             layers=list(self.layers),

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from impasto.devices import choose_device, choose_dtype, describe_machine, gener
 from impasto.dream.eyes import check_layers, open_eyes
 from impasto.dream.parametrize import Fourier
 from impasto.dream.transform import Robust
-from impasto.encoders import Encoder
+from impasto.encoders import Encoder, pop_encoder
 from impasto.errors import ConfigError, UsageError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
 from impasto.image.inputs import Source, describe, filled, read_picture
@@ -35,11 +35,17 @@ from impasto.losses.activation import ChannelLoss
 from impasto.losses.functional import gram
 from impasto.objective.finder import find_subject
 from impasto.objective.subject import MOST, detail_map
-from impasto.optim.loop import State, optimize
+from impasto.optim.loop import optimize
 from impasto.optim.pyramid import Level
+from impasto.optim.state import State
 from impasto.optim.tiling import encode
 from impasto.outputs.contact_sheet import Cell, contact_sheet, heat, stretched
 from impasto.runs.result import Result
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
+
+    from impasto.config.keywords import LookKeywords
 
 COLUMNS = 8
 BATCH = 8  # channels that are looked for at a time
@@ -52,9 +58,8 @@ def look(
     config: LookConfig | None = None,
     *,
     style: Source | None = None,
-    encoder: str | Encoder | None = None,
     on_event: Callable[[Event], None] | None = None,
-    **settings: Any,
+    **settings: Unpack[LookKeywords],
 ) -> Result:
     """A sheet of what ``encoder`` sees in ``picture``, or in the channels that are named.
 
@@ -69,11 +74,11 @@ def look(
     >>> impasto.look(impasto.swatch("waves", size=64), layers="relu1_1", count=8).image.shape
     torch.Size([1, 3, 158, 1078])
     """
-    if encoder is not None and not isinstance(encoder, Encoder):
-        settings["encoder"], encoder = str(encoder), None
-    if settings.get("channels") is not None:
-        settings.setdefault("show", "channels")
-    config = (config or LookConfig()).with_changes(**settings)
+    changes: dict[str, Any] = dict(settings)
+    encoder = pop_encoder(changes)
+    if changes.get("channels") is not None:
+        changes.setdefault("show", "channels")
+    config = (config or LookConfig()).with_changes(**changes)
     run = Look(picture, config, style=style, encoder=encoder)
     for event in run:
         if on_event is not None:
@@ -208,11 +213,11 @@ class Look:
         layers = self.config.layers
         smooth = (TotalVariation(), SMOOTH)
         for number, layer in enumerate(layers):
-            loss = FeatureLoss(self._encode([layer]), form="relative")
+            loss = FeatureLoss(self._encode([layer]), normalization="relative")
             objective = Objective(content=(loss, 1.0), tv=smooth)
             yield from self._from_noise(number, objective, self.rows[0][number + 1])
         for number in range(len(layers)):
-            statistics = GramLoss(self._encode(layers[: number + 1]), form="relative")
+            statistics = GramLoss(self._encode(layers[: number + 1]), normalization="relative")
             objective = Objective(style=(statistics, 1.0), tv=smooth)
             cell = self.rows[1][number + 1]
             yield from self._from_noise(len(layers) + number, objective, cell)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 from impasto.encoders.base import Encoder, Features
 from impasto.encoders.mini import Mini, load_mini
@@ -11,7 +12,7 @@ from impasto.encoders.vgg import VGG, load_vgg
 from impasto.encoders.weights import read_weights
 from impasto.errors import UnknownNameError, WeightsError
 
-__all__ = ["ENCODERS", "VGG", "Encoder", "Features", "Mini", "get_encoder"]
+__all__ = ["ENCODERS", "VGG", "Encoder", "Features", "Mini", "get_encoder", "pop_encoder"]
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "mini": lambda *, padding="zero", **_: load_mini(padding=padding),
@@ -44,3 +45,13 @@ def get_encoder(
     except WeightsError:
         weights = read_weights(path, flavour=flavour)
         return VGG.from_weights(weights, pooling=pooling, padding=padding)
+
+
+def pop_encoder(settings: dict[str, Any]) -> Encoder | None:
+    """Pop the encoder that is an object among ``settings``; a name stays, a path as a text."""
+    encoder = settings.get("encoder")
+    if isinstance(encoder, Encoder):
+        return cast(Encoder, settings.pop("encoder"))
+    if encoder is not None:
+        settings["encoder"] = str(encoder)
+    return None

@@ -6,14 +6,14 @@ layer of VGG-19 a *head* predicts that layer linearly from a tap in the trunk::
     T  ~  W f + b  =  A f'        f' = [f; 1],  A = [W b]
 
 Losses compare features by inner products (Gram matrices, squared distances, cosines), and those
-need no prediction of all 512 channels. With K = Aᵀ A = Rᵀ R (R from a Cholesky decomposition),
-``g = R f'`` has the same inner products as ``A f'``: for any two pixels p and q,
-``<g_p, g_q> = f'_pᵀ Rᵀ R f'_q = <T_p, T_q>``. So mini hands out ``g``, which has as many channels
-as the trunk plus one, and a style loss on it *is* the style loss of the predicted features, in
-VGG's own units and with VGG's layer weights, at the trunk's price. One factor,
-``sqrt(channels of g / channels of T)``, makes losses that take a mean over channels agree as well
-(not those that take a sum, such as ``form="gatys"`` of the content loss; and statistics of single
-channels, such as their standard deviations, are those of g, not of T).
+need no prediction of all 512 channels. With K = Aᵀ A = Rᵀ R (R from a Cholesky decomposition), ``g
+= R f'`` has the same inner products as ``A f'``: for any two pixels p and q, ``<g_p, g_q> = f'_pᵀ
+Rᵀ R f'_q = <T_p, T_q>``. So mini hands out ``g``, which has as many channels as the trunk plus one,
+and a style loss on it *is* the style loss of the predicted features, in VGG's own units and with
+VGG's layer weights, at the trunk's price. One factor, ``sqrt(channels of g / channels of T)``,
+makes losses that take a mean over channels agree as well (not those that take a sum, such as
+``normalization="gatys"`` of the content loss; and statistics of single channels, such as their
+standard deviations, are those of g, not of T).
 
 At relu5_1 and beyond, maps are so small that all 512 channels cost next to nothing. There the head
 has a ReLU behind it, as VGG's own convolution has, which no linear head can imitate: mini hands out

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.config.networks import TrainConfig
-from impasto.config.stylize import StylizeConfig, mixture
+from impasto.config.stylize import ObjectiveConfig
 from impasto.config.version import __version__
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.encoders import Encoder, get_encoder
@@ -32,11 +32,11 @@ from impasto.feedforward.dataset import Crops, Photos, centre_crop, crop_size
 from impasto.feedforward.network import MODEL, FeedForward, save_feedforward
 from impasto.image.files import shown, write_bytes
 from impasto.image.inputs import Source, describe, filled, read_style
-from impasto.image.io import save_image
+from impasto.image.io import Picture, resize, save_image, size_to_fit
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
-from impasto.losses.base import Evaluation
-from impasto.objective.targets import FORCE, Targets, odds
-from impasto.optim.pyramid import Level
+from impasto.losses.base import Evaluation, LossOptions
+from impasto.objective.build import content_weight_factor, layer_weights, style_kinds
+from impasto.objective.targets import StyleView
 from impasto.runs import checkpoint as checkpoints
 
 CHECKPOINT_SHARE, CHECKPOINT_PAUSE = 0.03, 5.0  # as in impasto.runs.base
@@ -266,19 +266,20 @@ class Training:
             "number of threads": torch.get_num_threads(),
         }
 
-    def _style_terms(self, style: Any) -> dict[str, tuple[Loss, float]]:
+    def _style_terms(self, style: Picture) -> dict[str, tuple[Loss, float]]:
         """The losses that make the style, weighted as in a stylisation."""
         config = self.config
-        stylize = StylizeConfig(style_layers=config.style_layers, style_loss=config.style_loss)
-        targets = Targets(None, [style], self.encoder, stylize, self.device)
-        level = Level(config.style_size, config.style_size, 1)
+        weights = layer_weights(config.style_layers, None)
+        size = size_to_fit(*style.size, min(config.style_size, max(style.size)))
+        view = StyleView(self.encoder, resize(style.pixels, size).to(self.device), weights)
+        kinds = style_kinds(ObjectiveConfig(style_loss=config.style_loss))
         terms: dict[str, tuple[Loss, float]] = {}
-        kinds = mixture("style_loss", config.style_loss)
-        for name, share in kinds.items():
-            key = "style" if len(kinds) == 1 else f"style-{name}"
+        for name, kind, share in kinds:
+            assert isinstance(kind, type)
             with torch.no_grad():
-                [loss] = targets.style_losses(name, level)
-            terms[key] = loss, config.style_weight * share * FORCE[name]
+                [loss] = kind.from_styles([view], weights, LossOptions())
+            key = "style" if len(kinds) == 1 else f"style-{name}"
+            terms[key] = loss, config.style_weight * share * kind.scale
         return terms
 
     def _evaluate(self, model: FeedForward, photo: Tensor) -> Evaluation:
@@ -286,9 +287,9 @@ class Training:
         config = self.config
         with torch.no_grad():
             target = self.encoder(photo, config.content_layers)
-        content = FeatureLoss(target, form="relative")
+        content = FeatureLoss(target, normalization="relative")
         objective = Objective(
-            content=(content, config.content_weight * odds(config.strength)),
+            content=(content, config.content_weight * content_weight_factor(config.strength)),
             **self.style_terms,
             tv=(TotalVariation(), config.tv_weight),
         )

@@ -1,6 +1,9 @@
 """Features -> numbers: what the optimiser makes small."""
 
-from impasto.losses.base import AdditiveLoss, Evaluation, Loss, Objective
+import importlib
+import pkgutil
+
+from impasto.losses.base import Evaluation, Loss, Objective, TileableLoss
 from impasto.losses.content import FeatureLoss
 from impasto.losses.patches import EarthMoverLoss, PatchLoss
 from impasto.losses.pixels import TotalVariation
@@ -13,7 +16,6 @@ from impasto.losses.wasserstein import WassersteinLoss
 __all__ = [
     "CONTENT_LOSSES",
     "STYLE_LOSSES",
-    "AdditiveLoss",
     "EarthMoverLoss",
     "Evaluation",
     "FeatureLoss",
@@ -28,24 +30,28 @@ __all__ = [
     "SelfSimilarityLoss",
     "SlicedLoss",
     "StatisticLoss",
+    "TileableLoss",
     "TotalVariation",
     "WassersteinLoss",
 ]
 
-STYLE_LOSSES: dict[str, type[StatisticLoss] | type[SampledLoss]] = {
-    "gram": GramLoss,
-    "mean-std": MeanStdLoss,
-    "wasserstein": WassersteinLoss,
-    "histogram": HistogramLoss,
-    "sliced": SlicedLoss,
-    "patches": PatchLoss,
-    "emd": EarthMoverLoss,
-}
+
+def _named(role: str) -> dict[str, type[Loss]]:
+    """The losses with a name that settings may give for ``role``, from all files of this room: a
+    new one is a file here, and nothing else lists it."""
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        importlib.import_module(module.name)
+    known, found = [Loss], {}
+    while known:
+        kind = known.pop(0)
+        known += kind.__subclasses__()
+        if kind.name and kind.role == role and kind.__module__.startswith(__name__):
+            found[kind.name] = kind
+    return found
+
+
+STYLE_LOSSES = _named("style")
 """What a style can be made of, by the names in settings."""
 
-CONTENT_LOSSES: dict[str, type[Loss]] = {
-    "features": FeatureLoss,
-    "self-similarity": SelfSimilarityLoss,
-    "laplacian": LaplacianLoss,
-}
+CONTENT_LOSSES = _named("content")
 """What can keep the subject."""

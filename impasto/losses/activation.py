@@ -15,15 +15,15 @@ from torch.nn import functional as F
 from impasto.config.layers import Selection
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
-from impasto.losses.base import AdditiveLoss, Sums, Windows, layer_weights
+from impasto.losses.base import Sums, TileableLoss, Windows, layer_weights
 
-ACTIVATION_FORMS = ("relative", "square", "mean")
+ACTIVATION_NORMALIZATIONS = ("relative", "square", "mean")
 EPSILON = 1e-8
 CHUNK = 2**22  # similarities at a time
 MOST_MATCHES = 2048  # positions of a guide that are looked at
 
 
-class ActivationLoss(AdditiveLoss):
+class ActivationLoss(TileableLoss):
     """How little layers are excited; made small, the picture fills with what excites them.
 
     ``reference`` maps layers to features ``(1, C, h, w)``: those of the picture to begin with, any
@@ -47,11 +47,14 @@ class ActivationLoss(AdditiveLoss):
         weights: Mapping[str, float] | None = None,
         *,
         channels: Mapping[str, Iterable[int]] | None = None,
-        form: str = "relative",
+        normalization: str = "relative",
     ) -> None:
-        if form not in ACTIVATION_FORMS:
-            raise ConfigError(f"form is '{form}'", f"use one of: {', '.join(ACTIVATION_FORMS)}")
-        self.form = form
+        if normalization not in ACTIVATION_NORMALIZATIONS:
+            raise ConfigError(
+                f"normalization is '{normalization}'",
+                f"use one of: {', '.join(ACTIVATION_NORMALIZATIONS)}",
+            )
+        self.normalization = normalization
         self.weights = layer_weights(reference, weights)
         self.layers = tuple(name for name, weight in self.weights.items() if weight)
         self.channels = {
@@ -65,7 +68,11 @@ class ActivationLoss(AdditiveLoss):
 
     @classmethod
     def of(
-        cls, selections: Iterable[Selection], reference: Features, *, form: str = "relative"
+        cls,
+        selections: Iterable[Selection],
+        reference: Features,
+        *,
+        normalization: str = "relative",
     ) -> ActivationLoss:
         """The loss for layers, channels and weights as :mod:`impasto.config.layers` reads them."""
         chosen = tuple(selections)
@@ -73,7 +80,7 @@ class ActivationLoss(AdditiveLoss):
             reference,
             {item.layer: item.weight for item in chosen},
             channels={s.layer: s.channels for s in chosen if s.channels is not None},
-            form=form,
+            normalization=normalization,
         )
 
     def sums(self, features: Features, windows: Windows | None = None) -> Sums:
@@ -84,27 +91,27 @@ class ActivationLoss(AdditiveLoss):
             if name in self.channels:
                 f = f[:, self.channels[name]]
             f = f if f.dtype == torch.float64 else f.float()
-            found[name] = f.sum() if self.form == "mean" else f.square().sum()
+            found[name] = f.sum() if self.normalization == "mean" else f.square().sum()
             found[f"{name} count"] = f.new_tensor(float(f.numel()))
         return found
 
-    def judge(self, sums: Sums) -> dict[str, Tensor]:
+    def from_sums(self, sums: Sums) -> dict[str, Tensor]:
         """One scalar for each layer; negative where it is more excited than the reference."""
         values = {}
         for name in self.layers:
             mean, weight = self._mean(sums, name), self.weights[name]
-            if self.form == "relative":
+            if self.normalization == "relative":
                 start = self.reference[name] + EPSILON
                 values[name] = -weight / 2 * ((mean + EPSILON) / start).log()
             else:
-                values[name] = -weight * mean * (0.5 if self.form == "square" else 1.0)
+                values[name] = -weight * mean * (0.5 if self.normalization == "square" else 1.0)
         return values
 
     def _mean(self, sums: Sums, layer: str) -> Tensor:
         return sums[layer] / sums[f"{layer} count"]
 
 
-class ChannelLoss(AdditiveLoss):
+class ChannelLoss(TileableLoss):
     """One channel for each picture of a batch: picture n shall excite channel n of ``channels``.
 
     ``layer`` is the layer's name. The value is ``-sum_n mean_p f[n, channel_n, p]`` (the "channel
@@ -137,19 +144,19 @@ class ChannelLoss(AdditiveLoss):
             own = own[:, top : top + height, left : left + width]
         return {"sum": own.sum(), "count": own.new_tensor(float(own[0].numel()))}
 
-    def judge(self, sums: Sums) -> dict[str, Tensor]:
+    def from_sums(self, sums: Sums) -> dict[str, Tensor]:
         """One scalar for the layer."""
         return {self.layers[0]: -sums["sum"] / sums["count"]}
 
 
-class GuideLoss(AdditiveLoss):
+class GuideLoss(TileableLoss):
     """How little a picture excites what a guide picture excites; made small, it dreams of that.
 
     Each position looks among those of the guide for the one whose features match its own best, by
     their inner product, and then grows towards it: ``-w_l mean_p max_q <f_p, g_q> / mean_q |g_q|²``
-    (the guided dreams of Mordvintsev et al. 2015, in whose notebook the gradient at p is g_q).
-    With ``form="cosine"`` it is the cosine of the best match by cosine, which is bounded: nothing
-    grows, it only turns.
+    (the guided dreams of Mordvintsev et al. 2015, in whose notebook the gradient at p is g_q). With
+    ``normalization="cosine"`` it is the cosine of the best match by cosine, which is bounded:
+    nothing grows, it only turns.
 
     ``guide`` maps layers to features ``(1, C, h, w)``, any h and w, of which 2048 positions, evenly
     spread, are looked at; ``weights`` as for the other losses.
@@ -160,11 +167,11 @@ class GuideLoss(AdditiveLoss):
         guide: Features,
         weights: Mapping[str, float] | None = None,
         *,
-        form: str = "product",
+        normalization: str = "product",
     ) -> None:
-        if form not in ("product", "cosine"):
-            raise ConfigError(f"form is '{form}'", "use one of: product, cosine")
-        self.form = form
+        if normalization not in ("product", "cosine"):
+            raise ConfigError(f"normalization is '{normalization}'", "use one of: product, cosine")
+        self.normalization = normalization
         self.weights = layer_weights(guide, weights)
         self.layers = tuple(name for name, weight in self.weights.items() if weight)
         self.guide = {name: self._prepared(_spread(guide[name])) for name in self.layers}
@@ -183,7 +190,7 @@ class GuideLoss(AdditiveLoss):
             found[f"{name} count"] = found[name].new_tensor(float(len(ours)))
         return found
 
-    def judge(self, sums: Sums) -> dict[str, Tensor]:
+    def from_sums(self, sums: Sums) -> dict[str, Tensor]:
         """One scalar for each layer."""
         return {
             name: -self.weights[name] / self.size[name] * sums[name] / sums[f"{name} count"]
@@ -191,7 +198,7 @@ class GuideLoss(AdditiveLoss):
         }
 
     def _prepared(self, rows: Tensor) -> Tensor:
-        return F.normalize(rows, dim=1) if self.form == "cosine" else rows
+        return F.normalize(rows, dim=1) if self.normalization == "cosine" else rows
 
     @staticmethod
     def _matches(ours: Tensor, guide: Tensor) -> Tensor:

@@ -12,22 +12,115 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from torch import Tensor
 
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
 
+if TYPE_CHECKING:
+    from impasto.losses.statistics import StatisticLoss
+
+
+Role = Literal["", "content", "style"]
+
+Sums = dict[str, Tensor]
+"""What a loss adds up over the positions of a picture, by name."""
+
+Windows = Mapping[str, tuple[slice, slice]]
+"""Layer -> the rows and columns of the whole picture's features that a tile's features are."""
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """How a run wants its losses built: their ``normalization``, how much each position of the
+    picture counts ``{layer: (N, 1, h, w)}`` (None: all alike), the ``seed`` of what is drawn at
+    random, and the ``power`` with which positions that have moved far count (content only)."""
+
+    normalization: str = "relative"
+    position_weight: Features | None = None
+    seed: int = 0
+    power: float = 1.0
+
+
+class StyleSource(Protocol):
+    """One of the styles that a target is made of, at one size."""
+
+    @property
+    def share(self) -> float:
+        """Its weight against the other styles; they sum to one."""
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Its part of the weight of each layer that it gives."""
+
+    def features(self, quarter_turns: int = 0) -> tuple[Features, Features]:
+        """Its features, and how much each of their positions counts; turned, where asked for."""
+
+    def measure(self, loss: type[StatisticLoss]) -> Sums:
+        """What ``loss`` adds up over it, tile by tile where it is large."""
+
 
 class Loss(ABC):
     """Base of all losses. ``layers`` are those it reads; calling it gives one scalar per layer.
 
-    Subclass it for a loss of your own: set ``layers``, implement ``__call__``.
+    Subclass it for a loss of your own: take ``target`` (features by layer) and ``weights`` (by
+    layer), set ``layers``, implement ``__call__``. That is enough for ``Objective`` and for
+    ``stylize(style_loss=...)``; the class attributes say what a run must know besides.
     """
 
     layers: tuple[str, ...]
+
+    name: ClassVar[str] = ""
+    """What settings call it; "" for losses that settings do not name."""
+    role: ClassVar[Role] = ""
+    """Which of the settings ``content_loss`` and ``style_loss`` may name it."""
+    scale: ClassVar[float] = 1.0
+    """Relative losses are all 1 at an empty picture, but near the goal some pull harder than
+    others. Multiplied by this, each holds its own as Gram matrices do (docs/losses.md)."""
+    normalizations: ClassVar[tuple[str, ...]] = ("relative", "mean")
+    weighs_positions: ClassVar[bool] = False
+    """Whether its constructor takes ``position_weight``."""
+    tileable: ClassVar[bool] = False
+    """Whether it can be computed beside tiles."""
+
+    @classmethod
+    def from_content(
+        cls, features: Features, weights: Mapping[str, float], options: LossOptions
+    ) -> Loss:
+        """The loss that holds a picture to the content with these ``features``, at the layers of
+        ``weights``; ``features`` holds the pixels as well, under ``image``."""
+        return cls(  # type: ignore[call-arg]  # losses take a target and weights
+            {layer: features[layer] for layer in weights}, weights, **cls.position_options(options)
+        )
+
+    @classmethod
+    def from_styles(
+        cls, styles: Sequence[StyleSource], weights: Mapping[str, float], options: LossOptions
+    ) -> list[Loss]:
+        """The losses that give a picture these ``styles``, blended: by default one for each, whose
+        layers have that style's part of the ``weights``."""
+        return [
+            cls(style.features()[0], style.weights, **cls.position_options(options))  # type: ignore[call-arg]
+            for style in styles
+            if style.share
+        ]
+
+    @classmethod
+    def position_options(cls, options: LossOptions) -> dict[str, Any]:
+        """The keyword ``position_weight``, for losses that take it. Raises ConfigError for a mask
+        that the loss cannot follow."""
+        if cls.weighs_positions:
+            return {"position_weight": options.position_weight}
+        if options.position_weight:
+            raise ConfigError(
+                f"{cls.name or cls.__name__} cannot tell positions apart, and there are masks",
+                "leave out regions and transparency, or let it take position_weight",
+            )
+        return {}
 
     def begin(self, step: int) -> None:  # noqa: B027  # most losses draw nothing
         """Called before each step, with its number from 0: time for a loss to draw at random.
@@ -40,30 +133,26 @@ class Loss(ABC):
         """One scalar for each layer, already with the layer's weight; their sum is the loss."""
 
 
-Sums = dict[str, Tensor]
-"""What a loss adds up over the positions of a picture, by name."""
-
-Windows = Mapping[str, tuple[slice, slice]]
-"""Layer -> the rows and columns of the whole picture's features that a tile's features are."""
-
-
-class AdditiveLoss(Loss):
+class TileableLoss(Loss):
     """A loss made of sums over positions, so that a picture can be measured tile by tile.
 
-    :meth:`sums` measures a picture or a tile, :meth:`judge` turns what was added up into the loss.
+    :meth:`sums` measures a picture or a tile, :meth:`from_sums` turns what was added up into the
+    loss.
     """
+
+    tileable = True
 
     @abstractmethod
     def sums(self, features: Features, windows: Windows | None = None) -> Sums:
         """What adds up, in ``features`` of a whole picture or of the tile at ``windows``."""
 
     @abstractmethod
-    def judge(self, sums: Sums) -> dict[str, Tensor]:
+    def from_sums(self, sums: Sums) -> dict[str, Tensor]:
         """One scalar for each layer from the sums over the whole picture."""
 
     def __call__(self, features: Features) -> dict[str, Tensor]:
         """One scalar for each layer, already with the layer's weight; their sum is the loss."""
-        return self.judge(self.sums(features))
+        return self.from_sums(self.sums(features))
 
 
 @dataclass(frozen=True)
@@ -171,7 +260,7 @@ class Objective:
         return (distance / self.limits[name] - 1).clamp_max(LARGEST_EXCESS)
 
 
-def cut(tensor: Tensor, layer: str, windows: Windows | None) -> Tensor:
+def crop_to_window(tensor: Tensor, layer: str, windows: Windows | None) -> Tensor:
     """The part of a tensor of ``layer``'s size ``(N, C, h, w)`` that lies in its window."""
     if windows is None:
         return tensor

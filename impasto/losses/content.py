@@ -9,9 +9,17 @@ from torch import Tensor
 
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
-from impasto.losses.base import AdditiveLoss, Sums, Windows, cut, layer_weights
+from impasto.losses.base import (
+    Loss,
+    LossOptions,
+    Sums,
+    TileableLoss,
+    Windows,
+    crop_to_window,
+    layer_weights,
+)
 
-CONTENT_FORMS = ("mean", "gatys", "relative")
+CONTENT_NORMALIZATIONS = ("mean", "gatys", "relative")
 
 # Added to a mean of powers before its root, whose slope at nothing would be infinite.
 NEARLY_NOTHING = 1e-9
@@ -20,7 +28,7 @@ NEARLY_NOTHING = 1e-9
 GRAIN = 2.0**-26
 
 
-class FeatureLoss(AdditiveLoss):
+class FeatureLoss(TileableLoss):
     """Squared distance of features at the same position (Gatys et al. 2016, eq. 1).
 
     ``target`` maps layers to the content's features ``(N, C, h, w)``; ``weights`` gives each layer
@@ -39,34 +47,55 @@ class FeatureLoss(AdditiveLoss):
     Raises ConfigError for an unknown form or layer, and for a power with another form.
     """
 
+    name, role = "features", "content"
+    normalizations = CONTENT_NORMALIZATIONS
+    weighs_positions = True
+
     def __init__(
         self,
         target: Features,
         weights: Mapping[str, float] | None = None,
         *,
-        form: str = "mean",
+        normalization: str = "mean",
         position_weight: Features | None = None,
         power: float = 1.0,
     ) -> None:
-        if form not in CONTENT_FORMS:
-            raise ConfigError(f"form is '{form}'", f"use one of: {', '.join(CONTENT_FORMS)}")
-        if not power >= 1 or (power > 1 and form != "relative"):
+        if normalization not in CONTENT_NORMALIZATIONS:
             raise ConfigError(
-                f"power is {power} with form '{form}'", "use 1, or more with the form relative"
+                f"normalization is '{normalization}'",
+                f"use one of: {', '.join(CONTENT_NORMALIZATIONS)}",
+            )
+        if not power >= 1 or (power > 1 and normalization != "relative"):
+            raise ConfigError(
+                f"power is {power} with normalization '{normalization}'",
+                "use 1, or more with the normalization relative",
             )
         self.target = {name: features.detach() for name, features in target.items()}
         self.weights = layer_weights(target, weights)
         self.layers = tuple(name for name, weight in self.weights.items() if weight)
-        self.form, self.power = form, power
+        self.normalization, self.power = normalization, power
         self.position_weight = position_weight or {}
         self.factor = {name: self._factor(name) for name in self.layers}
         self.counted = {name: self._counted(name) for name in self.layers}
+
+    @classmethod
+    def from_content(
+        cls, features: Features, weights: Mapping[str, float], options: LossOptions
+    ) -> Loss:
+        """The loss that keeps the content's features."""
+        return cls(
+            {layer: features[layer] for layer in weights},
+            weights,
+            normalization=options.normalization,
+            position_weight=options.position_weight,
+            power=options.power,
+        )
 
     def sums(self, features: Features, windows: Windows | None = None) -> Sums:
         """The squared distance at each layer; with a power, the sum of its positions' powers."""
         sums = {}
         for name in self.layers:
-            target = cut(self.target[name], name, windows)
+            target = crop_to_window(self.target[name], name, windows)
             if features[name].shape != target.shape:
                 raise ConfigError(
                     f"features at {name} are {tuple(features[name].shape)}, the content's "
@@ -80,7 +109,7 @@ class FeatureLoss(AdditiveLoss):
                 sums[name] = self._powers(moved, name, windows)
         return sums
 
-    def judge(self, sums: Sums) -> dict[str, Tensor]:
+    def from_sums(self, sums: Sums) -> dict[str, Tensor]:
         """One scalar per layer."""
         if self.power == 1:
             return {name: self.factor[name] * sums[name] for name in self.layers}
@@ -95,7 +124,7 @@ class FeatureLoss(AdditiveLoss):
     def _squared_norm(self, x: Tensor, layer: str, windows: Windows | None = None) -> Tensor:
         squares = x.square()
         if (weight := self.position_weight.get(layer)) is not None:
-            squares = squares * cut(weight, layer, windows).to(squares.dtype)
+            squares = squares * crop_to_window(weight, layer, windows).to(squares.dtype)
         return squares.sum(dtype=torch.float32 if x.dtype != torch.float64 else None)
 
     def _powers(self, x: Tensor, layer: str, windows: Windows | None) -> Tensor:
@@ -107,7 +136,7 @@ class FeatureLoss(AdditiveLoss):
         # A plain product where it will do: a power's last bit depends on its place in the tensor.
         shares = distance * distance if self.power == 2 else distance**self.power
         if (weight := self.position_weight.get(layer)) is not None:
-            shares = shares * cut(weight, layer, windows).to(shares.dtype)
+            shares = shares * crop_to_window(weight, layer, windows).to(shares.dtype)
         if exact:
             shares = shares + ((shares / GRAIN).round() * GRAIN - shares).detach()
         return shares.sum()
@@ -122,8 +151,8 @@ class FeatureLoss(AdditiveLoss):
 
     def _factor(self, layer: str) -> float:
         weight = self.weights[layer]
-        if self.form == "mean":
+        if self.normalization == "mean":
             return weight / self.target[layer].numel()
-        if self.form == "gatys":
+        if self.normalization == "gatys":
             return weight / 2
         return weight / (float(self._squared_norm(self.target[layer], layer)) + 1e-8)

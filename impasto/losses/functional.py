@@ -35,10 +35,10 @@ def gram(features: Tensor, weight: Tensor | None = None) -> Tensor:
     tensor([[[1., 1.],
              [1., 1.]]])
     """
-    return products(features, weight) / (count(features, weight) + EPSILON)
+    return gram_sum(features, weight) / (count(features, weight) + EPSILON)
 
 
-def products(features: Tensor, weight: Tensor | None = None) -> Tensor:
+def gram_sum(features: Tensor, weight: Tensor | None = None) -> Tensor:
     """``sum_p w_p F_ip F_jp``, the Gram matrix before the division: ``(N, C, C)``."""
     result: Tensor = _Products.apply(features, weight)  # type: ignore[no-untyped-call]
     return result
@@ -92,8 +92,8 @@ def _sum_of_products(a: Tensor, b: Tensor) -> Tensor:
     whole = blocks * size  # the few positions beyond are added one block later
     total = _precise(a[:, whole:]).transpose(1, 2) @ _precise(b[:, whole:])
     a, b = (x[:, :whole].reshape(batch * blocks, size, channels) for x in (a, b))
-    products = a.transpose(1, 2) @ b  # (N * blocks, C, C), rounded to bfloat16
-    return total + products.view(batch, blocks, channels, channels).sum(1, dtype=torch.float32)
+    gram_sum = a.transpose(1, 2) @ b  # (N * blocks, C, C), rounded to bfloat16
+    return total + gram_sum.view(batch, blocks, channels, channels).sum(1, dtype=torch.float32)
 
 
 def _rows(features: Tensor) -> Tensor:
@@ -113,11 +113,11 @@ def mean_std(features: Tensor, weight: Tensor | None = None) -> MeanStd:
 
     The variance is the population's, plus 1e-8 so that its root has a gradient at zero.
     """
-    sums = powers(features, weight) / (count(features, weight) + EPSILON)
+    sums = moment_sums(features, weight) / (count(features, weight) + EPSILON)
     return mean_std_of(sums)
 
 
-def powers(features: Tensor, weight: Tensor | None = None) -> Tensor:
+def moment_sums(features: Tensor, weight: Tensor | None = None) -> Tensor:
     """Each channel's ``sum_p w_p F_p`` and ``sum_p w_p F_p²``: ``(N, 2, C)``."""
     x = _precise(features)
     w = 1 if weight is None else weight.to(x.dtype)

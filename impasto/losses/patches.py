@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from impasto.losses.sampled import Rows, SampledLoss
+from impasto.losses.sampled import SampledLoss, WeightedSamples
 
 # How many of our vectors are compared with all of the style's at once.
 CHUNK = 1024
@@ -28,17 +28,21 @@ class PatchLoss(SampledLoss):
     held fixed over many steps. Colours are left to a loss that knows means: mix it with another.
     """
 
+    name, scale = "patches", 0.4
+    rotated_targets = True
     size = 3
 
-    def draw_target(self, layer: str, pictures: Sequence[tuple[Tensor, Tensor | None]]) -> Rows:
+    def draw_target(
+        self, layer: str, pictures: Sequence[tuple[Tensor, Tensor | None]]
+    ) -> WeightedSamples:
         """Unit vectors of patches at random positions of the target pictures."""
         rows = super().draw_target(layer, pictures)
         self.searched = pictures[0][0].dtype
-        return Rows(unit(centred(rows)), rows.weight)
+        return WeightedSamples(normalize(centred(rows)), rows.weight)
 
-    def compare(self, layer: str, ours: Rows) -> Tensor:
+    def compare(self, layer: str, ours: WeightedSamples) -> Tensor:
         """The loss of a sample of ``layer``."""
-        x, y = unit(centred(ours)), self.target[layer].vectors
+        x, y = normalize(centred(ours)), self.target[layer].vectors
         # Of features in half precision the nearest are looked for in that: some three times faster.
         match, _ = nearest(x.to(self.searched), y.to(self.searched))
         return (ours.weight * (1 - (x * y[match]).sum(1))).sum()
@@ -61,24 +65,25 @@ class EarthMoverLoss(SampledLoss):
     ``wasserstein``.
     """
 
+    name, scale = "emd", 0.55
     target_limit = 1024
 
-    def compare(self, layer: str, ours: Rows) -> Tensor:
+    def compare(self, layer: str, ours: WeightedSamples) -> Tensor:
         """The loss of a sample of ``layer``."""
         style = self.target[layer]
-        x, y = unit(ours.vectors), unit(style.vectors)
+        x, y = normalize(ours.vectors), normalize(style.vectors)
         to_style, to_ours = nearest(x, y)
         there = (ours.weight * (1 - (x * y[to_style]).sum(1))).sum()
         back = (style.weight * (1 - (x[to_ours] * y).sum(1))).sum()
         return torch.maximum(there, back)
 
 
-def centred(rows: Rows) -> Tensor:
+def centred(rows: WeightedSamples) -> Tensor:
     """The vectors less their weighted mean."""
     return rows.vectors - (rows.weight[:, None] * rows.vectors).sum(0)
 
 
-def unit(vectors: Tensor) -> Tensor:
+def normalize(vectors: Tensor) -> Tensor:
     """Vectors ``(n, C)`` of length one; those of length zero stay zero."""
     return vectors * (vectors.square().sum(1, keepdim=True) + TINY).rsqrt()
 
@@ -95,9 +100,9 @@ def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     forth = []
     best, back = y.new_full((len(y),), -torch.inf), torch.zeros_like(y[:, 0], dtype=torch.long)
     for first in range(0, len(x), CHUNK):
-        likeness = x[first : first + CHUNK] @ y.t()
-        forth.append(likeness.argmax(1))
-        value, index = likeness.max(0)
+        similarity = x[first : first + CHUNK] @ y.t()
+        forth.append(similarity.argmax(1))
+        value, index = similarity.max(0)
         better = value > best
         best = torch.where(better, value, best)
         back = torch.where(better, index + first, back)

@@ -14,6 +14,7 @@ class TotalVariation(Loss):
     """Discourages differences of neighbouring pixels; see ``functional.total_variation``."""
 
     layers = (IMAGE,)
+    tileable = True  # it reads no features
 
     def __init__(self, axes: Axes = ()) -> None:
         self.axes = axes

@@ -12,7 +12,7 @@ import math
 import zlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,12 +20,12 @@ from torch.nn import functional as F
 
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
-from impasto.losses.base import Loss, layer_weights
+from impasto.losses.base import Loss, LossOptions, Role, StyleSource, layer_weights
 
-SAMPLED_FORMS = ("mean", "relative")
+SAMPLED_NORMALIZATIONS = ("mean", "relative")
 
 
-class Rows(NamedTuple):
+class WeightedSamples(NamedTuple):
     """Feature vectors ``(n, C)`` (of patches: ``(n, size² C)``) in float32 or better, and how much
     each counts ``(n,)``: weights that sum to one."""
 
@@ -46,7 +46,11 @@ class SampledLoss(Loss):
     Not a sum over positions, so tiles cannot be used. Subclasses implement :meth:`compare`.
     """
 
-    forms: tuple[str, ...] = SAMPLED_FORMS
+    role: ClassVar[Role] = "style"
+    normalizations: ClassVar[tuple[str, ...]] = SAMPLED_NORMALIZATIONS
+    weighs_positions = True
+    rotated_targets: ClassVar[bool] = False
+    """Whether it wants to see each style in all four orientations."""
     limit: int = 1024
     target_limit: int = 4096
     size: int = 1
@@ -57,18 +61,21 @@ class SampledLoss(Loss):
         target: Features | Sequence[Features],
         weights: Mapping[str, float] | None = None,
         *,
-        form: str = "mean",
+        normalization: str = "mean",
         target_weight: Features | Sequence[Features] | None = None,
         position_weight: Features | None = None,
         seed: int = 0,
     ) -> None:
-        if form not in self.forms:
-            raise ConfigError(f"form is '{form}'", f"use one of: {', '.join(self.forms)}")
+        if normalization not in self.normalizations:
+            raise ConfigError(
+                f"normalization is '{normalization}'",
+                f"use one of: {', '.join(self.normalizations)}",
+            )
         targets = [target] if isinstance(target, Mapping) else list(target)
         masks = _as_list(target_weight, len(targets))
         self.weights = layer_weights(targets[0] if targets else {}, weights)
         self.layers = tuple(name for name, weight in self.weights.items() if weight)
-        self.form, self.seed, self.step = form, seed, 0
+        self.normalization, self.seed, self.step = normalization, seed, 0
         self.position_weight = position_weight or {}
         with torch.no_grad():
             self.target = {
@@ -77,6 +84,27 @@ class SampledLoss(Loss):
                 )
                 for name in self.layers
             }
+
+    @classmethod
+    def from_styles(
+        cls, styles: Sequence[StyleSource], weights: Mapping[str, float], options: LossOptions
+    ) -> list[Loss]:
+        """One loss for each style, whose layers have that style's part of the weights."""
+        losses: list[Loss] = []
+        for style in styles:
+            if style.share:
+                turns = range(4 if cls.rotated_targets else 1)
+                features, masks = zip(*(style.features(turn) for turn in turns), strict=True)
+                loss = cls(
+                    features,
+                    style.weights,
+                    normalization=options.normalization,
+                    target_weight=masks,
+                    position_weight=options.position_weight,
+                    seed=options.seed,
+                )
+                losses.append(loss)
+        return losses
 
     def begin(self, step: int) -> None:
         """Draw anew: what belongs to ``step``."""
@@ -94,10 +122,10 @@ class SampledLoss(Loss):
         return losses
 
     @abstractmethod
-    def compare(self, layer: str, ours: Rows) -> Tensor:
+    def compare(self, layer: str, ours: WeightedSamples) -> Tensor:
         """The loss of a sample of ``layer``, in the loss's form."""
 
-    def on_grid(self, layer: str, features: Tensor, weight: Tensor | None) -> Rows:
+    def on_grid(self, layer: str, features: Tensor, weight: Tensor | None) -> WeightedSamples:
         """The vectors of ``features`` ``(N, C, h, w)`` at this step's positions."""
         features, weight = whole_patches(features, weight, self.size)
         height, width = (side - self.size + 1 for side in features.shape[-2:])
@@ -113,13 +141,15 @@ class SampledLoss(Loss):
         ]
         vectors = torch.cat(shifted, 1).permute(0, 2, 3, 1).flatten(0, 2)
         if weight is None:
-            return Rows(_precise(vectors), _equal(vectors))
+            return WeightedSamples(_precise(vectors), _equal(vectors))
         flat = weight[..., y::stride, x::stride].expand(len(features), -1, -1, -1).flatten()
         kept = flat.nonzero().flatten()
         flat = _precise(flat.to(vectors.device)[kept])
-        return Rows(_precise(vectors[kept]), flat / flat.sum())
+        return WeightedSamples(_precise(vectors[kept]), flat / flat.sum())
 
-    def draw_target(self, layer: str, pictures: Sequence[tuple[Tensor, Tensor | None]]) -> Rows:
+    def draw_target(
+        self, layer: str, pictures: Sequence[tuple[Tensor, Tensor | None]]
+    ) -> WeightedSamples:
         """Vectors at random positions of the target pictures, which count alike.
 
         ``pictures`` are features ``(N, C, h, w)`` with their weights.
@@ -144,10 +174,10 @@ class SampledLoss(Loss):
             vectors.append(_precise(torch.cat(shifted, 1)))
             found = _precise(weight[n, y, x])
             weights.append(found / found.sum() / len(pictures))
-        rows = Rows(torch.cat(vectors), torch.cat(weights).to(vectors[0].dtype))
+        rows = WeightedSamples(torch.cat(vectors), torch.cat(weights).to(vectors[0].dtype))
         if not len(rows.vectors):
             raise ConfigError("nothing of the style is opaque", "give one with opaque pixels")
-        return Rows(rows.vectors, rows.weight / rows.weight.sum())
+        return WeightedSamples(rows.vectors, rows.weight / rows.weight.sum())
 
     def generator(self, layer: str, number: int) -> torch.Generator:
         """Random numbers that depend on the seed, the layer and ``number`` only."""

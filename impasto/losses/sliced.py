@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from impasto.losses.sampled import Rows, SampledLoss
+from impasto.losses.sampled import SampledLoss, WeightedSamples
 
 
 class HistogramLoss(SampledLoss):
@@ -26,13 +26,14 @@ class HistogramLoss(SampledLoss):
     Gram matrices at relu1_1 and relu4_1, which here is a matter of settings.
     """
 
+    name, scale = "histogram", 3.3
     limit = 4096
 
-    def compare(self, layer: str, ours: Rows) -> Tensor:
+    def compare(self, layer: str, ours: WeightedSamples) -> Tensor:
         """The loss of a sample of ``layer``."""
         style = self.target[layer]
         distance = distance_on_lines(ours.vectors, ours.weight, style.vectors, style.weight).sum()
-        if self.form == "relative":
+        if self.normalization == "relative":
             return distance / (mean_square(style) + 1e-8)
         return distance / ours.vectors.shape[1]
 
@@ -48,10 +49,11 @@ class SlicedLoss(SampledLoss):
     that against the style's mean square in a random direction, ``|s|² / C``.
     """
 
+    name, scale = "sliced", 3.5
     limit = 4096
     directions = 32
 
-    def compare(self, layer: str, ours: Rows) -> Tensor:
+    def compare(self, layer: str, ours: WeightedSamples) -> Tensor:
         """The loss of a sample of ``layer``."""
         style = self.target[layer]
         channels = ours.vectors.shape[1]
@@ -61,7 +63,7 @@ class SlicedLoss(SampledLoss):
         distance = distance_on_lines(
             ours.vectors @ v, ours.weight, style.vectors @ v, style.weight
         ).mean()
-        if self.form == "relative":
+        if self.normalization == "relative":
             return distance / (mean_square(style) / channels + 1e-8)
         return distance
 
@@ -112,7 +114,7 @@ def quantiles(ranks: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     return torch.lerp(values.gather(1, below), values.gather(1, above), share)
 
 
-def mean_square(rows: Rows) -> Tensor:
+def mean_square(rows: WeightedSamples) -> Tensor:
     """The weighted mean of ``|s|²``."""
     return (rows.vectors.square().sum(1) * rows.weight).sum()
 

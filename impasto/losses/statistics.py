@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
-from impasto.losses.base import AdditiveLoss, Sums, Windows, cut, layer_weights
-from impasto.losses.functional import EPSILON, count, mean_std_of, powers, products
+from impasto.losses.base import (
+    Loss,
+    LossOptions,
+    StyleSource,
+    Sums,
+    TileableLoss,
+    Windows,
+    crop_to_window,
+    layer_weights,
+)
+from impasto.losses.functional import EPSILON, count, gram_sum, mean_std_of, moment_sums
 
-STYLE_FORMS = ("mean", "gatys", "relative")
+STYLE_NORMALIZATIONS = ("mean", "gatys", "relative")
 
 
-class StatisticLoss(AdditiveLoss):
+class StatisticLoss(TileableLoss):
     """Squared distance of a statistic of the picture's features from that of the style's.
 
     ``target`` maps layers to the style's features ``(N, C, h, w)``, any h and w; ``weights`` gives
@@ -24,36 +34,52 @@ class StatisticLoss(AdditiveLoss):
     ``{layer: (N, 1, h, w)}`` say how much each position of the style and of the picture counts
     (transparent ones: 0). The forms are the subclasses'.
 
-    :meth:`from_sums` builds one from what :meth:`measure` found in the tiles of a style.
+    :meth:`from_target_sums` builds one from what :meth:`measure` found in the tiles of a style.
     """
 
-    forms: tuple[str, ...] = STYLE_FORMS
+    role = "style"
+    normalizations: ClassVar[tuple[str, ...]] = STYLE_NORMALIZATIONS
+    weighs_positions = True
 
     def __init__(
         self,
         target: Features,
         weights: Mapping[str, float] | None = None,
         *,
-        form: str = "mean",
+        normalization: str = "mean",
         target_weight: Features | None = None,
         position_weight: Features | None = None,
     ) -> None:
         with torch.no_grad():
             sums = self.measure(target, target_weight or {})
-        self._build(sums, weights, form, position_weight)
+        self._build(sums, weights, normalization, position_weight)
 
     @classmethod
-    def from_sums(
+    def from_styles(
+        cls, styles: Sequence[StyleSource], weights: Mapping[str, float], options: LossOptions
+    ) -> list[Loss]:
+        """One loss, for sums blend."""
+        sums = cls.blend([(style.share, style.measure(cls)) for style in styles])
+        loss = cls.from_target_sums(
+            sums,
+            {layer: weight for layer, weight in weights.items() if layer in sums},
+            normalization=options.normalization,
+            position_weight=options.position_weight,
+        )
+        return [loss]
+
+    @classmethod
+    def from_target_sums(
         cls,
         sums: Sums,
         weights: Mapping[str, float] | None = None,
         *,
-        form: str = "mean",
+        normalization: str = "mean",
         position_weight: Features | None = None,
     ) -> StatisticLoss:
         """The loss whose target has these sums."""
         loss = cls.__new__(cls)
-        loss._build(sums, weights, form, position_weight)
+        loss._build(sums, weights, normalization, position_weight)
         return loss
 
     @classmethod
@@ -97,15 +123,17 @@ class StatisticLoss(AdditiveLoss):
 
     @staticmethod
     def terms(target: Tensor) -> int:
-        """Over how many squares ``form="mean"`` takes the mean."""
+        """Over how many squares ``normalization="mean"`` takes the mean."""
         return target.numel()
 
     def sums(self, features: Features, windows: Windows | None = None) -> Sums:
         """:meth:`measure` for the layers that this loss reads."""
-        masks = {name: cut(mask, name, windows) for name, mask in self.position_weight.items()}
+        masks = {
+            name: crop_to_window(mask, name, windows) for name, mask in self.position_weight.items()
+        }
         return self.measure({name: features[name] for name in self.layers}, masks)
 
-    def judge(self, sums: Sums) -> dict[str, Tensor]:
+    def from_sums(self, sums: Sums) -> dict[str, Tensor]:
         """One scalar per layer."""
         losses = {}
         for name in self.layers:
@@ -117,16 +145,19 @@ class StatisticLoss(AdditiveLoss):
         self,
         sums: Sums,
         weights: Mapping[str, float] | None,
-        form: str,
+        normalization: str,
         position_weight: Features | None,
     ) -> None:
-        if form not in self.forms:
-            raise ConfigError(f"form is '{form}'", f"use one of: {', '.join(self.forms)}")
+        if normalization not in self.normalizations:
+            raise ConfigError(
+                f"normalization is '{normalization}'",
+                f"use one of: {', '.join(self.normalizations)}",
+            )
         names = [name for name in sums if _count(name) in sums]
         self.target = {name: self._statistic(sums, name) for name in names}
         self.weights = layer_weights(self.target, weights)
         self.layers = tuple(name for name, weight in self.weights.items() if weight)
-        self.form = form
+        self.normalization = normalization
         self.position_weight = position_weight or {}
         self.factor = {name: self._factor(name) for name in self.layers}
 
@@ -135,9 +166,9 @@ class StatisticLoss(AdditiveLoss):
 
     def _factor(self, layer: str) -> float:
         target, weight = self.target[layer], self.weights[layer]
-        if self.form == "relative":
+        if self.normalization == "relative":
             return weight / (float(target.square().sum()) + 1e-8)
-        return weight / self.terms(target) / (4 if self.form == "gatys" else 1)
+        return weight / self.terms(target) / (4 if self.normalization == "gatys" else 1)
 
 
 class GramLoss(StatisticLoss):
@@ -153,26 +184,29 @@ class GramLoss(StatisticLoss):
     - ``relative``: ``|G - A|² / |A|²``, so that layers, encoders and sizes weigh alike.
     """
 
+    name = "gram"
+
     @staticmethod
     def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
         """F Fᵀ ``(N, C, C)``."""
-        return products(features, weight)
+        return gram_sum(features, weight)
 
 
 class MeanStdLoss(StatisticLoss):
     """Squared distance of channel means and standard deviations (Huang & Belongie 2017, eq. 13).
 
     Arguments as for :class:`StatisticLoss`; per layer the mean over channels of both squared
-    differences, where the paper takes the norm of each; with ``form="relative"`` their sum over
-    that of the target's own squares. (``gatys`` has no meaning here: ConfigError.)
+    differences, where the paper takes the norm of each; with ``normalization="relative"`` their sum
+    over that of the target's own squares. (``gatys`` has no meaning here: ConfigError.)
     """
 
-    forms = ("mean", "relative")
+    name, scale = "mean-std", 4.0
+    normalizations = ("mean", "relative")
 
     @staticmethod
     def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
         """Sums and sums of squares ``(N, 2, C)``."""
-        return powers(features, weight)
+        return moment_sums(features, weight)
 
     @staticmethod
     def statistic(means: Tensor) -> Tensor:

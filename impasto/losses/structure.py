@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from impasto.encoders.base import IMAGE, Features, completed
 from impasto.errors import ConfigError
-from impasto.losses.base import Loss
-from impasto.losses.patches import unit
-from impasto.losses.sampled import Rows, SampledLoss
+from impasto.losses.base import Loss, LossOptions
+from impasto.losses.patches import normalize
+from impasto.losses.sampled import SampledLoss, WeightedSamples
 
 STENCIL = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
 
@@ -32,22 +32,36 @@ class SelfSimilarityLoss(SampledLoss):
     prints 1/n²). Raises ConfigError where picture and content differ in size.
     """
 
+    name, role, scale = "self-similarity", "content", 19.0
+
     def __init__(
         self,
         target: Features,
         weights: Mapping[str, float] | None = None,
         *,
-        form: str = "mean",
+        normalization: str = "mean",
         position_weight: Features | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(target, weights, form=form, position_weight=position_weight, seed=seed)
+        super().__init__(
+            target, weights, normalization=normalization, position_weight=position_weight, seed=seed
+        )
         self.content = {name: target[name].detach() for name in self.layers}
 
-    def draw_target(self, layer: str, pictures: Sequence[tuple[Tensor, Tensor | None]]) -> Rows:
+    @classmethod
+    def from_content(
+        cls, features: Features, weights: Mapping[str, float], options: LossOptions
+    ) -> Loss:
+        """The loss that keeps what is like what in the content."""
+        target = {layer: features[layer] for layer in weights}
+        return cls(target, weights, position_weight=options.position_weight, seed=options.seed)
+
+    def draw_target(
+        self, layer: str, pictures: Sequence[tuple[Tensor, Tensor | None]]
+    ) -> WeightedSamples:
         """No rows: the content is read at the positions at which the picture is."""
         nothing = pictures[0][0].new_empty(0)
-        return Rows(nothing, nothing)
+        return WeightedSamples(nothing, nothing)
 
     def __call__(self, features: Features) -> dict[str, Tensor]:
         """One scalar for each layer, already with the layer's weight; their sum is the loss."""
@@ -60,11 +74,11 @@ class SelfSimilarityLoss(SampledLoss):
                 )
         return super().__call__(features)
 
-    def compare(self, layer: str, ours: Rows) -> Tensor:
+    def compare(self, layer: str, ours: WeightedSamples) -> Tensor:
         """The loss of a sample of ``layer``."""
         with torch.no_grad():
             theirs = self.on_grid(layer, self.content[layer], self.position_weight.get(layer))
-        difference = likeness(ours) - likeness(theirs)
+        difference = similarity(ours) - similarity(theirs)
         return (ours.weight * difference.abs().sum(0)).sum()
 
 
@@ -82,24 +96,38 @@ class LaplacianLoss(Loss):
     """
 
     layers = (IMAGE,)
-    forms = ("mean", "relative")
+    name, role, scale = "laplacian", "content", 20.0
+    normalizations = ("mean", "relative")
+    weighs_positions = True
+    tileable = True  # it reads no features
 
     def __init__(
         self,
         target: Features,
         *,
         pool: Sequence[int] = (4,),
-        form: str = "mean",
+        normalization: str = "mean",
         position_weight: Features | None = None,
     ) -> None:
-        if form not in self.forms:
-            raise ConfigError(f"form is '{form}'", f"use one of: {', '.join(self.forms)}")
+        if normalization not in self.normalizations:
+            raise ConfigError(
+                f"normalization is '{normalization}'",
+                f"use one of: {', '.join(self.normalizations)}",
+            )
         content = target[IMAGE].detach()
-        self.form, self.size = form, content.shape
+        self.normalization, self.size = normalization, content.shape
         self.pools = tuple(max(1, min(size, *content.shape[-2:])) for size in pool)
         mask = (position_weight or {}).get(IMAGE)
         self.target = [laplacian(content, size) for size in self.pools]
         self.weight = [None if mask is None else _least_weight(mask, x) for x in self.pools]
+
+    @classmethod
+    def from_content(
+        cls, features: Features, weights: Mapping[str, float], options: LossOptions
+    ) -> Loss:
+        """The loss that keeps the content's edges, whatever the layers."""
+        mask = options.position_weight
+        return cls(features, normalization=options.normalization, position_weight=mask)
 
     def __call__(self, features: Features) -> dict[str, Tensor]:
         """One scalar, under ``image``."""
@@ -113,17 +141,19 @@ class LaplacianLoss(Loss):
         for size, target, weight in zip(self.pools, self.target, self.weight, strict=True):
             w = 1.0 if weight is None else weight.to(target)
             distance = ((laplacian(image, size) - target).square() * w).sum()
-            own = (target.square() * w).sum() if self.form == "relative" else target.numel()
+            own = (
+                (target.square() * w).sum() if self.normalization == "relative" else target.numel()
+            )
             total = total + distance / (own + 1e-8) / len(self.pools)
         return {IMAGE: total}
 
 
-def likeness(rows: Rows) -> Tensor:
+def similarity(rows: WeightedSamples) -> Tensor:
     """Cosine distances of all pairs, each column divided by its sum: ``(n, C)`` -> ``(n, n)``.
 
     Rows count by their weight, so positions that hardly count hardly matter to the others.
     """
-    x = unit(rows.vectors)
+    x = normalize(rows.vectors)
     distances = (1 - x @ x.t()).clamp_min(0) * rows.weight[:, None]
     return distances / (distances.sum(0) + 1e-8 * rows.weight.mean())
 

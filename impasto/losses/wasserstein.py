@@ -10,7 +10,7 @@ from torch import Tensor
 
 from impasto.encoders.base import Features
 from impasto.losses.base import Sums
-from impasto.losses.functional import products
+from impasto.losses.functional import gram_sum
 from impasto.losses.statistics import StatisticLoss
 
 # Directions in which the style varies less than this, against its largest variance, are taken for
@@ -39,7 +39,8 @@ class WassersteinLoss(StatisticLoss):
     second iteration. Means and products are sums over positions, so tiles work.
     """
 
-    forms = ("mean", "relative")
+    name, scale = "wasserstein", 0.55
+    normalizations = ("mean", "relative")
 
     @staticmethod
     def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
@@ -47,9 +48,9 @@ class WassersteinLoss(StatisticLoss):
         # Float32 throughout: a covariance is the small difference of large sums.
         exact = features if features.dtype == torch.float64 else features.float()
         sums = (exact if weight is None else exact * weight.to(exact.dtype)).sum((2, 3))
-        return torch.cat([products(exact, weight), sums.unsqueeze(-1)], -1)
+        return torch.cat([gram_sum(exact, weight), sums.unsqueeze(-1)], -1)
 
-    def judge(self, sums: Sums) -> dict[str, Tensor]:
+    def from_sums(self, sums: Sums) -> dict[str, Tensor]:
         """One scalar per layer."""
         losses = {}
         for name in self.layers:
@@ -61,10 +62,10 @@ class WassersteinLoss(StatisticLoss):
         self,
         sums: Sums,
         weights: Mapping[str, float] | None,
-        form: str,
+        normalization: str,
         position_weight: Features | None,
     ) -> None:
-        super()._build(sums, weights, form, position_weight)
+        super()._build(sums, weights, normalization, position_weight)
         self.basis = {name: basis(covariance(self.target[name])) for name in self.layers}
         # What is left of the style's distance to itself: the directions cut off, and rounding.
         self.floor = {
@@ -80,7 +81,7 @@ class WassersteinLoss(StatisticLoss):
 
     def _factor(self, layer: str) -> float:
         target, weight = self.target[layer], self.weights[layer]
-        if self.form == "relative":
+        if self.normalization == "relative":
             squares = trace(target[..., :-1]).sum()  # = |m'|² + tr A
             return weight / (float(squares) + 1e-8)
         return weight / (target.shape[0] * target.shape[1])

@@ -9,20 +9,20 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from impasto.config.stylize import StylizeConfig
+from impasto.config.groups import ColorConfig
 from impasto.image.color import keep_colors, match_colors
 from impasto.image.io import Picture, resize
 from impasto.image.wrap import Axes, resized
-from impasto.objective.regions import Layout
+from impasto.objective.regions import RegionMap
 
 ONLY_COLORS = "colours matched (Pitie & Kokaram 2007)"
 """How the metadata name the making of a picture that nothing was painted in."""
 
 
-def recolored(
+def match_style_colors(
     style: Picture,
     content: Picture | None,
-    config: StylizeConfig,
+    config: ColorConfig,
     *,
     color: str | None = None,
     mask: Tensor | None = None,
@@ -52,9 +52,9 @@ def recolored(
     return replace(style, pixels=pixels)
 
 
-def recolored_regions(
-    layout: Layout, styles: Sequence[Picture], content: Picture | None, config: StylizeConfig
-) -> Layout:
+def match_region_colors(
+    layout: RegionMap, styles: Sequence[Picture], content: Picture | None, config: ColorConfig
+) -> RegionMap:
     """``layout`` with ``styles``, which are as they were given, in the colours of each region that
     has its own: those that the content has there."""
     regions = [
@@ -63,7 +63,8 @@ def recolored_regions(
         else replace(
             region,
             styles=tuple(
-                recolored(x, content, config, color=region.color, mask=region.mask) for x in styles
+                match_style_colors(x, content, config, color=region.color, mask=region.mask)
+                for x in styles
             ),
         )
         for region in layout.regions
@@ -71,7 +72,7 @@ def recolored_regions(
     return replace(layout, regions=tuple(regions))
 
 
-def repainted(photo: Tensor, content: Picture, style: Picture, config: StylizeConfig) -> Tensor:
+def recolor_content(photo: Tensor, content: Picture, style: Picture, config: ColorConfig) -> Tensor:
     """``photo``, which is the content ``(1, 3, H, W)`` at the run's size, as it is; or in the
     style's colours, where those are all that is wanted."""
     if config.color != "only":
@@ -87,16 +88,16 @@ def repainted(photo: Tensor, content: Picture, style: Picture, config: StylizeCo
     )
 
 
-def keeps_colors(layout: Layout, config: StylizeConfig) -> bool:
-    """Whether :func:`finished` needs the photo, for its colours are kept somewhere."""
+def keeps_colors(layout: RegionMap, config: ColorConfig) -> bool:
+    """Whether the photo's colours are kept somewhere, so that the photo is needed."""
     return any((region.color or config.color) == "keep" for region in layout.regions)
 
 
-def finished(
+def restore_content_colors(
     image: Tensor,
     photo: Tensor | None,
-    config: StylizeConfig,
-    layout: Layout | None = None,
+    config: ColorConfig,
+    layout: RegionMap | None = None,
     axes: Axes = (),
 ) -> Tensor:
     """The optimiser's picture, with the content's colours where those are kept.

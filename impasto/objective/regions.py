@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from impasto.config.stylize import LAYER_GROUPS, StylizeConfig
+from impasto.config.groups import LAYER_GROUPS, RegionsConfig
 from impasto.encoders.base import IMAGE, stage_of
 from impasto.errors import ConfigError
 from impasto.image.io import Picture, resize, size_to_fit
@@ -51,7 +51,7 @@ class Region:
     """A part of the picture (``mask`` None: all of it), the styles that paint it, how strongly
     and in whose colours (None: as the rest of the run), and how large they are, times
     ``style_scale``. ``styles`` are the run's pictures in this region's colours, where those are its
-    own (:func:`impasto.objective.colors.recolored_regions`)."""
+    own (:func:`impasto.objective.colors.match_region_colors`)."""
 
     mask: Tensor | None = field(repr=False)
     shares: tuple[Share, ...]
@@ -62,7 +62,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Layout:
+class RegionMap:
     """All regions of a run, and what stays as it is (``kept`` None: nothing)."""
 
     regions: tuple[Region, ...]
@@ -71,29 +71,31 @@ class Layout:
 
 T = TypeVar("T")
 
-Found = Sequence[tuple[Tensor, Share]]
+AutoRegions = Sequence[tuple[Tensor, Share]]
 """Regions that were found rather than given: each one's mask, and what it takes."""
 
 
-def lay_out(
-    config: StylizeConfig,
+def build_regions(
+    config: RegionsConfig,
     masks: Masks,
     content: tuple[int, int],
     styles: Sequence[tuple[int, int]],
-    found: Found = (),
-) -> Layout:
+    found: AutoRegions = (),
+    style_layers: Sequence[str] = (),
+) -> RegionMap:
     """The regions that ``config`` and ``masks`` mean, for pictures of these sizes (height, width).
 
+    ``style_layers`` are those of the style loss, for ``layers_per_style`` to choose from;
     ``found`` takes the place of ``masks.regions`` where those are ``auto``. Raises ConfigError for
     numbers of styles, masks and weights that do not go together, for masks that are empty or have
     another aspect ratio than their picture, and for colours that a map has not.
     """
-    _check_numbers(config, len(styles))
+    _check_numbers(config, len(styles), style_layers)
     size = size_to_fit(*content, min(max(content), LARGEST))
     if found:
         parts, shares = [mask for mask, _ in found], [[share] for _, share in found]
     else:
-        parts, shares = _given(config, masks, content, styles)
+        parts, shares = _regions_from_masks(config, masks, content, styles)
     for name in ("region_strengths", "region_scales", "region_colors"):
         values = getattr(config, name)
         if values is not None and len(values) != len(parts):
@@ -106,7 +108,7 @@ def lay_out(
         check_shape("keep", masks.keep.size, content, "content")
         keep = soften(fit_mask(mask_of(masks.keep, "keep"), size), config.feather)
     if not parts and keep is None:
-        return Layout((Region(None, tuple(shares[0])),))
+        return RegionMap((Region(None, tuple(shares[0])),))
     soft = [soften(fit_mask(part, size), config.feather) for part in parts]
     soft = soft or [torch.ones(1, 1, *size)]
     crowd = torch.stack(soft).sum(0).clamp_min(1)
@@ -127,10 +129,10 @@ def lay_out(
     if not regions:
         raise ConfigError("every region has strength 0", "raise one of region_strengths")
     kept = 1 - torch.stack([region.mask for region in regions if region.mask is not None]).sum(0)
-    return Layout(tuple(regions), kept.clamp(0, 1) if float(kept.max()) > EMPTY else None)
+    return RegionMap(tuple(regions), kept.clamp(0, 1) if float(kept.max()) > EMPTY else None)
 
 
-def put_back(image: Tensor, content: Tensor, layout: Layout, axes: Axes = ()) -> Tensor:
+def restore_kept(image: Tensor, content: Tensor, layout: RegionMap, axes: Axes = ()) -> Tensor:
     """``image`` ``(1, 3, H, W)`` with the pixels of ``content``, of any size, where it is kept.
 
     ``axes`` are those along which the picture wraps.
@@ -142,43 +144,45 @@ def put_back(image: Tensor, content: Tensor, layout: Layout, axes: Axes = ()) ->
     return image + kept * (resized(content, size, axes, resize).to(image.device) - image)
 
 
-def style_scale(config: StylizeConfig, style: int) -> float:
+def style_scale(config: RegionsConfig, style: int) -> float:
     """``style_scale`` of a style, counted from 0."""
     return config.style_scale[style if len(config.style_scale) > 1 else 0]
 
 
-def largest_scale(config: StylizeConfig, style: int) -> float:
+def largest_scale(config: RegionsConfig, style: int) -> float:
     """The largest size at which a run may use a style, against the content's."""
     return style_scale(config, style) * max(config.region_scales or (1.0,))
 
 
-def layers_of(config: StylizeConfig, style: int) -> tuple[str, ...]:
-    """The layers of the style loss whose target a style gives.
+def layers_of(config: RegionsConfig, style: int, style_layers: Sequence[str]) -> tuple[str, ...]:
+    """Those of the style loss's layers whose target a style gives.
 
-    >>> layers_of(StylizeConfig(layers_per_style=("fine", "relu3_1+relu4_1")), 0)
-    ('relu1_1', 'relu2_1')
+    >>> layers_of(RegionsConfig(layers_per_style=("fine", "all")), 0, ["relu2_1", "relu3_1"])
+    ('relu2_1',)
     """
     if config.layers_per_style is None:
-        return config.style_layers
+        return tuple(style_layers)
     choice = config.layers_per_style[style]
     if choice in LAYER_GROUPS:
         stages = LAYER_GROUPS[choice]
-        return tuple(x for x in config.style_layers if (1 if x == IMAGE else stage_of(x)) in stages)
-    return tuple(x for x in config.style_layers if x in choice.split("+"))
+        return tuple(x for x in style_layers if (1 if x == IMAGE else stage_of(x)) in stages)
+    return tuple(x for x in style_layers if x in choice.split("+"))
 
 
-def check_styles(config: StylizeConfig, styles: Sequence[T]) -> Sequence[T]:
+def check_styles(
+    config: RegionsConfig, styles: Sequence[T], style_layers: Sequence[str]
+) -> Sequence[T]:
     """``styles`` themselves, if they are as many as ``config`` has numbers for; else ConfigError.
 
     Before they are read, that is: which may take a while.
     """
     if not styles:
         raise ConfigError("there is no style", "give one or more")
-    _check_numbers(config, len(styles))
+    _check_numbers(config, len(styles), style_layers)
     return styles
 
 
-def check_auto(config: StylizeConfig, masks: Masks) -> None:
+def check_auto(config: RegionsConfig, masks: Masks) -> None:
     """ConfigError for what does not go with regions that are yet to be found."""
     if len(masks.regions) > 1:
         raise ConfigError("regions holds 'auto' and more", "give auto alone, or masks")
@@ -195,7 +199,7 @@ def check_auto(config: StylizeConfig, masks: Masks) -> None:
             )
 
 
-def _check_numbers(config: StylizeConfig, styles: int) -> None:
+def _check_numbers(config: RegionsConfig, styles: int, style_layers: Sequence[str]) -> None:
     for name in ("blend", "layers_per_style", "style_scale"):
         values = getattr(config, name)
         if values is None or len(values) == styles or (name == "style_scale" and len(values) == 1):
@@ -205,20 +209,18 @@ def _check_numbers(config: StylizeConfig, styles: int) -> None:
             "give one for each style",
         )
     for style, choice in enumerate(config.layers_per_style or ()):
-        if unknown := [
-            x for x in choice.split("+") if x not in (*LAYER_GROUPS, *config.style_layers)
-        ]:
+        if unknown := [x for x in choice.split("+") if x not in (*LAYER_GROUPS, *style_layers)]:
             raise ConfigError(
                 f"layers_per_style holds {unknown[0]}, which is none of the style loss's layers",
-                f"those are: {', '.join(config.style_layers)}",
+                f"those are: {', '.join(style_layers)}",
             )
-        if not layers_of(config, style):
+        if not layers_of(config, style, style_layers):
             raise ConfigError(
                 f"no layer is {choice}, and style {style + 1} gives nothing",
-                f"the style loss reads: {', '.join(config.style_layers)}",
+                f"the style loss reads: {', '.join(style_layers)}",
             )
-    given = {layer for style in range(styles) for layer in layers_of(config, style)}
-    if missing := [layer for layer in config.style_layers if layer not in given]:
+    given = {layer for style in range(styles) for layer in layers_of(config, style, style_layers)}
+    if missing := [layer for layer in style_layers if layer not in given]:
         raise ConfigError(
             f"no style gives {missing[0]}",
             "let layers_per_style name a style for it, or leave it out of style_layers",
@@ -228,8 +230,8 @@ def _check_numbers(config: StylizeConfig, styles: int) -> None:
 # --- what was given ------------------------------------------------------------------------------
 
 
-def _given(
-    config: StylizeConfig,
+def _regions_from_masks(
+    config: RegionsConfig,
     masks: Masks,
     content: tuple[int, int],
     styles: Sequence[tuple[int, int]],
@@ -258,7 +260,7 @@ def _given(
     fitted = [None if part is None else fit_mask(part, size) for part in regions]
     covered = sum((part for part in fitted if part is not None), torch.zeros(1, 1, *size))
     parts = [(1 - covered).clamp_min(0) if part is None else part for part in fitted]
-    chosen = _chosen(config, len(parts), len(styles))
+    chosen = _assign_styles(config, len(parts), len(styles))
     names = [members[0] for members in chosen]
     taken = _style_masks(masks, len(parts), "region", styles, names)
     shares = [
@@ -269,7 +271,7 @@ def _given(
 
 
 def _from_map(
-    config: StylizeConfig,
+    config: RegionsConfig,
     masks: Masks,
     picture: Picture,
     content: tuple[int, int],
@@ -278,7 +280,7 @@ def _from_map(
     """Regions by colour, in the order in which one meets them reading from the top left."""
     check_shape("the map of regions", picture.size, content, "content")
     colours, parts = read_map(picture, "the map of regions")
-    chosen = _chosen(config, len(parts), len(styles))
+    chosen = _assign_styles(config, len(parts), len(styles))
     if masks.style_regions and len(masks.style_regions) != len(styles):
         raise ConfigError(
             f"style_regions has {len(masks.style_regions)} entries for {len(styles)} styles",
@@ -314,7 +316,7 @@ def _part_of(colour: Tensor, colours: Tensor, parts: list[Tensor], style: int) -
     return parts[int(distances.argmin())]
 
 
-def _chosen(config: StylizeConfig, regions: int, styles: int) -> list[list[int]]:
+def _assign_styles(config: RegionsConfig, regions: int, styles: int) -> list[list[int]]:
     """The styles (from 0) that paint each region."""
     if config.region_styles is None:
         if styles == 1:
@@ -341,7 +343,7 @@ def _chosen(config: StylizeConfig, regions: int, styles: int) -> list[list[int]]
 
 
 def _shares(
-    config: StylizeConfig, members: Sequence[int], masks: Sequence[Tensor | None]
+    config: RegionsConfig, members: Sequence[int], masks: Sequence[Tensor | None]
 ) -> list[Share]:
     weights = [1.0 if config.blend is None else config.blend[style] for style in members]
     if len(members) == 1:

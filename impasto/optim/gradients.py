@@ -19,6 +19,9 @@ FAINT = 0.02  # a term that pulls less than this share has no say
 LOUD = 0.9  # a layer that pulls more than this share of its term leaves the others none
 FLAT = 0.03  # deviation of pixels, in units of their range, below which there is no texture
 
+MOST_GAIN = 30.0
+"""By how much a part's share may rise or fall, at most: what hardly pulls has nothing to say."""
+
 
 @dataclass(frozen=True)
 class Share:
@@ -54,10 +57,48 @@ def explain(image: Tensor, encoder: Encoder, objective: Objective) -> Explanatio
     return Explanation(_shares(evaluation.terms, whole), _shares(evaluation.parts, lengths))
 
 
-def forces(image: Tensor, encoder: Encoder, objective: Objective) -> dict[str, float]:
+def gradient_norms(image: Tensor, encoder: Encoder, objective: Objective) -> dict[str, float]:
     """The length of each part's gradient (``style.relu1_1``) at ``image`` ``(N, 3, H, W)``."""
     _, gradients = _gradients(image, encoder, objective)
     return {name: float(slope.norm()) for name, slope in gradients}
+
+
+def equalize_gradients(
+    objective: Objective,
+    image: Tensor,
+    encoder: Encoder,
+    wanted: Mapping[str, Mapping[str, float]],
+) -> Objective:
+    """Rescale style terms so that the lengths of their gradients are proportional to weights.
+
+    A weight multiplies a loss, and what moves the picture is its gradient: of two layers with the
+    same weight one may pull ten times as hard. Here each layer's loss is multiplied by a gain that
+    makes the gradients' lengths at ``image`` proportional to what is wanted; how hard the style
+    pulls in all stays as it was. GradNorm (Chen et al. 2018, section 3) evens out gradients
+    likewise, but learns its factors all along; ours depend on the pictures alone, so that a resumed
+    run has the very same ones. Content and smoothness are left out: at the photo itself the content
+    does not pull at all.
+
+    ``image`` is ``(1, 3, H, W)`` in [0, 1]. ``wanted`` says in which proportion the layers of a
+    term are to pull: ``{"style-gram": {"relu1_1": 0.2, ...}, ...}``; terms of the same region
+    (``style_2-gram``, ``style_2-histogram``) share what they pull together.
+    """
+    found = gradient_norms(image, encoder, objective)
+    gains: dict[str, float] = {}
+    for region in {_region(term) for term in wanted}:
+        parts = {
+            f"{term}.{layer}": share
+            for term, layers in wanted.items()
+            for layer, share in layers.items()
+            if _region(term) == region and share > 0 and found.get(f"{term}.{layer}", 0.0) > 0
+        }
+        total, shares = sum(found[part] for part in parts), sum(parts.values())
+        raw = {part: total * share / shares / found[part] for part, share in parts.items()}
+        bounded = {part: min(max(gain, 1 / MOST_GAIN), MOST_GAIN) for part, gain in raw.items()}
+        # What the bounds took from some goes to all.
+        pulls = sum(gain * found[part] for part, gain in bounded.items())
+        gains |= {part: gain * total / pulls for part, gain in bounded.items()}
+    return objective.with_gains(gains)
 
 
 def hints(found: Explanation, style: Tensor | None = None) -> Iterator[str]:
@@ -120,3 +161,8 @@ def _shares(values: Mapping[str, Tensor], lengths: Mapping[str, float]) -> dict[
     losses = {name: abs(float(value.detach())) for name, value in values.items()}
     total, force = sum(losses.values()) or 1.0, sum(lengths.values()) or 1.0
     return {name: Share(losses[name] / total, lengths[name] / force) for name in losses}
+
+
+def _region(term: str) -> str:
+    """``style_2`` of ``style_2-gram-of-1``."""
+    return term.partition("-")[0]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError, ResourceError
-from impasto.losses.functional import products
+from impasto.losses.functional import gram_sum
 from impasto.optim.tiling import Tiling
 
 PROBE = 128  # pixels a side of the image on which an encoder is measured
@@ -85,7 +85,7 @@ def footprint(
     image = torch.zeros(1, 3, PROBE, PROBE, device=device, requires_grad=True)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
         features = encoder(image, layers)
-        sums = [products(features[name]) for name in style_layers]
+        sums = [gram_sum(features[name]) for name in style_layers]
     widest = max(f.numel() * (f.element_size() + FLOAT) for f in features.values())
     targets = sum(features[x].numel() * features[x].element_size() for x in content_layers)
     total = sum(kept.values()) + targets  # the differences from the targets are kept as well
@@ -125,7 +125,7 @@ def choose_tile(
     optimizer: str,
     limit: int,
     tile: int | None = None,
-    whole_only: str = "",
+    non_tileable: str = "",
 ) -> tuple[int | None, Demand]:
     """The size of tiles with which a run stays below ``limit`` bytes, None for no tiles.
 
@@ -134,15 +134,15 @@ def choose_tile(
     of it. Raises ResourceError where nothing stays below the limit, ConfigError where such losses
     meet a ``tile`` smaller than the picture.
     """
-    if whole_only and tile is not None and tile < max(size):
+    if non_tileable and tile is not None and tile < max(size):
         raise ConfigError(
-            f"{whole_only} cannot be computed in tiles, and tile is {tile}",
+            f"{non_tileable} cannot be computed in tiles, and tile is {tile}",
             "leave out the tile, or use gram, mean-std or wasserstein",
         )
     found, base = footprint(encoder, content_layers, style_layers), resident()
     layers = list(dict.fromkeys([*content_layers, *style_layers]))
     height, width = size
-    sizes = (None,) if whole_only else (None, *TILES)
+    sizes = (None,) if non_tileable else (None, *TILES)
     for candidate in sizes if tile is None else (tile,):
         area = height * width
         if candidate is not None and candidate < max(size):
@@ -160,7 +160,7 @@ def choose_tile(
         f"{limit / GIB:.1f}",
         "use a smaller --size"
         + ("" if optimizer == "adam" else ", or --optimizer adam")
-        + (f", or losses that work in tiles (not {whole_only})" if whole_only else ""),
+        + (f", or losses that work in tiles (not {non_tileable})" if non_tileable else ""),
     )
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from impasto.encoders.base import IMAGE, Encoder, Features
 from impasto.errors import ConfigError
 from impasto.image.wrap import Axes, add_to_window, window
-from impasto.losses.base import AdditiveLoss, Evaluation, Objective, Sums, Windows, cut
+from impasto.losses.base import Evaluation, Objective, Sums, TileableLoss, Windows, crop_to_window
 from impasto.losses.statistics import StatisticLoss
 
 
@@ -80,7 +80,7 @@ class Tile:
     def trim(self, features: Features, strides: Mapping[str, int]) -> Features:
         """Features of the outer rectangle -> those of the inner one."""
         windows = self.windows(strides, (self.outer[0], self.outer[2]))
-        return {layer: cut(f, layer, windows) for layer, f in features.items()}
+        return {layer: crop_to_window(f, layer, windows) for layer, f in features.items()}
 
 
 class Tiling:
@@ -214,7 +214,7 @@ def measure(
         total: Sums = {}
         for tile, features in tiling.features(image):
             windows = tile.windows(tiling.strides)
-            parts = {name: cut(mask, name, windows) for name, mask in masks.items()}
+            parts = {name: crop_to_window(mask, name, windows) for name, mask in masks.items()}
             _add(total, loss.measure(features, parts))
         return total
 
@@ -242,7 +242,7 @@ def differentiate(
                 _add(totals[name], loss.sums(features, windows))
     leaves = [x.requires_grad_(True) for sums in totals.values() for x in sums.values()]
     values = {
-        name: (additive[name].judge(totals[name]) if name in additive else loss({IMAGE: image}))
+        name: (additive[name].from_sums(totals[name]) if name in additive else loss({IMAGE: image}))
         for name, loss in terms.items()
     }
     evaluation = objective.combine(values)
@@ -266,8 +266,8 @@ def differentiate(
     return evaluation
 
 
-def _additive(name: str, loss: object) -> AdditiveLoss:
-    if not isinstance(loss, AdditiveLoss):
+def _additive(name: str, loss: object) -> TileableLoss:
+    if not isinstance(loss, TileableLoss):
         raise ConfigError(
             f"the term '{name}' cannot be computed in tiles",
             "leave out the size of tiles, or make its loss an AdditiveLoss",
@@ -275,7 +275,7 @@ def _additive(name: str, loss: object) -> AdditiveLoss:
     return loss
 
 
-def _layers(losses: Mapping[str, AdditiveLoss]) -> Iterator[str]:
+def _layers(losses: Mapping[str, TileableLoss]) -> Iterator[str]:
     for loss in losses.values():
         yield from loss.layers
 

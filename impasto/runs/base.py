@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ from impasto.config.version import __version__
 from impasto.devices import describe_machine
 from impasto.encoders import Encoder
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
-from impasto.optim.loop import State
 from impasto.optim.pyramid import Level
+from impasto.optim.state import State
 from impasto.runs import checkpoint as checkpoints
 
 # No more than this share of the time goes into writing checkpoints, and none comes sooner after
@@ -28,8 +28,10 @@ from impasto.runs import checkpoint as checkpoints
 CHECKPOINT_SHARE = 0.03
 CHECKPOINT_PAUSE = 1.0
 
+ResultT = TypeVar("ResultT")
 
-class Passage(ABC):
+
+class Run(ABC, Generic[ResultT]):
     """Base of runs: to iterate over, to stop, to save and to resume.
 
     Subclasses set ``config``, ``encoder``, ``device``, ``dtype``, ``height``, ``width``,
@@ -81,6 +83,13 @@ class Passage(ABC):
         self.done = True
         yield Finished(self.seconds, len(self.history), self.picture())
 
+    def finish(self, on_event: Callable[[Event], None] | None = None) -> ResultT:
+        """Run to the end, pass on each event, and return the result."""
+        for event in self:
+            if on_event is not None:
+                on_event(event)
+        return self.result()
+
     def paints(self) -> bool:
         """Whether there is anything to do."""
         return True
@@ -94,6 +103,10 @@ class Passage(ABC):
         """The picture so far ``(1, 3, H, W)`` at its final size, on the CPU."""
 
     @abstractmethod
+    def result(self) -> ResultT:
+        """The result as it is now; after :class:`Finished`, the final one."""
+
+    @abstractmethod
     def inputs(self) -> dict[str, Any]:
         """What else than settings, encoder, size and machine decides on the picture."""
 
@@ -101,7 +114,7 @@ class Passage(ABC):
         """What a checkpoint holds besides the state, by the name of the attribute."""
         return {}
 
-    def told(self, **own: Any) -> dict[str, Any]:
+    def provenance(self, **own: Any) -> dict[str, Any]:
         """Metadata: what made the picture, with what is a subclass's ``own`` first."""
         return {
             "impasto": __version__,

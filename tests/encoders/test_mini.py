@@ -73,7 +73,7 @@ def test_feature_losses_are_those_of_the_predictions(pair: tuple[Mini, Mini], fo
 def test_a_sum_over_channels_differs_by_their_number(pair: tuple[Mini, Mini]) -> None:
     """What takes no mean over channels, as gatys' content loss, is smaller by a known factor."""
     one, two = pictures()
-    small, full = (FeatureLoss(m(one, LAYERS), form="gatys")(m(two, LAYERS)) for m in pair)
+    small, full = (FeatureLoss(m(one, LAYERS), normalization="gatys")(m(two, LAYERS)) for m in pair)
     for layer in LAYERS:
         share = pair[0](one, [layer])[layer].shape[1] / pair[1](one, [layer])[layer].shape[1]
         assert small[layer].item() == pytest.approx(share * full[layer].item(), rel=1e-3), layer

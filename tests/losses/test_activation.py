@@ -13,7 +13,7 @@ from impasto.config.layers import parse_selections
 from impasto.errors import ConfigError
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, ChannelLoss, GuideLoss
-from impasto.losses.base import AdditiveLoss
+from impasto.losses.base import TileableLoss
 from impasto.optim.tiling import differentiate
 
 
@@ -38,7 +38,9 @@ def test_the_reference_is_worth_nothing_and_e_times_as_much_minus_one() -> None:
 def test_the_gradient_of_square_is_the_features_themselves() -> None:
     """Mordvintsev et al. 2015 copy the features to where the gradient belongs."""
     ours = features(1)["relu1_1"].requires_grad_(True)
-    loss = ActivationLoss({"relu1_1": features(0)["relu1_1"]}, {"relu1_1": 1.0}, form="square")
+    loss = ActivationLoss(
+        {"relu1_1": features(0)["relu1_1"]}, {"relu1_1": 1.0}, normalization="square"
+    )
     torch.autograd.backward(loss({"relu1_1": ours})["relu1_1"])
     assert ours.grad is not None
     assert torch.allclose(ours.grad, -ours.detach() / ours.numel())
@@ -46,9 +48,9 @@ def test_the_gradient_of_square_is_the_features_themselves() -> None:
 
 def test_relative_points_where_square_does() -> None:
     gradients = []
-    for form in ("square", "relative"):
+    for normalization in ("square", "relative"):
         ours = features(1)["relu2_1"].requires_grad_(True)
-        loss = ActivationLoss({"relu2_1": features(0)["relu2_1"]}, form=form)
+        loss = ActivationLoss({"relu2_1": features(0)["relu2_1"]}, normalization=normalization)
         torch.autograd.backward(loss({"relu2_1": ours})["relu2_1"])
         assert ours.grad is not None
         gradients.append(ours.grad / ours.grad.norm())
@@ -57,7 +59,7 @@ def test_relative_points_where_square_does() -> None:
 
 def test_channels_and_weights() -> None:
     chosen = parse_selections(["relu1_1:1+3=2", "relu2_1=-1"])
-    loss = ActivationLoss.of(chosen, features(0), form="mean")
+    loss = ActivationLoss.of(chosen, features(0), normalization="mean")
     ours = features(1)
     values = loss(ours)
     assert values["relu1_1"].item() == pytest.approx(-2 * ours["relu1_1"][:, [1, 3]].mean().item())
@@ -67,8 +69,10 @@ def test_channels_and_weights() -> None:
 def test_channels_that_are_not_there() -> None:
     with pytest.raises(ConfigError, match="relu1_1 has no channel 4; its channels are 0 to 3"):
         ActivationLoss.of(parse_selections(["relu1_1:4"]), features(0))
-    with pytest.raises(ConfigError, match="form is 'l1'; use one of: relative, square, mean"):
-        ActivationLoss(features(0), form="l1")
+    with pytest.raises(
+        ConfigError, match="normalization is 'l1'; use one of: relative, square, mean"
+    ):
+        ActivationLoss(features(0), normalization="l1")
 
 
 def test_one_channel_for_each_picture() -> None:
@@ -84,12 +88,12 @@ def test_one_channel_for_each_picture() -> None:
         loss({"relu1_1": ours[:2]})
 
 
-@pytest.mark.parametrize("form", ["product", "cosine"])
-def test_the_guide_by_hand(form: str) -> None:
+@pytest.mark.parametrize("normalization", ["product", "cosine"])
+def test_the_guide_by_hand(normalization: str) -> None:
     guide, ours = features(3)["relu1_1"], features(4)["relu1_1"]
-    loss = GuideLoss({"relu1_1": guide}, form=form)
+    loss = GuideLoss({"relu1_1": guide}, normalization=normalization)
     g, f = guide[0].flatten(1).T, ours[0].flatten(1).T
-    if form == "cosine":
+    if normalization == "cosine":
         best = torch.nn.functional.cosine_similarity(f[:, None], g[None], dim=2).amax(1).mean()
     else:
         best = (f @ g.T).amax(1).mean() / g.square().sum(1).mean()
@@ -115,7 +119,7 @@ def test_tiles_give_the_same_gradient(kind: str) -> None:
     draw = torch.Generator().manual_seed(1)
     photo, picture = (torch.rand(1, 3, 48, 64, generator=draw) for _ in range(2))
     target = encoder(photo, ["relu2_1", "relu3_1"])
-    loss: AdditiveLoss = ActivationLoss(target) if kind == "activation" else GuideLoss(target)
+    loss: TileableLoss = ActivationLoss(target) if kind == "activation" else GuideLoss(target)
     objective = Objective(dream=(loss, 1.0))
     whole, parts = picture.clone().requires_grad_(True), picture.clone().requires_grad_(True)
     one = differentiate(whole, encoder, objective)

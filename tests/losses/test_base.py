@@ -30,20 +30,20 @@ from impasto.losses.base import FARTHEST
 LAYERS = {"image": (1, 3, 6, 8), "relu1_1": (1, 4, 6, 8), "relu2_1": (1, 5, 3, 4)}
 
 LOSSES: dict[str, Callable[[Features], Loss]] = {
-    "feature mean": lambda f: FeatureLoss(f, form="mean"),
-    "feature gatys": lambda f: FeatureLoss(f, form="gatys"),
-    "feature relative": lambda f: FeatureLoss(f, form="relative"),
-    "gram mean": lambda f: GramLoss(f, form="mean"),
-    "gram gatys": lambda f: GramLoss(f, form="gatys"),
-    "gram relative": lambda f: GramLoss(f, form="relative"),
-    "mean-std mean": lambda f: MeanStdLoss(f, form="mean"),
-    "mean-std relative": lambda f: MeanStdLoss(f, form="relative"),
-    "wasserstein mean": lambda f: WassersteinLoss(f, form="mean"),
-    "wasserstein relative": lambda f: WassersteinLoss(f, form="relative"),
-    "histogram mean": lambda f: HistogramLoss(f, form="mean"),
-    "histogram relative": lambda f: HistogramLoss(f, form="relative"),
-    "sliced mean": lambda f: SlicedLoss(f, form="mean"),
-    "sliced relative": lambda f: SlicedLoss(f, form="relative"),
+    "feature mean": lambda f: FeatureLoss(f, normalization="mean"),
+    "feature gatys": lambda f: FeatureLoss(f, normalization="gatys"),
+    "feature relative": lambda f: FeatureLoss(f, normalization="relative"),
+    "gram mean": lambda f: GramLoss(f, normalization="mean"),
+    "gram gatys": lambda f: GramLoss(f, normalization="gatys"),
+    "gram relative": lambda f: GramLoss(f, normalization="relative"),
+    "mean-std mean": lambda f: MeanStdLoss(f, normalization="mean"),
+    "mean-std relative": lambda f: MeanStdLoss(f, normalization="relative"),
+    "wasserstein mean": lambda f: WassersteinLoss(f, normalization="mean"),
+    "wasserstein relative": lambda f: WassersteinLoss(f, normalization="relative"),
+    "histogram mean": lambda f: HistogramLoss(f, normalization="mean"),
+    "histogram relative": lambda f: HistogramLoss(f, normalization="relative"),
+    "sliced mean": lambda f: SlicedLoss(f, normalization="mean"),
+    "sliced relative": lambda f: SlicedLoss(f, normalization="relative"),
     "patches": lambda f: PatchLoss(f),
     "emd": lambda f: EarthMoverLoss(f),
     "self-similarity": lambda f: SelfSimilarityLoss(f),
@@ -207,7 +207,7 @@ def test_layers_are_named_once_and_terms_of_weight_zero_read_none() -> None:
 
 def test_the_total_has_the_gradient_of_the_sum() -> None:
     target, image = features(0)["image"], features(1)["image"].requires_grad_(True)
-    objective = Objective(a=(FeatureLoss({"image": target}, form="gatys"), 3.0))
+    objective = Objective(a=(FeatureLoss({"image": target}, normalization="gatys"), 3.0))
     torch.autograd.backward(objective({"image": image}).total)
     assert image.grad is not None
     assert torch.allclose(image.grad, 3 * (image - target))

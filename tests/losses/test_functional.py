@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from impasto.losses.functional import gram, mean_std, products, total_variation
+from impasto.losses.functional import gram, mean_std, gram_sum, total_variation
 
 Array = NDArray[np.float64]
 
@@ -134,8 +134,8 @@ def test_products_of_bfloat16_block_by_block(shape: tuple[int, ...], masked: boo
     """No position is lost or counted twice, however many blocks and whatever is left over."""
     x = features(*shape).bfloat16()
     weight = (features(shape[0], 1, *shape[2:], seed=1) > 0).bfloat16() if masked else None
-    exact = products(x.double(), None if weight is None else weight.double())
-    ours = products(x, weight)
+    exact = gram_sum(x.double(), None if weight is None else weight.double())
+    ours = gram_sum(x, weight)
     assert ours.dtype == torch.float32
     assert (ours.double() - exact).norm() < 3e-3 * exact.norm()
 

@@ -29,12 +29,12 @@ def all_patches(x: Tensor, size: int) -> np.ndarray:
     """Patches cut out one by one, positions outermost as in the loss."""
     array = x[0].numpy()
     rows, columns = array.shape[1] - size + 1, array.shape[2] - size + 1
-    cut = [
+    crop_to_window = [
         array[:, i : i + size, j : j + size].transpose(1, 2, 0).ravel()
         for i in range(rows)
         for j in range(columns)
     ]
-    return np.stack(cut)
+    return np.stack(crop_to_window)
 
 
 def test_patches_by_brute_force() -> None:
@@ -71,9 +71,9 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK", 10)
     for a, b in zip(whole, module.nearest(x, y), strict=True):
         assert torch.equal(a, b)
-    likeness = x @ y.T
-    assert torch.equal(whole[0], likeness.argmax(1))
-    assert torch.equal(whole[1], likeness.argmax(0))
+    similarity = x @ y.T
+    assert torch.equal(whole[0], similarity.argmax(1))
+    assert torch.equal(whole[1], similarity.argmax(0))
 
 
 def test_a_style_turned_is_recognised() -> None:

@@ -15,7 +15,7 @@ from impasto.losses import (
     SelfSimilarityLoss,
     SlicedLoss,
 )
-from impasto.losses.sampled import Rows
+from impasto.losses.sampled import WeightedSamples
 
 STYLES = [HistogramLoss, SlicedLoss, PatchLoss, EarthMoverLoss]
 
@@ -25,7 +25,7 @@ class Seen(SampledLoss):
 
     limit, target_limit = 20, 30
 
-    def compare(self, layer: str, ours: Rows) -> Tensor:
+    def compare(self, layer: str, ours: WeightedSamples) -> Tensor:
         self.ours = ours
         return ours.vectors.sum()
 
@@ -182,8 +182,8 @@ def test_an_empty_mask_costs_nothing(cls: type[SampledLoss]) -> None:
 
 @pytest.mark.parametrize("cls", [*STYLES, SelfSimilarityLoss])
 def test_unknown_forms(cls: type[SampledLoss]) -> None:
-    with pytest.raises(ConfigError, match="form is 'gatys'; use one of: mean, relative"):
-        cls({"a": features(3, 3, 0)}, form="gatys")
+    with pytest.raises(ConfigError, match="normalization is 'gatys'; use one of: mean, relative"):
+        cls({"a": features(3, 3, 0)}, normalization="gatys")
 
 
 @pytest.mark.parametrize("cls", STYLES)

@@ -69,13 +69,13 @@ def test_one_value_takes_all() -> None:
     ]
 
 
-@pytest.mark.parametrize("form", ["mean", "relative"])
-def test_histograms_by_assignment(form: str) -> None:
+@pytest.mark.parametrize("normalization", ["mean", "relative"])
+def test_histograms_by_assignment(normalization: str) -> None:
     style, ours = features(4, 5, 1), features(5, 4, 0)
     a, b = style[0].flatten(1).numpy(), ours[0].flatten(1).numpy()
     distance = sum(cheapest(x, y) for x, y in zip(a, b, strict=True))
-    expected = distance / (3 if form == "mean" else (a**2).sum() / 20)
-    value = HistogramLoss({"a": style}, form=form)({"a": ours})["a"]
+    expected = distance / (3 if normalization == "mean" else (a**2).sum() / 20)
+    value = HistogramLoss({"a": style}, normalization=normalization)({"a": ours})["a"]
     assert value.item() == pytest.approx(expected, rel=1e-7)
 
 
@@ -104,13 +104,13 @@ def test_directions_are_perpendicular_and_other_ones_each_step() -> None:
 def test_few_slices_expect_what_all_say() -> None:
     """Relative, the mean over many draws is the distance in all directions."""
     style, ours = features(6, 6, 1, channels=48), features(6, 6, 0, channels=48)
-    few = SlicedLoss({"a": style}, form="relative")
+    few = SlicedLoss({"a": style}, normalization="relative")
     few.directions = 4
     values = []
     for step in range(300):
         few.begin(step)
         values.append(few({"a": ours})["a"].item())
-    every = SlicedLoss({"a": style}, form="relative")
+    every = SlicedLoss({"a": style}, normalization="relative")
     every.directions = 48
     means = []
     for step in range(20):

@@ -16,7 +16,7 @@ from impasto.losses import (
     functional,
 )
 from impasto.losses.base import Sums
-from impasto.losses.statistics import STYLE_FORMS
+from impasto.losses.statistics import STYLE_NORMALIZATIONS
 
 STATISTICS = [GramLoss, MeanStdLoss, WassersteinLoss]
 
@@ -44,36 +44,40 @@ def test_gatys_is_the_papers_formula_at_equal_sizes() -> None:
     style, ours = features(4, 5, 0), features(4, 5, 1)
     n, m = 3, 20
     expected = squared_distance(gram_sums(ours), gram_sums(style), 1.0) / (4 * n**2 * m**2)
-    loss = GramLoss({"relu1_1": style}, form="gatys")({"relu1_1": ours})["relu1_1"]
+    loss = GramLoss({"relu1_1": style}, normalization="gatys")({"relu1_1": ours})["relu1_1"]
     assert loss.item() == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("form", STYLE_FORMS)
-def test_gram_by_loops_at_different_sizes(form: str) -> None:
+@pytest.mark.parametrize("normalization", STYLE_NORMALIZATIONS)
+def test_gram_by_loops_at_different_sizes(normalization: str) -> None:
     style, ours = features(4, 5, 0), features(6, 3, 1)
     a = [[x / 20 for x in row] for row in gram_sums(style)]
     g = [[x / 18 for x in row] for row in gram_sums(ours)]
     zero = [[0.0] * 3] * 3
     own = squared_distance(a, zero, 1.0)
-    expected = squared_distance(g, a, 1.0) / {"mean": 9, "gatys": 36, "relative": own}[form]
-    loss = GramLoss({"relu1_1": style}, form=form)({"relu1_1": ours})["relu1_1"]
+    expected = (
+        squared_distance(g, a, 1.0) / {"mean": 9, "gatys": 36, "relative": own}[normalization]
+    )
+    loss = GramLoss({"relu1_1": style}, normalization=normalization)({"relu1_1": ours})["relu1_1"]
     assert loss.item() == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("form", ["mean", "relative"])
-def test_mean_and_std_by_numpy(form: str) -> None:
+@pytest.mark.parametrize("normalization", ["mean", "relative"])
+def test_mean_and_std_by_numpy(normalization: str) -> None:
     style, ours = features(4, 5, 0), features(6, 3, 1)
     a, b = style[0].flatten(1).numpy(), ours[0].flatten(1).numpy()
     distance = (a.mean(1) - b.mean(1)) ** 2 + (a.std(1) - b.std(1)) ** 2
     own = a.mean(1) ** 2 + a.std(1) ** 2
-    expected = distance.mean() if form == "mean" else distance.sum() / own.sum()
-    loss = MeanStdLoss({"relu1_1": style}, form=form)({"relu1_1": ours})["relu1_1"]
+    expected = distance.mean() if normalization == "mean" else distance.sum() / own.sum()
+    loss = MeanStdLoss({"relu1_1": style}, normalization=normalization)({"relu1_1": ours})[
+        "relu1_1"
+    ]
     assert loss.item() == pytest.approx(float(expected), rel=1e-6)
 
 
 @pytest.mark.parametrize("cls", STATISTICS)
 def test_relative_is_one_for_an_empty_picture(cls: type[GramLoss]) -> None:
-    loss = cls({"relu1_1": features(4, 5, 0)}, form="relative")
+    loss = cls({"relu1_1": features(4, 5, 0)}, normalization="relative")
     value = loss({"relu1_1": torch.zeros(1, 3, 4, 4, dtype=torch.float64)})["relu1_1"]
     assert value.item() == pytest.approx(1, rel=1e-3)
 
@@ -121,10 +125,12 @@ def test_layers_with_and_without_masks_may_mix(cls: type[GramLoss]) -> None:
 
 def test_unknown_forms() -> None:
     target = {"a": features(2, 2, 0)}
-    with pytest.raises(ConfigError, match="form is 'sum'; use one of: mean, gatys, relative"):
-        GramLoss(target, form="sum")
-    with pytest.raises(ConfigError, match="form is 'gatys'; use one of: mean, relative"):
-        MeanStdLoss(target, form="gatys")
+    with pytest.raises(
+        ConfigError, match="normalization is 'sum'; use one of: mean, gatys, relative"
+    ):
+        GramLoss(target, normalization="sum")
+    with pytest.raises(ConfigError, match="normalization is 'gatys'; use one of: mean, relative"):
+        MeanStdLoss(target, normalization="gatys")
 
 
 @pytest.mark.parametrize("cls", STATISTICS)
@@ -148,13 +154,13 @@ def measured(kind: type[StatisticLoss], *seeds: int) -> list[Sums]:
 def test_the_ends_of_a_blend_are_the_styles_themselves(kind: type[StatisticLoss]) -> None:
     one, two = measured(kind, 1, 2)
     for weights, end in (((1.0, 0.0), one), ((0.0, 1.0), two)):
-        blended = kind.from_sums(kind.blend(list(zip(weights, (one, two), strict=True))))
-        assert torch.equal(blended.target["relu1_1"], kind.from_sums(end).target["relu1_1"])
+        blended = kind.from_target_sums(kind.blend(list(zip(weights, (one, two), strict=True))))
+        assert torch.equal(blended.target["relu1_1"], kind.from_target_sums(end).target["relu1_1"])
 
 
 def test_half_and_half_is_the_mean_of_gram_matrices() -> None:
     one, two = measured(GramLoss, 1, 2)
-    half = GramLoss.from_sums(GramLoss.blend([(0.5, one), (0.5, two)])).target["relu1_1"]
+    half = GramLoss.from_target_sums(GramLoss.blend([(0.5, one), (0.5, two)])).target["relu1_1"]
     mean = (functional.gram(features(6, 8, 1)) + functional.gram(features(6, 8, 2))) / 2
     assert torch.allclose(half, mean, atol=1e-7)
 
@@ -164,7 +170,7 @@ def test_a_blend_is_the_styles_side_by_side(kind: type[StatisticLoss]) -> None:
     """Weights 1 and 3: as one picture of which the second style fills three quarters."""
     one, two = features(6, 8, 1), features(6, 8, 2)
     sums = [kind.measure({"relu1_1": x}, {}) for x in (one, two)]
-    blended = kind.from_sums(kind.blend([(0.25, sums[0]), (0.75, sums[1])]))
+    blended = kind.from_target_sums(kind.blend([(0.25, sums[0]), (0.75, sums[1])]))
     beside = kind({"relu1_1": torch.cat([one, two, two, two], 3)})
     assert torch.allclose(blended.target["relu1_1"], beside.target["relu1_1"], atol=1e-6)
 

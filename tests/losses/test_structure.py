@@ -46,8 +46,8 @@ def test_self_similarity_samples_both_at_the_same_places() -> None:
         assert loss({"a": content})["a"].item() == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("form", ["mean", "relative"])
-def test_laplacians_by_loops(form: str) -> None:
+@pytest.mark.parametrize("normalization", ["mean", "relative"])
+def test_laplacians_by_loops(normalization: str) -> None:
     content, ours = features(8, 12, 0), features(8, 12, 1)
 
     def laplacian(x: Tensor) -> np.ndarray:
@@ -57,8 +57,10 @@ def test_laplacians_by_loops(form: str) -> None:
         return np.asarray(4 * small - around)
 
     a, b = laplacian(content), laplacian(ours)
-    expected = ((a - b) ** 2).sum() / (a.size if form == "mean" else (a**2).sum())
-    value = LaplacianLoss({"image": content}, pool=(2,), form=form)({"image": ours})["image"]
+    expected = ((a - b) ** 2).sum() / (a.size if normalization == "mean" else (a**2).sum())
+    value = LaplacianLoss({"image": content}, pool=(2,), normalization=normalization)(
+        {"image": ours}
+    )["image"]
     assert value.item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -81,7 +83,7 @@ def test_several_poolings_are_averaged() -> None:
 
 def test_brightness_is_free_and_edges_are_not() -> None:
     content = features(16, 16, 0)
-    loss = LaplacianLoss({"image": content}, form="relative")
+    loss = LaplacianLoss({"image": content}, normalization="relative")
     assert loss({"image": content + 0.3})["image"].item() == pytest.approx(0, abs=1e-12)
     assert loss({"image": torch.zeros_like(content)})["image"].item() == pytest.approx(1, rel=1e-6)
 
@@ -107,5 +109,5 @@ def test_sizes_must_agree() -> None:
         SelfSimilarityLoss({"a": features(4, 4, 0)})({"a": features(4, 5, 0)})
     with pytest.raises(ConfigError, match="give picture and content the same size"):
         LaplacianLoss({"image": features(4, 4, 0)})({"image": features(4, 5, 0)})
-    with pytest.raises(ConfigError, match="form is 'gatys'; use one of: mean, relative"):
-        LaplacianLoss({"image": features(4, 4, 0)}, form="gatys")
+    with pytest.raises(ConfigError, match="normalization is 'gatys'; use one of: mean, relative"):
+        LaplacianLoss({"image": features(4, 4, 0)}, normalization="gatys")

@@ -29,13 +29,13 @@ def distance_by_scipy(ours: Tensor, style: Tensor) -> float:
     return float(mean + np.trace(cov_a) + np.trace(cov_b) - 2 * cross)
 
 
-@pytest.mark.parametrize("form", ["mean", "relative"])
-def test_the_distance_by_scipy(form: str) -> None:
+@pytest.mark.parametrize("normalization", ["mean", "relative"])
+def test_the_distance_by_scipy(normalization: str) -> None:
     style, ours = features(7, 9, 10, 1), features(7, 6, 11, 2)
     flat = style[0].flatten(1)
     own = float(flat.var(1, correction=0).sum() + flat.mean(1).square().sum())
-    expected = distance_by_scipy(ours, style) / {"mean": 7, "relative": own}[form]
-    value = WassersteinLoss({"a": style}, form=form)({"a": ours})["a"]
+    expected = distance_by_scipy(ours, style) / {"mean": 7, "relative": own}[normalization]
+    value = WassersteinLoss({"a": style}, normalization=normalization)({"a": ours})["a"]
     assert value.item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -61,7 +61,7 @@ def test_a_mean_alone_costs_its_square() -> None:
 
 
 def test_relative_is_one_for_an_empty_picture() -> None:
-    loss = WassersteinLoss({"a": features(5, 8, 8, 1)}, form="relative")
+    loss = WassersteinLoss({"a": features(5, 8, 8, 1)}, normalization="relative")
     assert loss({"a": torch.zeros(1, 5, 3, 3).double()})["a"].item() == pytest.approx(1, rel=1e-3)
 
 

@@ -17,7 +17,7 @@ from impasto import Encoder, Picture, Step, Stylization, StylizeConfig, stylize
 from impasto.errors import ConfigError, InputError
 from impasto.image.io import read_image, resize, to_pil
 from impasto.objective.masks import Masks, read_map
-from impasto.objective.regions import Share, lay_out, layers_of
+from impasto.objective.regions import Share, build_regions, layers_of
 
 CONTENT, STYLE = (48, 64), (40, 40)
 HARD = StylizeConfig(feather=0.0)
@@ -39,19 +39,19 @@ def colours(*columns: str, size: tuple[int, int] = CONTENT) -> Picture:
 
 
 def test_without_masks_all_styles_paint_everything() -> None:
-    layout = lay_out(HARD, Masks(), CONTENT, [STYLE, STYLE])
+    layout = build_regions(HARD, Masks(), CONTENT, [STYLE, STYLE])
     assert layout.kept is None
     [region] = layout.regions
     assert region.mask is None
     assert region.shares == (Share(0, 0.5), Share(1, 0.5))
     config = HARD.with_changes(blend=[3, 1])
-    [region] = lay_out(config, Masks(), CONTENT, [STYLE, STYLE]).regions
+    [region] = build_regions(config, Masks(), CONTENT, [STYLE, STYLE]).regions
     assert [share.weight for share in region.shares] == [0.75, 0.25]
 
 
 def test_overlaps_are_shared_and_the_rest_is_kept() -> None:
     masks = Masks(regions=(mask(left=0, right=0.5), mask(left=0.25, right=0.75)))
-    layout = lay_out(HARD, masks, CONTENT, [STYLE, STYLE])
+    layout = build_regions(HARD, masks, CONTENT, [STYLE, STYLE])
     first, second = (region.mask for region in layout.regions)
     assert first is not None
     assert second is not None
@@ -65,7 +65,7 @@ def test_overlaps_are_shared_and_the_rest_is_kept() -> None:
 
 def test_rest_is_what_the_others_leave() -> None:
     masks = Masks(regions=(mask(right=0.25), "rest"))
-    layout = lay_out(StylizeConfig(), masks, CONTENT, [STYLE])
+    layout = build_regions(StylizeConfig(), masks, CONTENT, [STYLE])
     assert layout.kept is None
     assert layout.regions[1].mask is not None
     assert float(layout.regions[1].mask.mean()) == pytest.approx(0.75, abs=0.01)
@@ -75,7 +75,7 @@ def test_feather_softens_edges_only() -> None:
     masks = Masks(regions=(mask(right=0.5), "rest"))
     for feather, soft in ((0.0, 0), (0.1, 8)):
         config = StylizeConfig(feather=feather)
-        part = lay_out(config, masks, CONTENT, [STYLE]).regions[0].mask
+        part = build_regions(config, masks, CONTENT, [STYLE]).regions[0].mask
         assert part is not None
         between = int(((part[0, 0, 20] > 0.05) & (part[0, 0, 20] < 0.95)).sum())
         assert abs(between - soft) <= 3
@@ -84,11 +84,11 @@ def test_feather_softens_edges_only() -> None:
 
 def test_keep_takes_from_all_regions() -> None:
     masks = Masks(regions=(mask(right=0.5), "rest"), keep=mask(left=0.25, right=0.75))
-    layout = lay_out(HARD, masks, CONTENT, [STYLE])
+    layout = build_regions(HARD, masks, CONTENT, [STYLE])
     assert layout.kept is not None
     assert torch.equal(layout.kept[0, 0, 0, 16:48], torch.ones(32))
     assert [float(r.mask.mean()) for r in layout.regions if r.mask is not None] == [0.25, 0.25]
-    [region] = lay_out(HARD, Masks(keep=mask(right=0.5)), CONTENT, [STYLE]).regions
+    [region] = build_regions(HARD, Masks(keep=mask(right=0.5)), CONTENT, [STYLE]).regions
     assert region.mask is not None
     assert float(region.mask.mean()) == 0.5
 
@@ -96,7 +96,7 @@ def test_keep_takes_from_all_regions() -> None:
 def test_a_region_of_strength_0_is_kept() -> None:
     masks = Masks(regions=(mask(right=0.5), "rest"))
     config = HARD.with_changes(region_strengths=[0, 0.7], region_scales=[1, 2])
-    layout = lay_out(config, masks, CONTENT, [STYLE])
+    layout = build_regions(config, masks, CONTENT, [STYLE])
     assert [(region.strength, region.scale) for region in layout.regions] == [(0.7, 2.0)]
     assert layout.kept is not None
     assert float(layout.kept[..., :32].min()) == 1
@@ -104,7 +104,7 @@ def test_a_region_of_strength_0_is_kept() -> None:
 
 def test_masks_of_another_size_and_transparent_ones() -> None:
     large = Picture(torch.ones(1, 3, 96, 128), alpha=mask((96, 128), right=0.5).pixels[:, :1])
-    layout = lay_out(HARD, Masks(regions=(large,)), CONTENT, [STYLE])
+    layout = build_regions(HARD, Masks(regions=(large,)), CONTENT, [STYLE])
     part = layout.regions[0].mask
     assert part is not None
     assert part.shape == (1, 1, *CONTENT)
@@ -141,14 +141,14 @@ def test_maps_of_styles_are_matched_by_colour() -> None:
         regions=(colours("blue", "red"),),
         style_regions=("all", colours("#f01010", "#1010f0", size=STYLE)),
     )
-    layout = lay_out(HARD, masks, CONTENT, [STYLE, STYLE])
+    layout = build_regions(HARD, masks, CONTENT, [STYLE, STYLE])
     first, second = layout.regions
     assert first.shares == (Share(0, 1.0, None),)
     assert second.shares[0].style == 1
     assert second.shares[0].mask is not None
     assert float(second.shares[0].mask[..., :20].min()) == 1  # red lies left in the style
     config = HARD.with_changes(region_styles=["1+2", "2"], blend=[1, 3])
-    both = lay_out(config, masks, CONTENT, [STYLE, STYLE]).regions[0].shares
+    both = build_regions(config, masks, CONTENT, [STYLE, STYLE]).regions[0].shares
     assert [(share.style, share.weight) for share in both] == [(0, 0.25), (1, 0.75)]
     assert both[0].mask is None
     assert both[1].mask is not None
@@ -227,10 +227,10 @@ def test_what_is_wrong_is_told(
 ) -> None:
     config = HARD.with_changes(**settings)
     if told is None:  # a blend of 0 is no matter where a region has only one style
-        lay_out(config, Masks(**masks), CONTENT, [STYLE] * styles)
+        build_regions(config, Masks(**masks), CONTENT, [STYLE] * styles)
         return
     with pytest.raises(ConfigError) as caught:
-        lay_out(config, Masks(**masks), CONTENT, [STYLE] * styles)
+        build_regions(config, Masks(**masks), CONTENT, [STYLE] * styles)
     assert re.search(told, str(caught.value)), str(caught.value)
 
 

@@ -15,8 +15,8 @@ from impasto import (
     StylizeConfig,
     stylize,
 )
-from impasto.optim.balance import LIMIT, balanced
-from impasto.optim.gradients import forces
+from impasto.optim.balance import LIMIT, equalize_gradients
+from impasto.optim.gradients import gradient_norms
 from impasto.transfer.stylization import Stylization
 
 LAYERS = ("relu1_1", "relu2_1")
@@ -26,10 +26,10 @@ LAYERS = ("relu1_1", "relu2_1")
 def objective(encoder: Encoder, photo: Tensor, painting: Tensor) -> Objective:
     target = encoder(painting, LAYERS)
     return Objective(
-        content=(FeatureLoss(encoder(photo, "relu2_1"), form="relative"), 0.3),
+        content=(FeatureLoss(encoder(photo, "relu2_1"), normalization="relative"), 0.3),
         **{
-            "style-gram": (GramLoss(target, form="relative"), 1.0),
-            "style-mean-std": (MeanStdLoss(target, form="relative"), 0.2),
+            "style-gram": (GramLoss(target, normalization="relative"), 1.0),
+            "style-mean-std": (MeanStdLoss(target, normalization="relative"), 0.2),
         },
     )
 
@@ -41,8 +41,8 @@ def test_parts_pull_in_the_proportion_that_is_wanted(
         "style-gram": {"relu1_1": 0.5, "relu2_1": 0.25},
         "style-mean-std": {"relu1_1": 0.1, "relu2_1": 0.1},
     }
-    before = forces(photo, encoder, objective)
-    after = forces(photo, encoder, balanced(objective, photo, encoder, wanted))
+    before = gradient_norms(photo, encoder, objective)
+    after = gradient_norms(photo, encoder, equalize_gradients(objective, photo, encoder, wanted))
     style = [name for name in before if name.startswith("style")]
     total = sum(before[name] for name in style)
     assert sum(after[name] for name in style) == pytest.approx(total, rel=1e-3)
@@ -59,7 +59,7 @@ def test_what_hardly_pulls_is_not_raised_without_limit(
         **dict(objective.terms, **{"style-mean-std": (objective.terms["style-mean-std"][0], 1e-9)})
     )
     even = {term: dict.fromkeys(LAYERS, 1.0) for term in ("style-gram", "style-mean-std")}
-    gains = balanced(faint, photo, encoder, even).gains
+    gains = equalize_gradients(faint, photo, encoder, even).gains
     # The bound holds before the sum is made whole again.
     assert max(gains.values()) <= LIMIT * 2
     assert all(gain > 0 for gain in gains.values())
@@ -72,8 +72,8 @@ def test_regions_are_balanced_each_by_itself(
     terms = {"style_1": (GramLoss(target), 1.0), "style_2": (GramLoss(target), 100.0)}
     objective = Objective(**terms)
     wanted = {term: dict.fromkeys(LAYERS, 1.0) for term in terms}
-    after = forces(photo, encoder, balanced(objective, photo, encoder, wanted))
-    before = forces(photo, encoder, objective)
+    after = gradient_norms(photo, encoder, equalize_gradients(objective, photo, encoder, wanted))
+    before = gradient_norms(photo, encoder, objective)
     for term in terms:
         pair = [after[f"{term}.{layer}"] for layer in LAYERS]
         assert pair[0] == pytest.approx(pair[1], rel=1e-3)

@@ -14,8 +14,11 @@ LAYERS = ("relu1_1", "relu2_1")
 
 def objective(encoder: Encoder, photo: Tensor, painting: Tensor, **weights: float) -> Objective:
     return Objective(
-        content=(FeatureLoss(encoder(photo, "relu2_1"), form="relative"), weights["content"]),
-        style=(GramLoss(encoder(painting, LAYERS), form="relative"), weights["style"]),
+        content=(
+            FeatureLoss(encoder(photo, "relu2_1"), normalization="relative"),
+            weights["content"],
+        ),
+        style=(GramLoss(encoder(painting, LAYERS), normalization="relative"), weights["style"]),
     )
 
 

@@ -78,8 +78,8 @@ def real() -> tuple[Encoder, Objective]:
         encoder = Mini(stages=((6, 1), (8, 1), (10, 1), (12, 1), (14, 1)))
     content, style = picture(0, 32), picture(1, 40)
     return encoder, Objective(
-        content=(FeatureLoss(encoder(content, ["relu2_1"]), form="relative"), 0.1),
-        style=(GramLoss(encoder(style, ["relu1_1", "relu3_1"]), form="relative"), 1.0),
+        content=(FeatureLoss(encoder(content, ["relu2_1"]), normalization="relative"), 0.1),
+        style=(GramLoss(encoder(style, ["relu1_1", "relu3_1"]), normalization="relative"), 1.0),
         smooth=(TotalVariation(), 0.1),
     )
 
@@ -303,10 +303,10 @@ def test_batches() -> None:
     encoder, _ = toy()
     batch = torch.cat([picture(0), picture(1)])
     target = {"relu1_1": encoder.encode(picture(9).expand(2, -1, -1, -1), [])["relu1_1"]}
-    both = Objective(content=(FeatureLoss(target, form="gatys"), 1.0))
+    both = Objective(content=(FeatureLoss(target, normalization="gatys"), 1.0))
     *_, together = optimize(batch, encoder, both, steps=4)
     alone_objective = Objective(
-        content=(FeatureLoss({"relu1_1": target["relu1_1"][:1]}, form="gatys"), 1.0)
+        content=(FeatureLoss({"relu1_1": target["relu1_1"][:1]}, normalization="gatys"), 1.0)
     )
     *_, alone = optimize(picture(1), encoder, alone_objective, steps=4)
     assert torch.allclose(together.image[1:], alone.image, atol=1e-5)
@@ -472,8 +472,8 @@ def test_a_limit_finds_its_weight_and_a_resumed_run_goes_on_with_it() -> None:
     """The distance to a grey picture is held to the limit, while another term pulls away."""
     target, away = torch.full((1, 3, 8, 8), 0.5), torch.ones(1, 3, 8, 8)
     objective = Objective(
-        content=(FeatureLoss({IMAGE: target}, form="relative"), 0.1),
-        style=(FeatureLoss({IMAGE: away}, form="relative"), 1.0),
+        content=(FeatureLoss({IMAGE: target}, normalization="relative"), 0.1),
+        style=(FeatureLoss({IMAGE: away}, normalization="relative"), 1.0),
     ).with_limits({"content": 0.04})
     encoder, _ = real()
     state = State(target, learning_rate=0.01)

@@ -99,7 +99,7 @@ def test_the_sums_of_a_style(cls: type[StatisticLoss], masked: bool) -> None:
     sizes = {name: encoder.grid(name, 70, 101) for name in LAYERS}
     masks = layer_masks(picture(70, 101, 1)[:, :1], sizes) if masked else None
     whole = cls(encoder(image, LAYERS), target_weight=masks)
-    tiled = cls.from_sums(measure(cls, encoder, image, LAYERS, masks, size=32))
+    tiled = cls.from_target_sums(measure(cls, encoder, image, LAYERS, masks, size=32))
     assert whole.layers == tiled.layers
     for name in LAYERS:
         assert torch.allclose(whole.target[name], tiled.target[name], rtol=1e-8)

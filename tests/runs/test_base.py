@@ -15,10 +15,10 @@ from impasto.errors import ConfigError
 from impasto.losses import Objective, TotalVariation
 from impasto.optim.loop import State, optimize
 from impasto.optim.pyramid import Level
-from impasto.runs.base import Passage
+from impasto.runs.base import Run
 
 
-class Smoothing(Passage):
+class Smoothing(Run):
     """Noise that becomes smoother; remembers how many levels it has begun."""
 
     def __init__(self, encoder: Encoder, checkpoint: Path | None = None, resume: bool = False):

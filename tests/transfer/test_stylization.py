@@ -85,7 +85,7 @@ def test_what_is_given_is_not_modified(encoder: Encoder, photo: Tensor, painting
 def style_distance(encoder: Encoder, image: Tensor, style: Tensor) -> float:
     layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
     style = resize(style, (64, 64))
-    values = GramLoss(encoder(style, layers), form="relative")(encoder(image, layers))
+    values = GramLoss(encoder(style, layers), normalization="relative")(encoder(image, layers))
     return sum(value.item() for value in values.values())
 
 
@@ -318,10 +318,10 @@ def test_the_order_of_events(encoder: Encoder, photo: Tensor, painting: Tensor) 
     assert [tuple(e.image.shape[-2:]) for e in steps] == [(48, 64), (48, 64), (96, 128)]
     done = [e for e in events if isinstance(e, LevelDone)]
     assert [tuple(e.image.shape[-2:]) for e in done] == [(96, 128)] * 2
-    finished = events[-1]
-    assert isinstance(finished, Finished)
-    assert finished.steps == 3
-    assert finished.seconds > 0
+    restore_content_colors = events[-1]
+    assert isinstance(restore_content_colors, Finished)
+    assert restore_content_colors.steps == 3
+    assert restore_content_colors.seconds > 0
     json.dumps([event.to_json() for event in events], allow_nan=False)
 
 
