@@ -29,7 +29,7 @@ from impasto.errors import ImageTooLargeError, ImpastoError, InvalidImageError, 
 from impasto.image.profiles import convert_with_lcms, lab_to_srgb, parse_profile, srgb_profile
 
 __all__ = ["READABLE", "WRITABLE", "Decoded", "Format", "decode", "decode_image", "encode"]
-__all__ += ["opened"]
+__all__ += ["open_image"]
 
 Samples: TypeAlias = NDArray[Any]  # uint8, uint16 or float32; mypy cannot say that usefully
 
@@ -91,7 +91,7 @@ def decode(data: bytes, name: str, *, max_pixels: int) -> Decoded:
 
     Raises ``InvalidImageError`` or ``ImageTooLargeError``; the latter from the header alone.
     """
-    with opened(data, name, max_pixels=max_pixels) as image:
+    with open_image(data, name, max_pixels=max_pixels) as image:
         raw_modes = _wide_raw_modes(image)
         if raw_modes is not None:
             return _decoded(image, _samples_of_16_bit_color(image, data, raw_modes))
@@ -101,16 +101,16 @@ def decode(data: bytes, name: str, *, max_pixels: int) -> Decoded:
 
 def decode_image(image: Image.Image, name: str, *, max_pixels: int) -> Decoded:
     """The same for an image that somebody else opened or made with Pillow."""
-    with _sole_use(), _errors(name):
+    with _pillow_lock(), _errors(name):
         _check_size(image, name, max_pixels)
         _load(image)
         return _decoded(image, None)
 
 
 @contextlib.contextmanager
-def opened(data: bytes, name: str, *, max_pixels: int | None) -> Iterator[ImageFile.ImageFile]:
+def open_image(data: bytes, name: str, *, max_pixels: int | None) -> Iterator[ImageFile.ImageFile]:
     """The file's header, read with Pillow; nothing is decoded yet. One thread at a time."""
-    with _sole_use(), _errors(name), Image.open(io.BytesIO(data), formats=READABLE) as image:
+    with _pillow_lock(), _errors(name), Image.open(io.BytesIO(data), formats=READABLE) as image:
         if max_pixels is not None:
             _check_size(image, name, max_pixels)
         yield image
@@ -169,7 +169,7 @@ _one_at_a_time = threading.RLock()
 
 
 @contextlib.contextmanager
-def _sole_use() -> Iterator[None]:
+def _pillow_lock() -> Iterator[None]:
     """Decode in one thread at a time, with Pillow's own pixel limit, warnings and log off.
 
     All are state of the whole process, hence the lock. The limit is replaced by ours, which is
@@ -270,8 +270,8 @@ def _decoded(
     if profile:
         colors, depth = _in_srgb(colors, profile, depth)
     if orientation in _UPRIGHT:
-        colors = _upright(colors, orientation)
-        alpha = None if alpha is None else _upright(alpha, orientation)
+        colors = _apply_orientation(colors, orientation)
+        alpha = None if alpha is None else _apply_orientation(alpha, orientation)
     if alpha is not None and int(alpha.min()) == np.iinfo(alpha.dtype).max:
         alpha = None
     return Decoded(colors, alpha, depth, exif)
@@ -286,7 +286,7 @@ def _exif(image: Image.Image) -> Image.Exif:
         return Image.Exif()
 
 
-def _upright(samples: Any, orientation: int) -> Any:
+def _apply_orientation(samples: Any, orientation: int) -> Any:
     """Turn an array as EXIF says; Pillow's own cannot hold 16 bits per colour."""
     turned = samples.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else samples
     if orientation in (3, 4, 7, 8):

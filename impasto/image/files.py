@@ -15,7 +15,7 @@ from pathlib import Path
 
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
 
-__all__ = ["MAX_BYTES", "check_folder", "read_bytes", "shown", "write_bytes"]
+__all__ = ["MAX_BYTES", "check_folder", "quoted", "read_bytes", "write_bytes"]
 
 MAX_BYTES = 2 * 1024**3
 """Largest file that is read: more than any picture under the pixel cap needs."""
@@ -24,10 +24,10 @@ _TEMPORARY = ".impasto-"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def quoted(path: str | os.PathLike[str]) -> str:
     """The path in quotes, on one line and printable, whatever bytes its name holds.
 
-    >>> shown("a\\nb.png")
+    >>> quoted("a\\nb.png")
     "'a\\\\nb.png'"
     """
     return repr(os.fsencode(path).decode("utf-8", "replace"))
@@ -39,7 +39,7 @@ def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> b
     Raises ``InputError`` when there is no such file, when it is a folder, a pipe or a device
     (which might never end), when it is empty, too big or unreadable.
     """
-    name = shown(path)
+    name = quoted(path)
     try:
         # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -126,16 +126,16 @@ def _target(path: str | os.PathLike[str], overwrite: bool) -> Path:
         mode = target.lstat().st_mode if os.path.lexists(target) else None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{shown(path)} cannot be written: {reason}", "check the path") from None
+        raise UsageError(f"{quoted(path)} cannot be written: {reason}", "check the path") from None
     if not folder_exists:
         raise UsageError(
-            f"{shown(path)} cannot be written: there is no folder {shown(target.parent)}",
+            f"{quoted(path)} cannot be written: there is no folder {quoted(target.parent)}",
             "make the folder first",
         )
     if mode is not None and not stat.S_ISREG(mode):
         # A rename would put a file in the place of /dev/null or of a pipe.
         what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise UsageError(f"{shown(path)} is {what}", "give the path of the picture to write")
+        raise UsageError(f"{quoted(path)} is {what}", "give the path of the picture to write")
     if mode is not None and not overwrite:
         raise _exists(path)
     return target
@@ -176,11 +176,11 @@ def _sync_folder(folder: Path) -> None:
 
 def _exists(path: str | os.PathLike[str]) -> OutputExistsError:
     return OutputExistsError(
-        f"{shown(path)} exists already", "give another name, or allow overwriting"
+        f"{quoted(path)} exists already", "give another name, or allow overwriting"
     )
 
 
 def _cannot_write(path: str | os.PathLike[str], error: OSError) -> ResourceError:
     remedy = "free some space" if error.errno in _NO_SPACE else "choose another folder"
     reason = error.strerror or str(error)
-    return ResourceError(f"{shown(path)} cannot be written: {reason}", remedy)
+    return ResourceError(f"{quoted(path)} cannot be written: {reason}", remedy)

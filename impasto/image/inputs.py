@@ -35,26 +35,26 @@ def read_picture(source: Source, size: int, seed: int = 0, **limit: int) -> Pict
     return read_image(source, **limit)
 
 
-def several(sources: Source | Sequence[Source] | None) -> list[Source]:
+def as_list(sources: Source | Sequence[Source] | None) -> list[Source]:
     """One source or a list of them -> a list; None is none."""
     if sources is None:
         return []
     return list(sources) if isinstance(sources, list | tuple) else [sources]
 
 
-def taken_masks(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+def pop_mask_objects(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Those of ``settings`` called ``names`` that are masks themselves, taken out of them.
 
     The others are named by path or word, as settings are.
     """
 
     def is_text(value: Any) -> bool:
-        return value is None or all(isinstance(x, str) for x in several(value))
+        return value is None or all(isinstance(x, str) for x in as_list(value))
 
     return {name: settings.pop(name) for name in names if not is_text(settings.get(name))}
 
 
-def filled(picture: Picture) -> Picture:
+def fill_under_alpha(picture: Picture) -> Picture:
     """The picture with colours under its transparent pixels, found once for all levels."""
     if picture.alpha is None:
         return picture
@@ -66,7 +66,7 @@ def _is_swatch(source: Source) -> bool:
     return isinstance(source, str) and source in SWATCHES and not Path(source).is_file()
 
 
-def describe(source: Source, picture: Picture) -> dict[str, Any]:
+def provenance_of(source: Source, picture: Picture) -> dict[str, Any]:
     """How a picture is named in the metadata: its place, or the swatch, and its hash."""
     digest = picture.sha256 or _hash(picture)
     if _is_swatch(source):

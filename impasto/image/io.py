@@ -23,8 +23,8 @@ from torch.nn import functional as F
 
 from impasto.errors import ConfigError, ImageTooLargeError, InvalidImageError, UnknownNameError
 from impasto.image.codecs import WRITABLE, Decoded, Format, Samples, decode, decode_image, encode
-from impasto.image.files import check_folder, read_bytes, shown, write_bytes
-from impasto.image.metadata import credits_of, parameters_json, read_metadata, with_parameters
+from impasto.image.files import check_folder, quoted, read_bytes, write_bytes
+from impasto.image.metadata import parameters_json, portable_exif, read_metadata, with_parameters
 
 __all__ = [
     "MAX_PIXELS",
@@ -105,7 +105,7 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
     if isinstance(source, bytes):
         data, name = source, "the picture"
     elif isinstance(source, (str, os.PathLike)):
-        data, name = read_bytes(source), shown(source)
+        data, name = read_bytes(source), quoted(source)
     else:
         raise InvalidImageError(
             f"a {type(source).__name__} is not a picture",
@@ -340,7 +340,7 @@ def _picture(decoded: Decoded, sha256: str = "") -> Picture:
     pixels = _tensor(decoded.colors)
     if pixels.shape[1] == 1:
         pixels = pixels.repeat(1, 3, 1, 1)
-    return Picture(pixels, alpha, decoded.depth, sha256, credits_of(decoded.exif))
+    return Picture(pixels, alpha, decoded.depth, sha256, portable_exif(decoded.exif))
 
 
 def _tensor(samples: Samples) -> Tensor:

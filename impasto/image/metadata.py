@@ -15,10 +15,10 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from impasto.errors import ConfigError, InvalidImageError
-from impasto.image.codecs import opened
-from impasto.image.files import read_bytes, shown
+from impasto.image.codecs import open_image
+from impasto.image.files import quoted, read_bytes
 
-__all__ = ["MAX_PARAMETERS", "credits_of", "parameters_json", "read_metadata", "with_parameters"]
+__all__ = ["MAX_PARAMETERS", "parameters_json", "portable_exif", "read_metadata", "with_parameters"]
 
 MAX_PARAMETERS = 60_000
 """Longest JSON in bytes; a JPEG holds 65,533 bytes of EXIF in all."""
@@ -39,7 +39,7 @@ _CARRIED_EXIF = (
 )
 
 
-def credits_of(exif: Image.Exif) -> bytes:
+def portable_exif(exif: Image.Exif) -> bytes:
     """The EXIF that may go from a picture into what is made of it; b"" when there is none.
 
     Artist, copyright, description, dates, camera model and exposure. Never: GPS, serial numbers,
@@ -105,8 +105,8 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises ``InvalidImageError`` when there are none, ``InputError`` when there is no such file.
     """
-    name = shown(path)
-    with opened(read_bytes(path), name, max_pixels=None) as image:
+    name = quoted(path)
+    with open_image(read_bytes(path), name, max_pixels=None) as image:
         found: Any = image.info.get("impasto")
         try:
             if found is None:

@@ -26,7 +26,14 @@ from impasto.encoders.mirrored import Mirrored
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Step
 from impasto.image.color import match_colors
-from impasto.image.inputs import Source, describe, filled, read_style, several, taken_masks
+from impasto.image.inputs import (
+    Source,
+    as_list,
+    fill_under_alpha,
+    pop_mask_objects,
+    provenance_of,
+    read_style,
+)
 from impasto.image.io import Picture, read_image, resize, size_to_fit
 from impasto.image.wrap import AXES, resized
 from impasto.losses import Objective
@@ -100,7 +107,7 @@ def stylize(
     """
     if encoder is not None and not isinstance(encoder, Encoder):
         settings["encoder"], encoder = str(encoder), None
-    masks = taken_masks(settings, MASKS)
+    masks = pop_mask_objects(settings, MASKS)
     config = (config or StylizeConfig()).with_changes(**settings)
     run = Stylization(content, style, config, encoder=encoder, **masks)
     for event in run:
@@ -208,7 +215,7 @@ class Stylization(Passage):
         self.axes = AXES[self.config.wrap]
         height, width = self.height, self.width = self._size()
         self.config = self.config.with_style_loss(max(height, width))
-        styles = several(style)
+        styles = as_list(style)
         pictures = [
             read_style(
                 x, max(height, width) * largest_scale(self.config, k), self.config.seed, **limit
@@ -233,10 +240,10 @@ class Stylization(Passage):
         self._check_layers()
         self.encoder.to(self.device, self.dtype)
         self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
-        told = [describe(x, picture) for x, picture in zip(styles, pictures, strict=True)]
+        told = [provenance_of(x, picture) for x, picture in zip(styles, pictures, strict=True)]
         masks, masks_told = read_masks(
-            several(self.config.regions if regions is None else regions),
-            several(self.config.style_regions if style_regions is None else style_regions),
+            as_list(self.config.regions if regions is None else regions),
+            as_list(self.config.style_regions if style_regions is None else style_regions),
             self.config.keep if keep is None else keep,
             self.config.subject if subject is None else subject,
             **limit,
@@ -246,13 +253,13 @@ class Stylization(Passage):
             **masks_told,
         }
         if self.content is not None:
-            self.sources = {"content": describe(content, self.content), **self.sources}
+            self.sources = {"content": provenance_of(content, self.content), **self.sources}
         self.init = self._read_init(self.config.init)
         if self.init is not None:
-            self.sources["init"] = describe(self.config.init, self.init)
-            self.init = filled(self.init)
-        self.content = None if self.content is None else filled(self.content)
-        pictures = [filled(picture) for picture in pictures]
+            self.sources["init"] = provenance_of(self.config.init, self.init)
+            self.init = fill_under_alpha(self.init)
+        self.content = None if self.content is None else fill_under_alpha(self.content)
+        pictures = [fill_under_alpha(picture) for picture in pictures]
         layout = recolored_regions(
             self._lay_out(masks, pictures), pictures, self.content, self.config
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
-from impasto.image.files import check_folder, read_bytes, shown, write_bytes
+from impasto.image.files import check_folder, quoted, read_bytes, write_bytes
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -39,8 +39,8 @@ def test_names_that_are_hard_to_print(tmp_path: Path) -> None:
     path = os.path.join(os.fsencode(tmp_path), b"caf\xe9\n.png")
     write_bytes(os.fsdecode(path), b"x")
     assert read_bytes(os.fsdecode(path)) == b"x"
-    assert shown(os.fsdecode(path)).endswith("caf�\\n.png'")
-    shown(os.fsdecode(path)).encode("utf-8")
+    assert quoted(os.fsdecode(path)).endswith("caf�\\n.png'")
+    quoted(os.fsdecode(path)).encode("utf-8")
 
 
 @pytest.mark.parametrize("name", ["missing.png", "sub", "empty.png", "pipe", "a\0b", "n" * 300])
