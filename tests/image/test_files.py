@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import impasto
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
 from impasto.image.files import check_folder, quoted, read_bytes, write_bytes
 
@@ -197,7 +198,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(impasto.__file__).parents[1])},
     )
     assert "File too large; free some space" in done.stdout
     assert (tmp_path / "a").read_bytes() == b"old"
