@@ -173,7 +173,7 @@ def fill_transparent(pixels: Tensor, alpha: Tensor) -> Tensor:
         mean_weight = F.avg_pool2d(weight, 2, ceil_mode=True)
         mean_color = F.avg_pool2d(weight * color, 2, ceil_mode=True)
         color = mean_color / mean_weight.clamp_min(1e-12)
-        levels.append((color, (mean_weight * 4).clamp_max(1)))  # one known pixel in four suffices
+        levels.append((color, (mean_weight * 4).clamp_max(1)))  # one known pixel of four is enough
     color, weight = levels.pop()
     filled = torch.where(weight > 0, color, torch.full_like(color, 0.5))
     while levels:
