@@ -1,5 +1,6 @@
 # make demo    a stylised picture in a minute or two, from nothing
-# make test    the tests; make test ARGS="-k gif -x" passes arguments on
+# make test    the tests; make test ARGS="-k gif -x" passes arguments on; with
+#              HYPOTHESIS_PROFILE=thorough the random ones try 200 cases, not 10
 # make lint    ruff and mypy
 # make clean   away with everything that was made here
 #

@@ -42,9 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     os.environ.update(_own_home(Path(home.name)))
     torch.set_num_threads(2)
-    # A busy machine is no reason to fail.
-    hypothesis.settings.register_profile("impasto", deadline=None)
-    hypothesis.settings.load_profile("impasto")
+    # No deadline: a busy machine is no reason to fail.
+    hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)
+    hypothesis.settings.register_profile("thorough", deadline=None, max_examples=200)
+    hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(autouse=True)

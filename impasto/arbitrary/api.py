@@ -28,7 +28,14 @@ from impasto.errors import ConfigError
 from impasto.feedforward.inference import paint_with
 from impasto.feedforward.network import FeedForward, load_feedforward
 from impasto.image.color import match_colors
-from impasto.image.inputs import Source, describe, filled, read_style, several, taken_masks
+from impasto.image.inputs import (
+    Source,
+    as_list,
+    fill_under_alpha,
+    pop_mask_objects,
+    provenance_of,
+    read_style,
+)
 from impasto.image.io import Picture, read_image, resize, size_to_fit
 from impasto.objective.colors import (
     ONLY_COLORS,
@@ -90,9 +97,9 @@ def quick(
     >>> impasto.quick(photo, ["mosaic", "night"], blend=[3, 1], size=64).image.shape
     torch.Size([1, 3, 64, 64])
     """
-    given = taken_masks(settings, MASKS)
+    given = pop_mask_objects(settings, MASKS)
     config = (config or QuickConfig()).with_changes(**settings)
-    sources = several(style)
+    sources = as_list(style)
     if isinstance(model, str | Path):
         loaded = load_feedforward(model)
         return _per_style(content, sources, config, given, loaded, model, max_pixels)
@@ -113,12 +120,12 @@ def quick(
     backend = _backend(config, device, model)
     network = model or _shipped()
     began = time.perf_counter()
-    seen = filled(picture)
+    seen = fill_under_alpha(picture)
     photo = resize(seen.pixels, (height, width))
     if config.color == "only":
-        image = recolor_content(photo, seen, filled(styles[0]), shared)
+        image = recolor_content(photo, seen, fill_under_alpha(styles[0]), shared)
     else:
-        paints = [match_style_colors(filled(one), seen, shared) for one in styles]
+        paints = [match_style_colors(fill_under_alpha(one), seen, shared) for one in styles]
         image = draft(
             network,
             photo.to(device),
@@ -136,7 +143,7 @@ def quick(
             _protected(image.cpu(), photo, subject, config.protect), photo, shared
         )
     image = restore_kept(image, photo, layout)
-    told = [describe(source, one) for source, one in zip(sources, styles, strict=True)]
+    told = [provenance_of(source, one) for source, one in zip(sources, styles, strict=True)]
     network_told = {
         "style": told[0] if len(told) == 1 else told,
         **masks_told,
@@ -144,7 +151,7 @@ def quick(
         **({} if enlarger is None else {"enlarger": {"sha256": enlarger.sha256}}),
     }
     machine = describe_machine(device, backend.dtype)
-    about = describe(content, picture)
+    about = provenance_of(content, picture)
     return _result(image, picture, config, about, network_told, backend.name, machine, began)
 
 
@@ -186,13 +193,13 @@ def _per_style(
     dtype = choose_dtype(config.precision, device)
     model = model.to(device)
     began = time.perf_counter()
-    pixels = resize(filled(picture).pixels, _size(picture, config)).to(device)
+    pixels = resize(fill_under_alpha(picture).pixels, _size(picture, config)).to(device)
     image = paint_with(model, pixels, strength=config.strength, tile=config.tile, dtype=dtype)
     image = restore_kept(restore_content_colors(image.cpu(), pixels.cpu(), shared), pixels, layout)
     told = {} if place is None else {"path": str(Path(place).expanduser().resolve())}
     network_told = {**masks_told, "model": {**told, "style": model.name, "sha256": model.sha256}}
     machine = describe_machine(device, dtype)
-    about = describe(content, picture)
+    about = provenance_of(content, picture)
     return _result(image, picture, config, about, network_told, "torch", machine, began)
 
 
@@ -201,7 +208,7 @@ def _masks(
 ) -> tuple[Masks, dict[str, Any]]:
     """The masks that are files, or that were ``given``, and how they are named in the metadata."""
     regions, keep, subject = (given.get(name, getattr(config, name)) for name in MASKS)
-    masks, told = read_masks(several(regions), (), keep, subject, **limit)
+    masks, told = read_masks(as_list(regions), (), keep, subject, **limit)
     if AUTO in masks.regions:
         raise ConfigError("regions is auto, which quick does not know", "give masks, or a map")
     return masks, told

@@ -39,7 +39,7 @@ from impasto.arbitrary.transport import Moments, moments
 from impasto.config.version import __version__
 from impasto.encoders.base import IMAGE
 from impasto.errors import ImpastoError, MissingDependencyError
-from impasto.image.files import check_folder, shown, write_bytes
+from impasto.image.files import check_folder, quoted, write_bytes
 from impasto.swatches import swatch
 
 FORMAT = 4
@@ -306,7 +306,7 @@ def _write(path: str | os.PathLike[str], data: bytes, most: float, overwrite: bo
     if most > LIMIT:
         raise ImpastoError(
             f"the exported graph is up to {most:.2g} from torch; at most {LIMIT:g} is allowed, and "
-            f"{shown(path)} was not written",
+            f"{quoted(path)} was not written",
             "try the versions of torch and onnxruntime in constraints.txt, or report this",
         )
     write_bytes(path, data, overwrite=overwrite)

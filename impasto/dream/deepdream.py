@@ -25,7 +25,7 @@ from impasto.dream.smoothing import FILTERS
 from impasto.dream.transform import Jitter
 from impasto.encoders import Encoder, pop_encoder
 from impasto.events import Event, Step
-from impasto.image.inputs import Source, describe, filled
+from impasto.image.inputs import Source, fill_under_alpha, provenance_of
 from impasto.image.io import read_image, resize, size_to_fit
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, GuideLoss
@@ -123,8 +123,8 @@ class Dream(Run["Sequence"]):
             self.selections = default_layers(self.encoder)
         self.layers = tuple(selection.layer for selection in self.selections)
         check_layers(self.encoder, self.layers)
-        self.sources = {"content": describe(photo, picture)}
-        self.photo = filled(picture)
+        self.sources = {"content": provenance_of(photo, picture)}
+        self.photo = fill_under_alpha(picture)
         self.guide: dict[str, Tensor] | None = None
         if guide is not None:
             self.guide = self._read_guide(guide, limit)
@@ -264,9 +264,9 @@ class Dream(Run["Sequence"]):
     def _read_guide(self, guide: Source, limit: dict[str, int]) -> dict[str, Tensor]:
         """The guide's features."""
         picture = read_image(guide, **limit)
-        self.sources["guide"] = describe(guide, picture)
+        self.sources["guide"] = provenance_of(guide, picture)
         size = size_to_fit(*picture.size, min(GUIDE_SIZE, max(picture.size)))
-        pixels = resize(filled(picture).pixels, size).to(self.device)
+        pixels = resize(fill_under_alpha(picture).pixels, size).to(self.device)
         return encode(self.encoder, pixels, self.layers)
 
 

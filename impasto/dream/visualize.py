@@ -28,7 +28,7 @@ from impasto.dream.transform import Robust
 from impasto.encoders import Encoder, pop_encoder
 from impasto.errors import ConfigError, UsageError
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
-from impasto.image.inputs import Source, describe, filled, read_picture
+from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_picture
 from impasto.image.io import resize, size_to_fit
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
 from impasto.losses.activation import ChannelLoss
@@ -304,9 +304,9 @@ class Look:
 
     def _read(self, role: str, source: Source, limit: dict[str, int]) -> Tensor:
         picture = read_picture(source, self.config.size, self.config.seed, **limit)
-        self.sources[role] = describe(source, picture)
+        self.sources[role] = provenance_of(source, picture)
         size = size_to_fit(*picture.size, self.config.size)
-        return resize(filled(picture).pixels, size).to(self.device)
+        return resize(fill_under_alpha(picture).pixels, size).to(self.device)
 
     def _encode(self, layers: Any) -> dict[str, Tensor]:
         assert self.pixels is not None

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from impasto.devices import generator
 from impasto.errors import InputError
-from impasto.image.files import shown
+from impasto.image.files import quoted
 from impasto.image.io import load_image, resize
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2")
@@ -46,13 +46,13 @@ class Photos:
         self.folder, self.crop, self.memory = Path(folder).expanduser(), crop, memory
         if not self.folder.is_dir():
             raise InputError(
-                f"there is no folder {shown(self.folder)}", "give a folder with photos in it"
+                f"there is no folder {quoted(self.folder)}", "give a folder with photos in it"
             )
         self.paths = sorted(_pictures(self.folder, apart))
         least = LEAST_HELD_OUT + 1
         if len(self.paths) < least:
             raise InputError(
-                f"{shown(self.folder)} holds {len(self.paths)} pictures; training takes {least} "
+                f"{quoted(self.folder)} holds {len(self.paths)} pictures; training takes {least} "
                 "at least, and some hundred to be good",
                 f"give a folder with photos in it ({', '.join(SUFFIXES)})",
             )
@@ -102,7 +102,7 @@ class Photos:
         rest = [i for i in range(len(self)) if i not in self.skipped and i not in set(held_out)]
         if len(held_out) < wanted or not any(self[i] is not None for i in rest):
             raise InputError(
-                f"{shown(self.folder)} holds {len(self)} pictures, {len(self.skipped)} of which "
+                f"{quoted(self.folder)} holds {len(self)} pictures, {len(self.skipped)} of which "
                 "cannot be read",
                 "give a folder with photos in it",
             )

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import IntegrityError
-from impasto.image.files import read_bytes, shown, write_bytes
+from impasto.image.files import quoted, read_bytes, write_bytes
 
 ARCHITECTURE = "impasto-feedforward-1"
 """What a file's metadata calls this network; another number for each change that old files would
@@ -240,7 +240,7 @@ def load_feedforward(path: str | Path) -> FeedForward:
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise IntegrityError(
-            f"{shown(path)} does not hold a network of impasto train ({reason})",
+            f"{quoted(path)} does not hold a network of impasto train ({reason})",
             "give the folder that impasto train made, or train it again",
         ) from error
     return model.eval().requires_grad_(False)

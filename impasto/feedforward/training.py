@@ -30,8 +30,8 @@ from impasto.events import Event, Finished, Trained, Validated
 from impasto.feedforward.card import card
 from impasto.feedforward.dataset import Crops, Photos, centre_crop, crop_size
 from impasto.feedforward.network import MODEL, FeedForward, save_feedforward
-from impasto.image.files import shown, write_bytes
-from impasto.image.inputs import Source, describe, filled, read_style
+from impasto.image.files import quoted, write_bytes
+from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_style
 from impasto.image.io import Picture, resize, save_image, size_to_fit
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
 from impasto.losses.base import Evaluation, LossOptions
@@ -100,8 +100,8 @@ class Training:
         numbers, self.held_out = self.photos.split()
         self.crops = Crops(self.photos, numbers, config.seed)
         picture = read_style(style, config.style_size, config.seed)
-        self.style = describe(style, picture)
-        self.style_terms = self._style_terms(filled(picture))
+        self.style = provenance_of(style, picture)
+        self.style_terms = self._style_terms(fill_under_alpha(picture))
         full = config.width
         self.model = FeedForward((full, 2 * full, 4 * full), config.blocks, seed=config.seed)
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
@@ -400,15 +400,15 @@ def checkpoint_in(folder: Path) -> Path:
 def check_output(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """Raise now what would fail after a long training: OutputExistsError, UsageError."""
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{shown(folder)} is a file", "give the name of a folder to make")
+        raise UsageError(f"{quoted(folder)} is a file", "give the name of a folder to make")
     if not folder.absolute().parent.is_dir():
         raise UsageError(
-            f"there is no folder {shown(folder.absolute().parent)}", "make the folder first"
+            f"there is no folder {quoted(folder.absolute().parent)}", "make the folder first"
         )
     going_on = resume and checkpoint_in(folder).exists()
     if (folder / MODEL).exists() and not (overwrite or going_on):
         raise OutputExistsError(
-            f"{shown(folder)} holds a network already", "give another name, or allow overwriting"
+            f"{quoted(folder)} holds a network already", "give another name, or allow overwriting"
         )
 
 

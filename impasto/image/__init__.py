@@ -1,1 +1,1 @@
-"""FILE <-> TENSOR: pictures read, written and named; colours; borders that meet."""
+"""FILE <-> TENSOR: pictures read, written and named; colour transfer; borders that wrap around."""

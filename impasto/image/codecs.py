@@ -1,8 +1,8 @@
-"""File formats: the bytes of a picture file to arrays of samples, and back.
+"""File formats: from the bytes of a picture file to arrays of samples, and back.
 
-Pillow does the work, restricted to the formats in ``READABLE``. What is added here: 16 bits per
-channel (Pillow decodes colour to 8), modes that Pillow would clip instead of scale, profiles,
-orientation, and one kind of error for everything that decoders raise.
+Pillow does the work, restricted to ``READABLE`` and ``WRITABLE`` formats. Added here: 16 bits per
+channel (Pillow has 8 in colour), scaling of modes that Pillow clips, profiles, orientation, and one
+kind of error. Why no other library: docs/decisions/0018-pillow-stays-the-decoder.md.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,24 +29,34 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from impasto.errors import ImageTooLargeError, ImpastoError, InvalidImageError, ResourceError
 from impasto.image.profiles import convert_with_lcms, lab_to_srgb, parse_profile, srgb_profile
 
-__all__ = ["READABLE", "WRITABLE", "Decoded", "Format", "decode", "decode_image", "encode"]
-__all__ += ["opened"]
+__all__ = [
+    "READABLE",
+    "WRITABLE",
+    "Decoded",
+    "Format",
+    "Samples",
+    "check_pixels",
+    "decode",
+    "decode_image",
+    "encode",
+    "open_image",
+]
 
 Samples: TypeAlias = NDArray[Any]  # uint8, uint16 or float32; mypy cannot say that usefully
 
-# MPO (two JPEGs in one file) comes through the JPEG opener; Pillow has none under its own name.
+# MPO (several JPEGs in one file) comes through the JPEG opener; it has none of its own.
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
-"""Pillow's names of the formats that are read; all else is refused before a decoder sees it."""
+"""Pillow's names of the formats that are read; all others are refused before decoding."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """What a file format that impasto writes can hold."""
+    """What an output format can hold."""
 
     name: str
     depths: tuple[int, ...]
     alpha: bool
-    longest: int  # pixels per side
+    longest: int  # pixels per side, at most
 
 
 _JPEG = Format("JPEG", (8,), alpha=False, longest=65500)
@@ -59,25 +70,19 @@ WRITABLE = {
     ".tif": _TIFF,
     ".tiff": _TIFF,
 }
-"""File name suffix -> what is written under it."""
+"""File name suffix -> the format written under it."""
 
 _ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_STRIP_BYTES = 2**20  # of a TIFF, before compression; libvips refuses strips of 50 MB or more
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture as samples: integers over their whole range, or floats in [0, 1]; sRGB, upright.
+    """A decoded picture, sRGB and upright.
 
-    ``colors`` is (H, W, 1) for grey or (H, W, 3), ``alpha`` (H, W) or None.
+    ``colors`` is (H, W, 1) for grey or (H, W, 3), ``alpha`` (H, W) or None when opaque. Samples
+    are uint8 or uint16 over their whole range, or float32 in [0, 1] (after a profile). ``depth``
+    is the number of bits per channel that were read, 8 or 16.
     """
 
     colors: Samples
@@ -87,11 +92,12 @@ class Decoded:
 
 
 def decode(data: bytes, name: str, *, max_pixels: int) -> Decoded:
-    """Decode the bytes of a picture file; ``name`` is how errors call it.
+    """Decode the bytes of a picture file; ``name`` stands for the file in error messages.
 
-    Raises ``InvalidImageError`` or ``ImageTooLargeError``; the latter from the header alone.
+    Raises ``InvalidImageError`` for files that cannot be decoded and ``ImageTooLargeError``, found
+    from the header alone, for more than ``max_pixels``.
     """
-    with opened(data, name, max_pixels=max_pixels) as image:
+    with open_image(data, name, max_pixels=max_pixels) as image:
         raw_modes = _wide_raw_modes(image)
         if raw_modes is not None:
             return _decoded(image, _samples_of_16_bit_color(image, data, raw_modes))
@@ -100,19 +106,34 @@ def decode(data: bytes, name: str, *, max_pixels: int) -> Decoded:
 
 
 def decode_image(image: Image.Image, name: str, *, max_pixels: int) -> Decoded:
-    """The same for an image that somebody else opened or made with Pillow."""
-    with _sole_use(), _errors(name):
-        _check_size(image, name, max_pixels)
+    """Decode an image that the caller opened or made with Pillow; raises what ``decode`` raises."""
+    with _pillow_lock(), _errors(name):
+        check_pixels(image.height, image.width, max_pixels, name)
         _load(image)
         return _decoded(image, None)
 
 
+def check_pixels(height: int, width: int, max_pixels: int, name: str) -> None:
+    """Raise ``InvalidImageError`` for no pixels, ``ImageTooLargeError`` for too many."""
+    if height < 1 or width < 1:
+        raise InvalidImageError(f"{name} has {height}x{width} pixels", "give a picture")
+    if height * width > max_pixels:
+        raise ImageTooLargeError(
+            f"{name} is {height}x{width}, {height * width:,} pixels; "
+            f"at most {max_pixels:,} are allowed",
+            "make it smaller, or raise max_pixels",
+        )
+
+
 @contextlib.contextmanager
-def opened(data: bytes, name: str, *, max_pixels: int | None) -> Iterator[ImageFile.ImageFile]:
-    """The file's header, read with Pillow; nothing is decoded yet. One thread at a time."""
-    with _sole_use(), _errors(name), Image.open(io.BytesIO(data), formats=READABLE) as image:
+def open_image(data: bytes, name: str, *, max_pixels: int | None) -> Iterator[ImageFile.ImageFile]:
+    """Open a file with Pillow: the header only, no pixels yet. One thread at a time.
+
+    Raises what ``decode`` raises, also from the body of the ``with`` statement.
+    """
+    with _pillow_lock(), _errors(name), Image.open(io.BytesIO(data), formats=READABLE) as image:
         if max_pixels is not None:
-            _check_size(image, name, max_pixels)
+            check_pixels(image.height, image.width, max_pixels, name)
         yield image
 
 
@@ -124,34 +145,32 @@ def encode(
     exif: bytes = b"",
     quality: int = 95,
 ) -> bytes:
-    """Samples (H, W, 3 or 4) in sRGB to the bytes of a file, with an sRGB profile in it.
+    """Encode uint8 or uint16 sRGB samples (H, W, 3 or 4) as a file with an sRGB profile.
 
-    ``parameters`` becomes a PNG text under the key ``impasto`` and is for PNG only; in the other
-    formats it is part of ``exif``.
+    ``parameters`` is written to PNG only, as a text under the key ``impasto``; other formats carry
+    it in ``exif``. ``quality`` (1 to 100) is for the lossy formats. Raises ``ResourceError`` when
+    memory runs out or the encoder fails.
     """
     try:
         if kind.name == "TIFF":
             return _encode_tiff(samples, exif)
         if samples.dtype == np.uint16:
             return _encode_png16(samples, parameters, exif)
-        options: dict[str, Any] = {"icc_profile": srgb_profile(), "exif": exif}
-        if kind.name == "PNG":
-            texts = PngImagePlugin.PngInfo()
-            if parameters:
-                texts.add_itxt("impasto", parameters, zip=len(parameters) > 2000)
-            options["pnginfo"] = texts
-        else:
-            options["quality"] = quality
-        fine = quality >= 90  # colour at full resolution, too: painted edges are full of colour
-        if kind.name in ("JPEG", "AVIF"):
-            options["subsampling"] = "4:4:4" if fine else "4:2:0"
-        if kind.name == "AVIF":
-            options["speed"] = 8  # Pillow's 6 takes twice the time for 8 % smaller files
-        elif kind.name == "WebP":
+        texts = PngImagePlugin.PngInfo()
+        if parameters:
+            texts.add_itxt("impasto", parameters, zip=len(parameters) > 2000)
+        chroma = "4:4:4" if quality >= 90 else "4:2:0"  # painted edges are full of colour
+        options: dict[str, dict[str, Any]] = {
+            "PNG": {"pnginfo": texts},
+            "JPEG": {"quality": quality, "subsampling": chroma},
+            # Pillow's speed of 6 takes twice the time for 8 % smaller files.
+            "AVIF": {"quality": quality, "subsampling": chroma, "speed": 8},
             # exact: keep the colours under transparent pixels.
-            options |= {"lossless": quality >= 100, "exact": True, "method": 4}
+            "WebP": {"quality": quality, "lossless": quality >= 100, "exact": True, "method": 4},
+        }
+        common = {"icc_profile": srgb_profile(), "exif": exif}
         buffer = io.BytesIO()
-        Image.fromarray(samples).save(buffer, kind.name.upper(), **options)
+        Image.fromarray(samples).save(buffer, kind.name.upper(), **common, **options[kind.name])
         return buffer.getvalue()
     except MemoryError:
         height, width = samples.shape[:2]
@@ -165,18 +184,18 @@ def encode(
 
 # --- opening ------------------------------------------------------------------------------------
 
-_one_at_a_time = threading.RLock()
+_lock = threading.RLock()
 
 
 @contextlib.contextmanager
-def _sole_use() -> Iterator[None]:
-    """Decode in one thread at a time, with Pillow's own pixel limit, warnings and log off.
+def _pillow_lock() -> Iterator[None]:
+    """Hold Pillow for one thread, with its pixel limit, warnings and log switched off.
 
-    All are state of the whole process, hence the lock. The limit is replaced by ours, which is
-    an argument and has no zone between 89 and 179 megapixels where there is only a warning; the
-    warnings (odd EXIF, ...) tell the user nothing to act on.
+    All three are state of the whole process, hence the lock. Our own limit is an argument, and is
+    strict where Pillow only warns (89 to 179 megapixels). The warnings (odd EXIF, ...) tell users
+    nothing that they could act on.
     """
-    with _one_at_a_time, warnings.catch_warnings():
+    with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         log = logging.getLogger("PIL.TiffImagePlugin")  # its errors are raised as well
@@ -190,7 +209,7 @@ def _sole_use() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _errors(name: str) -> Iterator[None]:
-    """Whatever a decoder raises becomes one line that names the file."""
+    """Turn whatever a decoder raises into one line that names the file."""
     try:
         yield
     except ImpastoError:
@@ -202,24 +221,12 @@ def _errors(name: str) -> Iterator[None]:
             f"convert it to PNG or JPEG; these are read: {known}",
         ) from None
     except Exception as error:
-        # Over 8,313 hostile files decoders raised twelve kinds, from SyntaxError to struct.error
-        # and MemoryError; none says anything but that the file is broken.
+        # On 8,313 hostile files decoders raised twelve types, from SyntaxError to struct.error and
+        # MemoryError; all of them mean that the file is broken.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InvalidImageError(
             f"{name} cannot be decoded: {reason}", "open it in an image editor and save it again"
         ) from None
-
-
-def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise InvalidImageError(f"{name} has {height}x{width} pixels", "give a picture")
-    if width * height > max_pixels:
-        raise ImageTooLargeError(
-            f"{name} is {height}x{width}, {width * height:,} pixels; at most {max_pixels:,} are "
-            "allowed",
-            "make it smaller first, or raise max_pixels",
-        )
 
 
 def _load(image: Image.Image) -> None:
@@ -229,7 +236,7 @@ def _load(image: Image.Image) -> None:
 
 @contextlib.contextmanager
 def _stderr_silenced() -> Iterator[None]:
-    """libtiff writes its complaints straight to file descriptor 2, past Python."""
+    """Discard what libtiff writes to file descriptor 2, past Python."""
     try:
         saved = os.dup(2)
     except OSError:  # there is no standard error
@@ -269,9 +276,8 @@ def _decoded(
     depth = 16 if colors.dtype == np.uint16 else 8
     if profile:
         colors, depth = _in_srgb(colors, profile, depth)
-    if orientation in _UPRIGHT:
-        colors = _upright(colors, orientation)
-        alpha = None if alpha is None else _upright(alpha, orientation)
+    colors = _apply_orientation(colors, orientation)
+    alpha = None if alpha is None else _apply_orientation(alpha, orientation)
     if alpha is not None and int(alpha.min()) == np.iinfo(alpha.dtype).max:
         alpha = None
     return Decoded(colors, alpha, depth, exif)
@@ -280,31 +286,30 @@ def _decoded(
 def _exif(image: Image.Image) -> Image.Exif:
     try:
         exif = image.getexif()
-        exif.get(_ORIENTATION)  # tags are parsed when they are first asked for
+        exif.get(_ORIENTATION)  # parses the tags, which may raise
         return exif
-    except Exception:  # broken EXIF is no reason to refuse the pixels; any kind of error occurs
+    except Exception:  # of any type; broken EXIF is no reason to refuse the pixels
         return Image.Exif()
 
 
-def _upright(samples: Any, orientation: int) -> Any:
-    """Turn an array as EXIF says; Pillow's own cannot hold 16 bits per colour."""
-    turned = samples.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else samples
+def _apply_orientation(samples: Samples, orientation: object) -> Samples:
+    """A view of (H, W, ...) samples, upright (EXIF 2.32, 4.6.4); odd values change nothing."""
+    if orientation in (5, 6, 7, 8):
+        samples = samples.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
-        turned = turned[::-1]
+        samples = samples[::-1]
     if orientation in (2, 3, 6, 7):
-        turned = turned[:, ::-1]
-    return np.ascontiguousarray(turned)
+        samples = samples[:, ::-1]
+    return samples
 
 
-def _samples_of_8_bit(
-    image: Image.Image,
-) -> tuple[Samples, Samples | None]:
+def _samples_of_8_bit(image: Image.Image) -> tuple[Samples, Samples | None]:
     if image.mode in ("La", "RGBa"):
         image = image.convert("LA" if image.mode == "La" else "RGBA")
     if image.mode == "LA":
         both = np.asarray(image)
         return both[..., :1], both[..., 1]
-    if image.has_transparency_data:  # RGBA, a palette with alpha, or one colour that is the key
+    if image.has_transparency_data:  # RGBA, a palette with alpha, or a transparent colour
         rgba = np.asarray(image.convert("RGBA"))
         return rgba[..., :3], rgba[..., 3]
     if image.mode in ("1", "L"):
@@ -312,14 +317,12 @@ def _samples_of_8_bit(
     return np.asarray(image.convert("RGB")), None
 
 
-def _samples_of_deep_grey(
-    image: Image.Image,
-) -> tuple[Samples, Samples | None]:
-    """Modes I;16, I (32-bit integers) and F (floats), scaled where Pillow would clip.
+def _samples_of_deep_grey(image: Image.Image) -> tuple[Samples, Samples | None]:
+    """Modes I;16, I (32-bit integers) and F (floats) as uint16, scaled where Pillow would clip.
 
-    32-bit integers count from 0 to 65535 unless some are larger, then to the largest that fits.
-    Floats count from 0 to 1 unless the largest is above 4 (brighter than any highlight), then to
-    255 or 65535, whichever it fits in, or else to the largest.
+    White is 65535 for 32-bit integers, or 2^31 - 1 if any value is larger. White is 1 for floats,
+    unless the largest value is above 4 (brighter than any highlight): then 255 or 65535, the first
+    that is large enough, or else the largest value.
     """
     tags = getattr(image, "tag_v2", {})
     values = np.asarray(image)
@@ -347,12 +350,12 @@ def _samples_of_deep_grey(
 
 
 def _wide_raw_modes(image: ImageFile.ImageFile) -> tuple[str, str] | None:
-    """(raw mode of the high bytes, of the low bytes) where Pillow would cut 16 bits down to 8.
+    """The raw modes that give the high and the low bytes of 16-bit colour; None for other images.
 
-    Pillow's decoders hand over raw rows of 16-bit samples, and its unpackers keep one of the two
+    Pillow's decoders hand rows of 16-bit samples to its unpackers, which keep one of the two
     bytes: the first (";16B") or the second (";16L"). Decoding twice, once with each, gives both,
-    at the speed and with the robustness of Pillow. A mode that begins with ";" is to be appended
-    to each tile's own, because separate planes have one tile per band.
+    at the speed and with the robustness of Pillow. A mode that begins with ";" is appended to each
+    tile's own, because separate planes have one tile per band.
     """
     if image.format == "PNG":
         raw_mode = image.tile[0].args if image.tile else None
@@ -366,7 +369,7 @@ def _wide_raw_modes(image: ImageFile.ImageFile) -> tuple[str, str] | None:
         return None
     by_libtiff = image.tile[0].codec_name == "libtiff"
     planes = tags.get(284) == 2
-    if planes and by_libtiff:  # chooses its unpackers itself: such a file is read as 8 bit
+    if planes and by_libtiff:  # Pillow ignores the raw mode here: the file is read as 8 bit
         return None
     # libtiff swaps samples to this machine's byte order.
     low_first = sys.byteorder == "little" if by_libtiff else tags.prefix == b"II"
@@ -375,11 +378,11 @@ def _wide_raw_modes(image: ImageFile.ImageFile) -> tuple[str, str] | None:
     return (second, first) if low_first else (first, second)
 
 
-_GREY_ALPHA = "RGBA"  # two samples of 16 bits are four bytes, and no byte gets lost in RGBA
+_GREY_ALPHA = "RGBA"  # grey and alpha of 16 bits are four bytes: one decoding gives them all
 
 
 def _load_bytes(image: ImageFile.ImageFile, raw_mode: str) -> Samples:
-    """Decode with another unpacker: one byte of each sample, (H, W, C)."""
+    """Decode with the unpacker ``raw_mode``: one byte of each sample, (H, W, C) uint16."""
     tiles = []
     for tile in image.tile:
         old: Any = (tile.args,) if isinstance(tile.args, str) else tile.args
@@ -405,18 +408,18 @@ def _samples_of_16_bit_color(
             colors = np.rint(unmultiplied.clip(0, 65535)).astype(np.uint16)
         return colors, alpha
     key = image.info.get("transparency")
-    if isinstance(key, tuple):  # one colour of a PNG that stands for "transparent"
+    if isinstance(key, tuple):  # the colour that a PNG declares transparent
         return samples, np.where((samples == key).all(2), 0, 65535).astype(np.uint16)
     return samples, None
 
 
 def _in_srgb(colors: Samples, profile: bytes, depth: int) -> tuple[Samples, int]:
-    """Colours through the profile that the file holds, and the bits per channel that are left."""
+    """Convert colours from the file's profile to sRGB; also returns the bits per channel left."""
     grey = colors.shape[2] == 1
     curves = parse_profile(profile)
     if curves is None:
         narrow = colors[..., 0] if grey else colors
-        if colors.dtype == np.uint16:  # tables: LittleCMS through Pillow has 8 bits only
+        if colors.dtype == np.uint16:  # Pillow offers LittleCMS in 8 bits only
             narrow = ((narrow.astype(np.uint32) + 128) // 257).astype(np.uint8)
         converted = convert_with_lcms(Image.fromarray(narrow), profile)
         return (colors, depth) if converted is None else (np.asarray(converted), 8)
@@ -446,20 +449,19 @@ def _encode_png16(samples: Samples, parameters: str, exif: bytes) -> bytes:
         text = zlib.compress(parameters.encode())
         chunks.append((b"iTXt", b"impasto\0\1\0\0\0" + text))
     chunks += [(b"IDAT", zlib.compress(filtered.data, 6)), (b"IEND", b"")]
-    parts = [b"\x89PNG\r\n\x1a\n"]
+    buffer = io.BytesIO()
+    buffer.write(b"\x89PNG\r\n\x1a\n")
     for kind, body in chunks:
-        checksum = struct.pack(">I", zlib.crc32(kind + body))
-        parts += [struct.pack(">I", len(body)), kind, body, checksum]
-    return b"".join(parts)
+        PngImagePlugin.putchunk(buffer, kind, body)
+    return buffer.getvalue()
 
 
 def _encode_tiff(samples: Samples, exif: bytes) -> bytes:
-    """A TIFF with 8 or 16 bits per channel, deflated, one strip (TIFF 6.0, 8 and 14)."""
+    """A TIFF with 8 or 16 bits per channel, deflated in strips (TIFF 6.0, 8 and 14)."""
     height, width, channels = samples.shape
-    differences = samples.copy()
-    differences[:, 1:] -= samples[:, :-1]
-    little_endian = differences.astype(samples.dtype.newbyteorder("<"))
-    strip = zlib.compress(little_endian, 6)
+    rows = min(height, max(1, _STRIP_BYTES // samples[0].nbytes))  # per strip
+    strips = [_tiff_strip(samples[top : top + rows]) for top in range(0, height, rows)]
+    sizes = [len(strip) for strip in strips]
     tags = ImageFileDirectory_v2(b"II*\0\0\0\0\0")
     carried = Image.Exif()
     carried.load(exif)
@@ -473,11 +475,11 @@ def _encode_tiff(samples: Samples, exif: bytes) -> bytes:
         258: (samples.itemsize * 8,) * channels,
         259: 8,  # compression: deflate
         262: 2,  # photometric interpretation: RGB
-        273: 0,  # where the strip begins; the directory's writer adds its own length
+        273: tuple(accumulate(sizes[:-1], initial=0)),  # the writer adds the directory's length
         277: channels,
-        278: height,  # rows per strip
-        279: len(strip),
-        284: 1,  # samples of a pixel lie together
+        278: rows,
+        279: tuple(sizes),
+        284: 1,  # the samples of a pixel lie together
         317: 2,  # predictor: horizontal differences
         34675: srgb_profile(),
     }
@@ -487,5 +489,12 @@ def _encode_tiff(samples: Samples, exif: bytes) -> bytes:
         tags[tag] = value
     buffer = io.BytesIO()
     tags.save(buffer)
-    buffer.write(strip)
+    for strip in strips:
+        buffer.write(strip)
     return buffer.getvalue()
+
+
+def _tiff_strip(samples: Samples) -> bytes:
+    differences = samples.copy()
+    differences[:, 1:] -= samples[:, :-1]
+    return zlib.compress(differences.astype(samples.dtype.newbyteorder("<")), 6)

@@ -1,11 +1,11 @@
-"""Whose colours a picture has: lightness apart from chroma, and colours matched to another's.
+"""Colour transfer: the chroma of one picture with the lightness of another, and matched colours.
 
-An image is ``(1, 3, H, W)`` float sRGB in [0, 1]. All is done in Oklab (Ottosson 2020): the first
-channel is lightness, the other two are chroma (green to red, blue to yellow). Equal steps look
-equally large there, and a colour that gets lighter keeps its hue. Why not Lab or YIQ:
+An image is ``(1, 3, H, W)`` float sRGB in [0, 1]. All work is done in Oklab (Ottosson 2020): the
+first channel is lightness, the other two are chroma (green to red, blue to yellow). Equal steps
+look equally large there, and a colour keeps its hue when it gets lighter. Why not Lab or YIQ:
 docs/decisions/0011-colours-in-oklab.md.
 
-Pixels are worked through some rows at a time, so that a print's size needs no copies of itself.
+Pictures are processed in bands of rows, so that large ones need no full-size temporaries.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from torch import Tensor
 
 from impasto.errors import ConfigError
 
-ROWS = 256  # in work at once
-HALVINGS = 10  # on the way back into the gamut: to a thousandth of the way
-ROUNDING = 1e-4  # of linear light, by which a colour may lie outside and still counts as inside
-# A picture almost without colour has noise for chroma: no axis of it is stretched more than this.
+ROWS = 256  # per band
+HALVINGS = 10  # of the bisection into the gamut: exact to a thousandth of the distance
+ROUNDING = 1e-4  # linear light by which an in-gamut colour may exceed [0, 1]
+# The chroma of an almost colourless picture is noise: no axis is stretched more than this.
 MOST_STRETCH = 5.0
-FLOOR = 1e-10  # added to variances; a deviation of 0.00001
+FLOOR = 1e-10  # added to variances: a standard deviation of 0.00001
 QUANTILES = 513
-SAMPLE = 2**20  # pixels from which quantiles are taken, at most
+SAMPLE = 2**20  # pixels from which quantiles are computed, at most
 
 METHODS = ("covariance", "histogram")
 
-# Linear sRGB -> responses of the eye's cones -> (cube root) -> Oklab. Ottosson (2020), "A
-# perceptual color space for image processing".
+# Linear sRGB -> cone responses -> (cube root) -> Oklab. Ottosson (2020), "A perceptual color space
+# for image processing".
 _TO_CONES = (
     (0.4122214708, 0.5363325363, 0.0514459929),
     (0.2119034982, 0.6806995451, 0.1073969566),
@@ -48,12 +48,12 @@ _TO_OKLAB = (
 
 
 def keep_colors(image: Tensor, colors: Tensor, strength: float = 1.0) -> Tensor:
-    """The lightness of ``image`` with the chroma of ``colors``, an image of the same size.
+    """Combine the lightness of ``image`` with the chroma of ``colors``, an image of the same size.
 
     Luminance-only transfer (Gatys et al. 2016, "Preserving color in neural artistic style
-    transfer"), in Oklab where they use YIQ. Where sRGB has no colour of that chroma
-    and lightness, lightness moves towards that of ``colors``, as little as it must: chroma is never
-    altered, and nothing is clipped. ``strength`` in [0, 1] is how far to go from ``image``.
+    transfer"), in Oklab where they use YIQ. Where that lightness and chroma lie outside sRGB,
+    lightness moves towards that of ``colors`` by the smallest amount: chroma never changes and
+    nothing is clipped. ``strength`` in [0, 1] interpolates from ``image``.
 
     >>> grey, red = torch.full((1, 3, 1, 1), 0.5), torch.tensor([0.6, 0.4, 0.4]).view(1, 3, 1, 1)
     >>> keep_colors(grey, red).flatten().round(decimals=2)
@@ -77,15 +77,15 @@ def match_colors(
     weight: Tensor | None = None,
     like_weight: Tensor | None = None,
 ) -> Tensor:
-    """``image`` in the colours of ``like``, which may be of any size.
+    """Match the colours of ``image`` to those of ``like``, which may be of any size.
 
-    ``covariance`` gives it the mean and covariance of the other's colours, by the linear map that
-    moves colours least (Pitie & Kokaram 2007, the Monge-Kantorovitch solution; Gatys et al. 2016,
-    take a Cholesky factor or Image Analogies' root, which turn hues more).
-    ``histogram`` also matches the distribution along each of Oklab's axes. ``strength`` in [0, 1]
-    is how far to go. Weights ``(1, 1, h, w)`` say how much each pixel counts (transparent ones: 0).
+    ``covariance`` matches the mean and covariance of the colours by the linear map that moves
+    colours least (Pitie & Kokaram 2007, the Monge-Kantorovitch solution; Gatys et al. 2016 use a
+    Cholesky factor or the root of Image Analogies, which turn hues more). ``histogram`` also
+    matches the distribution along each axis of Oklab. ``strength`` in [0, 1] interpolates from
+    ``image``. ``weight`` and ``like_weight`` ``(1, 1, h, w)`` weight the pixels (transparent: 0).
 
-    Colours that sRGB has not lose chroma until it has them. Raises ConfigError for another method.
+    Colours outside sRGB lose chroma until they fit. Raises ``ConfigError`` for another method.
     """
     if method not in METHODS:
         raise ConfigError(f"method is '{method}'", f"use one of: {', '.join(METHODS)}")
@@ -116,8 +116,8 @@ def match_colors(
 
 
 class Palette(NamedTuple):
-    """The colours of a picture in Oklab: ``mean`` ``(3,)``, ``covariance`` ``(3, 3)`` (float64, on
-    the CPU) and a ``sample`` ``(3, n)`` of its pixels."""
+    """Colour statistics in Oklab: ``mean`` ``(3,)`` and ``covariance`` ``(3, 3)`` (float64, on the
+    CPU), and a ``sample`` ``(3, n)`` of the pixels."""
 
     mean: Tensor
     covariance: Tensor
@@ -125,7 +125,7 @@ class Palette(NamedTuple):
 
 
 def palette(image: Tensor, weight: Tensor | None = None) -> Palette:
-    """The colours of ``image`` ``(1, 3, H, W)``; ``weight`` ``(1, 1, H, W)`` counts each pixel."""
+    """Colour statistics of ``image`` ``(1, 3, H, W)``, weighted by ``weight`` ``(1, 1, H, W)``."""
     height, width = image.shape[-2:]
     every = max(1, math.ceil(height * width / SAMPLE))
     count, first, second = 0.0, torch.zeros(3).double(), torch.zeros(3, 3).double()
@@ -150,10 +150,10 @@ def palette(image: Tensor, weight: Tensor | None = None) -> Palette:
 
 
 def least_map(source: Tensor, target: Tensor) -> Tensor:
-    """The symmetric matrix that turns covariance ``source`` into ``target``, both ``(3, 3)``.
+    """The symmetric matrix that maps covariance ``source`` to ``target``, both ``(3, 3)``.
 
     ``T = S^-1/2 (S^1/2 C S^1/2)^1/2 S^-1/2``: of all such matrices the one that moves colours least
-    (Pitie & Kokaram 2007). No axis is stretched more than ``MOST_STRETCH`` times.
+    (Pitie & Kokaram 2007). No axis is stretched by more than ``MOST_STRETCH``.
 
     >>> torch.allclose(least_map(torch.eye(3), 4 * torch.eye(3)), 2 * torch.eye(3).double())
     True
@@ -175,7 +175,7 @@ def _power(matrix: Tensor, exponent: float) -> Tensor:
 
 
 def _quantiles(values: Tensor) -> Tensor:
-    """``QUANTILES`` numbers from the least to the greatest, in equal parts of ``values``."""
+    """``QUANTILES`` equally spaced quantiles of ``values``, minimum and maximum included."""
     ordered = values.sort().values
     places = torch.linspace(0, len(ordered) - 1, QUANTILES, device=values.device)
     return ordered[places.round().long()]
@@ -194,9 +194,9 @@ def _interpolated(x: Tensor, source: Tensor, target: Tensor) -> Tensor:
 
 
 def _into_gamut(oklab: Tensor, inside: Tensor) -> Tensor:
-    """Colours that sRGB has not moved towards those ``inside``, until it has them.
+    """Move colours outside sRGB towards ``inside`` until they fit, by bisection.
 
-    Both ``(1, 3, h, w)`` in Oklab; ``inside`` are colours of sRGB. What has a place stays exactly.
+    Both are ``(1, 3, h, w)`` in Oklab; ``inside`` lies in sRGB. In-gamut colours stay as they are.
     """
     outside = ~_in_gamut(oklab)
     if not outside.any():
@@ -214,7 +214,7 @@ def _into_gamut(oklab: Tensor, inside: Tensor) -> Tensor:
 
 
 def _in_gamut(oklab: Tensor) -> Tensor:
-    """Which pixels of ``(1, 3, h, w)`` are colours of sRGB: ``(1, h, w)``."""
+    """Which pixels of ``(1, 3, h, w)`` lie in sRGB: bool ``(1, h, w)``."""
     linear = _oklab_to_linear(oklab)
     return ((linear >= -ROUNDING) & (linear <= 1 + ROUNDING)).all(1)
 
@@ -233,7 +233,7 @@ def srgb_to_oklab(image: Tensor) -> Tensor:
 
 
 def oklab_to_srgb(oklab: Tensor) -> Tensor:
-    """The opposite of :func:`srgb_to_oklab`; colours that sRGB has not lie outside [0, 1]."""
+    """The inverse of :func:`srgb_to_oklab`; colours outside sRGB lie outside [0, 1]."""
     return linear_to_srgb(_oklab_to_linear(oklab))
 
 
@@ -243,7 +243,7 @@ def srgb_to_linear(image: Tensor) -> Tensor:
 
 
 def linear_to_srgb(linear: Tensor) -> Tensor:
-    """Linear light -> encoded sRGB; below 0 the curve's straight part goes on."""
+    """Linear light -> encoded sRGB (IEC 61966-2-1); below 0 the linear segment continues."""
     curve = 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
     return torch.where(linear <= 0.0031308, linear * 12.92, curve)
 
@@ -259,12 +259,12 @@ def _matrix(rows: tuple[tuple[float, ...], ...], like: Tensor, *, inverse: bool 
 
 
 def _mixed(image: Tensor, matrix: Tensor) -> Tensor:
-    """A 3x3 matrix on the channels of ``(N, 3, H, W)``."""
+    """Apply a 3x3 matrix to the channels of ``(N, 3, H, W)``."""
     return torch.einsum("ij,njhw->nihw", matrix, image)
 
 
 def _by_rows(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
-    """``function`` of images of the same size, some rows at a time."""
+    """Apply ``function`` to images of one size, a band of rows at a time."""
     result = torch.empty_like(images[0])
     for top in range(0, result.shape[-2], ROWS):
         result[..., top : top + ROWS, :] = function(*(x[..., top : top + ROWS, :] for x in images))

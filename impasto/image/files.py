@@ -1,7 +1,7 @@
-"""Files on disk: read one whole, write one whole or not at all, and say plainly what went wrong.
+"""Files on disk: read whole, written whole or not at all, with clear errors.
 
-Decoders and encoders work on bytes in memory (``impasto.image.codecs``); this is the only place
-where pictures meet the file system. Nothing here knows what a picture is.
+Decoders and encoders work on bytes in memory (``impasto.image.codecs``); only this module touches
+the file system, and nothing in it knows what a picture is.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from pathlib import Path
 
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
 
-__all__ = ["MAX_BYTES", "check_folder", "read_bytes", "shown", "write_bytes"]
+__all__ = ["MAX_BYTES", "check_folder", "quoted", "read_bytes", "write_bytes"]
 
 MAX_BYTES = 2 * 1024**3
-"""Largest file that is read: more than any picture under the pixel cap needs."""
+"""Upper bound of a file's size: more than any picture within the pixel limit needs."""
 
 _TEMPORARY = ".impasto-"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def shown(path: str | os.PathLike[str]) -> str:
-    """The path in quotes, on one line and printable, whatever bytes its name holds.
+def quoted(path: str | os.PathLike[str]) -> str:
+    """The path in quotes, printable and on one line, whatever bytes it holds.
 
-    >>> shown("a\\nb.png")
+    >>> quoted("a\\nb.png")
     "'a\\\\nb.png'"
     """
     return repr(os.fsencode(path).decode("utf-8", "replace"))
 
 
 def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> bytes:
-    """The content of a regular file; ``~`` stands for the home folder.
+    """Read a regular file; ``~`` stands for the home folder.
 
-    Raises ``InputError`` when there is no such file, when it is a folder, a pipe or a device
-    (which might never end), when it is empty, too big or unreadable.
+    Raises ``InputError`` for a file that is missing, empty, too large or unreadable, and for a
+    folder, a pipe or a device (which might never end).
     """
-    name = shown(path)
+    name = quoted(path)
     try:
-        # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
+        # O_NONBLOCK: opening a pipe without a writer would otherwise block for ever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(_expanded(path), flags), "rb") as file:
             status = os.fstat(file.fileno())
@@ -58,12 +58,12 @@ def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> b
     except IsADirectoryError:
         raise InputError(f"{name} is a folder", "give the path of a picture in it") from None
     except PermissionError as error:
-        if Path(_expanded(path)).is_dir():  # Windows says so
+        if Path(_expanded(path)).is_dir():  # what Windows raises for folders
             raise InputError(f"{name} is a folder", "give the path of a picture") from None
         raise InputError(
             f"{name} may not be read: {error.strerror}", "change its permissions"
         ) from None
-    except (OSError, ValueError) as error:  # ValueError: a name that holds a zero byte
+    except (OSError, ValueError) as error:  # ValueError: the path holds a zero byte
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{name} cannot be read: {reason}", "check the path") from None
     if not data:
@@ -72,10 +72,10 @@ def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> b
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = True) -> Path:
-    """Write a file whole or not at all, and return the path that was written.
+    """Write a file whole or not at all; return its path, with ``~`` expanded.
 
-    A temporary file beside the target takes the bytes and is then renamed, so a crash, a full
-    disk or Ctrl-C leaves either the old file or the new one. A symbolic link stays one: what it
+    The bytes go to a temporary file beside the target, which is then renamed: a crash, a full disk
+    or Ctrl-C leaves either the old file or the new one. A symbolic link stays, and the file that it
     points to is replaced.
 
     Raises ``OutputExistsError`` when ``overwrite`` is False and the file is there, ``UsageError``
@@ -100,10 +100,10 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = 
 
 
 def check_folder(path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
-    """Raise what ``write_bytes`` would raise for this path, as far as one can tell beforehand.
+    """Raise what ``write_bytes`` would raise for this path, as far as can be known beforehand.
 
-    It makes and removes an empty temporary file, because permission bits alone do not tell about
-    read-only file systems.
+    Creates and removes an empty temporary file, because permission bits do not reveal read-only
+    file systems.
     """
     target = _target(path, overwrite)
     temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}.tmp"
@@ -119,33 +119,33 @@ def _expanded(path: str | os.PathLike[str]) -> str:
 
 
 def _target(path: str | os.PathLike[str], overwrite: bool) -> Path:
-    """Where the bytes go: behind links, in a folder that exists, onto nothing but a file."""
+    """The path with links resolved; its folder exists, and the target is a file or nothing."""
     try:
         target = Path(os.path.realpath(_expanded(path)))
         folder_exists = target.parent.is_dir()
         mode = target.lstat().st_mode if os.path.lexists(target) else None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{shown(path)} cannot be written: {reason}", "check the path") from None
+        raise UsageError(f"{quoted(path)} cannot be written: {reason}", "check the path") from None
     if not folder_exists:
         raise UsageError(
-            f"{shown(path)} cannot be written: there is no folder {shown(target.parent)}",
+            f"{quoted(path)} cannot be written: there is no folder {quoted(target.parent)}",
             "make the folder first",
         )
     if mode is not None and not stat.S_ISREG(mode):
-        # A rename would put a file in the place of /dev/null or of a pipe.
+        # The rename would replace /dev/null or a pipe by a file.
         what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise UsageError(f"{shown(path)} is {what}", "give the path of the picture to write")
+        raise UsageError(f"{quoted(path)} is {what}", "give the path of the picture to write")
     if mode is not None and not overwrite:
         raise _exists(path)
     return target
 
 
 def _write_synced(temporary: Path, data: bytes, target: Path) -> None:
-    # 0o666 less the umask, as for any file a program makes; tempfile would give 0o600.
+    # 0o666 less the umask, as for any new file; tempfile would use 0o600.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with open(os.open(temporary, flags, 0o666), "wb") as file:
-        with contextlib.suppress(OSError):  # a file that is replaced keeps its permissions
+        with contextlib.suppress(OSError):  # a replaced file keeps its permissions
             os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
         file.write(data)
         file.flush()
@@ -153,7 +153,7 @@ def _write_synced(temporary: Path, data: bytes, target: Path) -> None:
 
 
 def _claim(temporary: Path, target: Path) -> None:
-    """Put the file in place unless one has appeared there meanwhile."""
+    """Move the file into place unless the target has appeared meanwhile."""
     try:
         os.link(temporary, target)
     except FileExistsError:
@@ -165,7 +165,7 @@ def _claim(temporary: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut, where the system can do that."""
+    """Make the rename survive a power cut, on systems that can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -176,11 +176,11 @@ def _sync_folder(folder: Path) -> None:
 
 def _exists(path: str | os.PathLike[str]) -> OutputExistsError:
     return OutputExistsError(
-        f"{shown(path)} exists already", "give another name, or allow overwriting"
+        f"{quoted(path)} exists already", "give another name, or allow overwriting"
     )
 
 
 def _cannot_write(path: str | os.PathLike[str], error: OSError) -> ResourceError:
     remedy = "free some space" if error.errno in _NO_SPACE else "choose another folder"
     reason = error.strerror or str(error)
-    return ResourceError(f"{shown(path)} cannot be written: {reason}", remedy)
+    return ResourceError(f"{quoted(path)} cannot be written: {reason}", remedy)

@@ -1,4 +1,4 @@
-"""What may be given as a picture, and how it is read and named."""
+"""Input pictures: files, arrays, PIL images or swatches, read and named for the metadata."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from impasto.image.io import Picture, fill_transparent, read_image
 from impasto.swatches import SWATCHES, swatch
 
 Source = Any
-"""What may be given as a picture: a path, PIL image, numpy array, tensor or Picture."""
+"""A picture as users give it: a path, PIL image, numpy array, tensor or Picture."""
 
 
 def read_style(style: Source, size: float, seed: int, **limit: int) -> Picture:
-    """A style picture, or the swatch of that name; see :func:`read_picture`."""
+    """Read a style picture or the swatch of that name; see :func:`read_picture`."""
     return read_picture(style, round(size), seed, **limit)
 
 
 def read_picture(source: Source, size: int, seed: int = 0, **limit: int) -> Picture:
-    """A picture, as it is; or the swatch of that name, with about ``size`` pixels on its long side.
+    """Read a picture at its own size, or paint the swatch of that name.
 
-    A file wins over a swatch of the same name.
+    A swatch has about ``size`` pixels on its long side, 32 to 4096. A file takes precedence over a
+    swatch of the same name. Raises ``UnknownNameError`` for a word that is neither, and what
+    ``read_image`` raises.
     """
     if _is_swatch(source):
         return read_image(swatch(source, size=min(max(32, size), 4096), seed=seed))
@@ -35,39 +37,36 @@ def read_picture(source: Source, size: int, seed: int = 0, **limit: int) -> Pict
     return read_image(source, **limit)
 
 
-def several(sources: Source | Sequence[Source] | None) -> list[Source]:
-    """One source or a list of them -> a list; None is none."""
+def as_list(sources: Source | Sequence[Source] | None) -> list[Source]:
+    """The sources as a list, whether one, several or None are given."""
     if sources is None:
         return []
     return list(sources) if isinstance(sources, list | tuple) else [sources]
 
 
-def taken_masks(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Those of ``settings`` called ``names`` that are masks themselves, taken out of them.
-
-    The others are named by path or word, as settings are.
-    """
+def pop_mask_objects(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Pop the settings called ``names`` that hold masks as objects; paths and words stay."""
 
     def is_text(value: Any) -> bool:
-        return value is None or all(isinstance(x, str) for x in several(value))
+        return value is None or all(isinstance(x, str) for x in as_list(value))
 
     return {name: settings.pop(name) for name in names if not is_text(settings.get(name))}
 
 
-def filled(picture: Picture) -> Picture:
-    """The picture with colours under its transparent pixels, found once for all levels."""
+def fill_under_alpha(picture: Picture) -> Picture:
+    """The picture with its transparent pixels filled, so that no pyramid level repeats it."""
     if picture.alpha is None:
         return picture
     return replace(picture, pixels=fill_transparent(picture.pixels, picture.alpha))
 
 
 def _is_swatch(source: Source) -> bool:
-    # A folder of that name is no rival: this very package lies in one called like a swatch.
+    # A folder of that name does not count: this package's own is called like a swatch.
     return isinstance(source, str) and source in SWATCHES and not Path(source).is_file()
 
 
-def describe(source: Source, picture: Picture) -> dict[str, Any]:
-    """How a picture is named in the metadata: its place, or the swatch, and its hash."""
+def provenance_of(source: Source, picture: Picture) -> dict[str, Any]:
+    """What the metadata say about an input: its path or swatch, if any, and its SHA-256."""
     digest = picture.sha256 or _hash(picture)
     if _is_swatch(source):
         return {"swatch": source, "sha256": digest}

@@ -1,8 +1,8 @@
 """Pictures: file <-> tensor.
 
-An image is a float32 tensor (1, 3, H, W), sRGB, in [0, 1]; sizes are (height, width). Whatever a
-file holds (turned by EXIF, in another colour space, 16 bit, grey, transparent) becomes that on
-the way in; an sRGB profile and the run's parameters go with it on the way out.
+An image is a float32 tensor (1, 3, H, W), sRGB, in [0, 1]; sizes are (height, width). Every file is
+converted to that when it is read, whatever its orientation, colour space, bit depth or
+transparency; an sRGB profile and the run's parameters are added when it is written.
 """
 
 from __future__ import annotations
@@ -21,10 +21,19 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.errors import ConfigError, ImageTooLargeError, InvalidImageError, UnknownNameError
-from impasto.image.codecs import WRITABLE, Decoded, Format, Samples, decode, decode_image, encode
-from impasto.image.files import check_folder, read_bytes, shown, write_bytes
-from impasto.image.metadata import credits_of, parameters_json, read_metadata, with_parameters
+from impasto.errors import ConfigError, InvalidImageError, UnknownNameError
+from impasto.image.codecs import (
+    WRITABLE,
+    Decoded,
+    Format,
+    Samples,
+    check_pixels,
+    decode,
+    decode_image,
+    encode,
+)
+from impasto.image.files import check_folder, quoted, read_bytes, write_bytes
+from impasto.image.metadata import parameters_json, portable_exif, read_metadata, with_parameters
 
 __all__ = [
     "MAX_PIXELS",
@@ -49,13 +58,13 @@ MAX_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class Picture:
-    """What a picture file held.
+    """The contents of a picture file.
 
     ``pixels`` is (1, 3, H, W) float32, sRGB, [0, 1], upright; grey is three equal channels.
-    ``alpha`` is (1, 1, H, W) float32 in [0, 1], None when everything is opaque. ``depth`` is the
-    number of bits per channel that were read, 8 or 16. ``sha256`` is of the file's bytes, ""
-    where there was no file. ``exif`` is what may be passed on to ``save_image``: credits, date
-    and camera, without places and serial numbers.
+    ``alpha`` is (1, 1, H, W) float32 in [0, 1], None for an opaque picture. ``depth`` is the number
+    of bits per channel that were read, 8 or 16. ``sha256`` is the hash of the file, "" where there
+    was none. ``exif`` is what ``save_image`` may write again: credits, date and camera, without
+    places and serial numbers.
     """
 
     pixels: Tensor = field(repr=False)
@@ -73,7 +82,7 @@ class Picture:
 ImageSource: TypeAlias = (
     str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Tensor | Picture
 )
-"""Anything that is taken for a picture; bytes are the content of a file."""
+"""Anything that can be read as a picture; bytes are the content of a file."""
 
 
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -82,10 +91,10 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
     Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8, uint16 or floats in [0, 1];
     tensors (3, H, W) or (1, 3, H, W) (or 1 or 4 channels), uint8 or floats in [0, 1].
 
-    PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF and JPEG 2000 are read, the first frame of a moving
-    one. EXIF orientation is applied and embedded profiles are converted to sRGB. 16 bit is kept
-    for PNG, TIFF and grey JPEG 2000; TIFFs with compressed separate planes, profiles made of
-    tables, and colour images that Pillow has opened already are read as 8 bit.
+    Formats are PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF and JPEG 2000; of an animation the first frame
+    is read. EXIF orientation is applied and embedded profiles are converted to sRGB. PNG, TIFF and
+    grey JPEG 2000 keep 16 bits; 8 bits remain of TIFFs with compressed separate planes, pictures
+    with table-based profiles, and colour images that Pillow has opened already.
 
     Raises ``InputError`` (no such file), ``InvalidImageError`` (not a picture, or broken) or
     ``ImageTooLargeError`` (more than ``max_pixels``, found from the header before decoding).
@@ -94,7 +103,7 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
     (2, 3)
     """
     if isinstance(source, Picture):
-        _check_pixels(*source.size, max_pixels)
+        check_pixels(*source.size, max_pixels, "the picture")
         return source
     if isinstance(source, Tensor):
         return _picture_of_tensor(source, max_pixels)
@@ -105,7 +114,7 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
     if isinstance(source, bytes):
         data, name = source, "the picture"
     elif isinstance(source, (str, os.PathLike)):
-        data, name = read_bytes(source), shown(source)
+        data, name = read_bytes(source), quoted(source)
     else:
         raise InvalidImageError(
             f"a {type(source).__name__} is not a picture",
@@ -137,15 +146,15 @@ def load_image(
         return pixels
     target = size_to_fit(*picture.size, size) if isinstance(size, int) else size
     _check_target(target)
-    _check_pixels(*target, max_pixels)
+    check_pixels(*target, max_pixels, "the resized picture")
     return resize(pixels, target)
 
 
 def fill_transparent(pixels: Tensor, alpha: Tensor) -> Tensor:
-    """Replace what lies under transparent pixels by a smooth continuation of what is around it.
+    """Fill transparent pixels with a smooth continuation of the colours around them.
 
-    Files hold anything there, often black, which would bleed into resized edges and into the
-    statistics of a style. ``pixels`` is (1, C, H, W), ``alpha`` (1, 1, H, W) in [0, 1]. Pixels
+    Files hold arbitrary colours there, often black, which would bleed into resized edges and into
+    the statistics of a style. ``pixels`` is (1, C, H, W), ``alpha`` (1, 1, H, W) in [0, 1]. Pixels
     with an alpha of 1/4 or more keep their colour; a wholly transparent picture becomes grey.
 
     Push-pull: average the known colours over ever larger squares, then fill from coarse to fine
@@ -177,9 +186,9 @@ def fill_transparent(pixels: Tensor, alpha: Tensor) -> Tensor:
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (N, C, H, W) to exactly ``size`` = (height, width): bicubic, antialiased downwards.
+    """Resize (N, C, H, W) to exactly ``size`` = (height, width): bicubic, antialiased if smaller.
 
-    The dtype stays; three channels are clamped to [0, 1], because bicubic overshoots at edges.
+    The dtype stays. Images of three channels are clamped to [0, 1]: bicubic overshoots at edges.
 
     >>> resize(torch.rand(1, 3, 8, 8), (4, 5)).shape
     torch.Size([1, 3, 4, 5])
@@ -187,7 +196,7 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     _check_target(size)
     if tuple(image.shape[-2:]) == tuple(size):
         return image
-    # Half precision has no antialiased kernel on every device, and would lose bits here.
+    # Not every device has an antialiased kernel for half precision, which would lose bits, too.
     source = image if image.dtype == torch.float64 else image.float()
     resized = F.interpolate(source, size, mode="bicubic", antialias=True, align_corners=False)
     if image.shape[1] == 3:
@@ -204,7 +213,7 @@ def size_to_fit(height: int, width: int, size: int) -> tuple[int, int]:
     _check_target((height, width))
     _check_target((size, size))
     longest = max(height, width)
-    # Rounded half up in integers: floats would differ for large sizes.
+    # Rounded half up in integers: floats would round differently for large sizes.
     return (
         max(1, (2 * height * size + longest) // (2 * longest)),
         max(1, (2 * width * size + longest) // (2 * longest)),
@@ -224,10 +233,10 @@ def save_image(
 ) -> Path:
     """Write an image in the format that the path's suffix names; return the path.
 
-    ``image`` is (1, 3, H, W) or (3, H, W) in [0, 1], on any device, clamped; ``alpha``
-    (1, 1, H, W). JPEG has no transparency: it is laid on white. ``depth`` is 8 (None) or, for
-    PNG and TIFF, 16. ``metadata`` is read back by ``read_metadata``; ``exif`` is a ``Picture``'s.
-    ``quality`` (1 to 100) is for JPEG, WebP (100 is lossless) and AVIF.
+    ``image`` is (1, 3, H, W) or (3, H, W) on any device, clamped to [0, 1]; ``alpha`` is
+    (1, 1, H, W). JPEG has no transparency: the image is blended with white. ``depth`` is 8 (None)
+    or, for PNG and TIFF, 16. ``metadata`` is read back by ``read_metadata``; ``exif`` is that of a
+    ``Picture``. ``quality`` (1 to 100) is for JPEG, WebP (100 is lossless) and AVIF.
 
     The file appears whole or not at all. Raises what ``check_writable`` raises, and
     ``ResourceError`` when the disk is full.
@@ -249,7 +258,7 @@ def encode_image(
     exif: bytes = b"",
     quality: int = 95,
 ) -> bytes:
-    """What ``save_image`` would write, as bytes: for the web, for standard output.
+    """The bytes of the file that ``save_image`` would write.
 
     >>> encode_image(torch.rand(1, 3, 4, 4), ".png")[1:4]
     b'PNG'
@@ -281,10 +290,10 @@ def check_writable(
     metadata: Mapping[str, Any] | None = None,
     overwrite: bool = True,
 ) -> None:
-    """Raise now what ``save_image`` would raise after a long run.
+    """Raise before a long run what ``save_image`` would raise after it.
 
-    ``alpha`` says that transparency must survive. Raises ``UnknownNameError`` for a suffix that
-    is not written, ``ConfigError`` for what the format or the metadata cannot hold,
+    ``alpha`` requires a format with transparency. Raises ``UnknownNameError`` for an
+    unknown suffix, ``ConfigError`` for what the format or the metadata cannot hold,
     ``UsageError`` for a missing folder or a target that is no file, ``OutputExistsError``, and
     ``ResourceError`` for a folder that may not be written to.
     """
@@ -299,9 +308,9 @@ def check_writable(
 
 
 def to_samples(image: Tensor, alpha: Tensor | None = None, *, depth: int = 8) -> NDArray[Any]:
-    """An image as an array (H, W, 3), or (H, W, 4) with ``alpha``, uint8 or uint16, rounded.
+    """An image as an array (H, W, 3), or (H, W, 4) with ``alpha``: uint8 or uint16, rounded.
 
-    Values outside [0, 1] are clamped; ``InvalidImageError`` if any is not a number.
+    Values are clamped to [0, 1]. Raises ``InvalidImageError`` for NaN and for other shapes.
     """
     pixels = image.detach().to("cpu", torch.float32)
     if pixels.ndim == 4 and pixels.shape[0] == 1:
@@ -332,7 +341,7 @@ def to_pil(image: Tensor, alpha: Tensor | None = None) -> Image.Image:
     return Image.fromarray(to_samples(image, alpha))
 
 
-# --- from the kinds of sources -------------------------------------------------------------------
+# --- sources -------------------------------------------------------------------------------------
 
 
 def _picture(decoded: Decoded, sha256: str = "") -> Picture:
@@ -340,7 +349,7 @@ def _picture(decoded: Decoded, sha256: str = "") -> Picture:
     pixels = _tensor(decoded.colors)
     if pixels.shape[1] == 1:
         pixels = pixels.repeat(1, 3, 1, 1)
-    return Picture(pixels, alpha, decoded.depth, sha256, credits_of(decoded.exif))
+    return Picture(pixels, alpha, decoded.depth, sha256, portable_exif(decoded.exif))
 
 
 def _tensor(samples: Samples) -> Tensor:
@@ -349,7 +358,7 @@ def _tensor(samples: Samples) -> Tensor:
     result = torch.empty(1, channels, height, width)
     full = 1.0 if samples.dtype.kind == "f" else float(np.iinfo(samples.dtype).max)
     into = result.numpy()
-    for channel in range(channels):  # one at a time: a large picture is in memory only once
+    for channel in range(channels):  # one at a time: no second copy of a large picture
         np.divide(samples[..., channel], np.float32(full), out=into[0, channel], casting="unsafe")
     return result
 
@@ -357,12 +366,12 @@ def _tensor(samples: Samples) -> Tensor:
 def _picture_of_array(array: NDArray[Any], max_pixels: int) -> Picture:
     if array.ndim == 2:
         array = array[..., None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or array.size == 0:
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         raise InvalidImageError(
             f"an array of shape {array.shape} is not a picture",
             "give (height, width, 3), (height, width, 4) or (height, width)",
         )
-    _check_pixels(array.shape[0], array.shape[1], max_pixels)
+    check_pixels(array.shape[0], array.shape[1], max_pixels, "the array")
     if array.dtype.kind == "f":
         tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
         return _picture_of_tensor(tensor.permute(2, 0, 1), max_pixels)
@@ -383,9 +392,7 @@ def _picture_of_tensor(tensor: Tensor, max_pixels: int) -> Picture:
             f"a tensor of shape {tuple(tensor.shape)} is not one picture",
             "give (3, height, width) or (1, 3, height, width)",
         )
-    if image.numel() == 0:
-        raise InvalidImageError(f"a tensor of shape {tuple(tensor.shape)} is empty", "give pixels")
-    _check_pixels(image.shape[2], image.shape[3], max_pixels)
+    check_pixels(image.shape[2], image.shape[3], max_pixels, "the tensor")
     if image.dtype == torch.uint8:
         return _split(image.float() / 255, 8)
     if not image.is_floating_point():
@@ -394,7 +401,7 @@ def _picture_of_tensor(tensor: Tensor, max_pixels: int) -> Picture:
         )
     image = image.float()
     low, high = float(image.min()), float(image.max())
-    # A hundredth of overshoot is rounding or a bicubic filter; more is another range.
+    # Overshoot of a hundredth comes from rounding or a bicubic filter; more is another range.
     if not (low >= -0.01 and high <= 1.01):
         raise InvalidImageError(
             f"the values of the picture go from {low:.4g} to {high:.4g}; [0, 1] is expected",
@@ -404,7 +411,7 @@ def _picture_of_tensor(tensor: Tensor, max_pixels: int) -> Picture:
 
 
 def _split(image: Tensor, depth: int) -> Picture:
-    """(1, 1 or 3 or 4, H, W) in [0, 1] to a picture; the fourth channel is alpha."""
+    """A picture of (1, 1 or 3 or 4, H, W) in [0, 1]; the fourth channel is alpha."""
     alpha = image[:, 3:].contiguous() if image.shape[1] == 4 else None
     if alpha is not None and bool((alpha >= 1).all()):
         alpha = None
@@ -413,14 +420,6 @@ def _split(image: Tensor, depth: int) -> Picture:
 
 
 # --- checks --------------------------------------------------------------------------------------
-
-
-def _check_pixels(height: int, width: int, max_pixels: int) -> None:
-    if height * width > max_pixels:
-        raise ImageTooLargeError(
-            f"{height}x{width} are {height * width:,} pixels; at most {max_pixels:,} are allowed",
-            "choose a smaller size, or raise max_pixels",
-        )
 
 
 def _check_target(size: tuple[int, int]) -> None:

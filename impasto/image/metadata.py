@@ -1,8 +1,8 @@
-"""What is written into a picture beside its pixels: the run that made it, and credits.
+"""Metadata of saved pictures: the parameters of the run, and the credits of the content picture.
 
-The run's parameters are one JSON object under the key ``impasto``: in PNG a text of that name, in
-all other formats the EXIF user comment. From the picture that was stylized only an allowlist of
-tags is carried over, so that no place, serial number or thumbnail ever travels along.
+The parameters are one JSON object under the key ``impasto``: a text of that name in PNG, the EXIF
+user comment in all other formats. From the content picture only an allowlist of EXIF tags is
+copied, so that no place, serial number or thumbnail is ever passed on.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from impasto.errors import ConfigError, InvalidImageError
-from impasto.image.codecs import opened
-from impasto.image.files import read_bytes, shown
+from impasto.image.codecs import open_image
+from impasto.image.files import quoted, read_bytes
 
-__all__ = ["MAX_PARAMETERS", "credits_of", "parameters_json", "read_metadata", "with_parameters"]
+__all__ = ["MAX_PARAMETERS", "parameters_json", "portable_exif", "read_metadata", "with_parameters"]
 
 MAX_PARAMETERS = 60_000
-"""Longest JSON in bytes; a JPEG holds 65,533 bytes of EXIF in all."""
+"""Upper bound of the JSON, in bytes; a JPEG holds 65,533 bytes of EXIF in all."""
 
 _EXIF_FOLDER = 0x8769
 _USER_COMMENT = 0x9286
@@ -39,8 +39,8 @@ _CARRIED_EXIF = (
 )
 
 
-def credits_of(exif: Image.Exif) -> bytes:
-    """The EXIF that may go from a picture into what is made of it; b"" when there is none.
+def portable_exif(exif: Image.Exif) -> bytes:
+    """The EXIF that may be copied from a picture to one made from it; b"" when there is none.
 
     Artist, copyright, description, dates, camera model and exposure. Never: GPS, serial numbers,
     the owner's name, maker notes, comments, orientation (it has been applied), thumbnails.
@@ -55,14 +55,14 @@ def credits_of(exif: Image.Exif) -> bytes:
         if inside:
             kept.get_ifd(_EXIF_FOLDER).update(inside)
         return kept.tobytes() if kept or inside else b""
-    except Exception:  # broken EXIF raises anything; then there are no credits to carry
+    except Exception:  # of any type; broken EXIF holds no credits
         return b""
 
 
 def parameters_json(parameters: dict[str, Any]) -> str:
-    """The parameters as JSON in ASCII, keys sorted; paths become strings.
+    """The parameters as ASCII JSON with sorted keys; paths become strings.
 
-    Raises ``ConfigError`` when they are no JSON or longer than ``MAX_PARAMETERS``.
+    Raises ``ConfigError`` when JSON cannot hold them, or above ``MAX_PARAMETERS`` bytes.
 
     >>> parameters_json({"steps": 3, "seed": None})
     '{"seed": null, "steps": 3}'
@@ -83,9 +83,9 @@ def parameters_json(parameters: dict[str, Any]) -> str:
 
 
 def with_parameters(exif: bytes, text: str) -> bytes:
-    """EXIF with the JSON ``text`` in its user comment and impasto as the software.
+    """``exif`` with the JSON ``text`` as its user comment and impasto as the software.
 
-    Where both together are more than a JPEG can hold, the carried EXIF gives way.
+    Where both together are more than a JPEG can hold, ``exif`` is left out.
     """
     for carried in (exif, b""):
         merged = Image.Exif()
@@ -101,12 +101,12 @@ def with_parameters(exif: bytes, text: str) -> bytes:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The parameters that ``save_image`` wrote into a picture.
+    """Read the parameters that ``save_image`` wrote into a picture.
 
     Raises ``InvalidImageError`` when there are none, ``InputError`` when there is no such file.
     """
-    name = shown(path)
-    with opened(read_bytes(path), name, max_pixels=None) as image:
+    name = quoted(path)
+    with open_image(read_bytes(path), name, max_pixels=None) as image:
         found: Any = image.info.get("impasto")
         try:
             if found is None:
@@ -115,7 +115,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
                     found = json.loads(comment.removeprefix(_ASCII).rstrip(b"\0"))["impasto"]
             elif isinstance(found, str):
                 found = json.loads(found)
-        except Exception:  # somebody else's comment, or EXIF that is broken in any way
+        except Exception:  # of any type: another program's comment, or broken EXIF
             found = None
     if not isinstance(found, dict):
         raise InvalidImageError(

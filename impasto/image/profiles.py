@@ -1,10 +1,9 @@
-"""Colour profiles: what an embedded ICC profile means, brought to sRGB.
+"""Colour profiles: from the colours of an embedded ICC profile to sRGB.
 
 Most profiles in pictures (Adobe RGB, Display P3, ProPhoto, all kinds of sRGB, grey gammas) are
-three curves and a 3x3 matrix, or one curve. Those are computed here in float, which keeps 16 bit
-intact; everything else (CMYK, tables) goes through LittleCMS, which Pillow offers in 8 bit only.
-A profile that cannot be understood is ignored: a picture with slightly wrong colours is more use
-than none.
+three curves and a 3x3 matrix, or one curve. These are computed here in float, which keeps 16 bits
+intact; all others (CMYK, tables) go through LittleCMS, which Pillow offers in 8 bits only. A
+broken profile is ignored: a picture with slightly wrong colours is of more use than none.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ __all__ = ["CurveProfile", "convert_with_lcms", "lab_to_srgb", "parse_profile", 
 
 FloatArray = NDArray[np.float32]
 
-# Linear sRGB to XYZ under D50, the profile connection space (Bradford-adapted; the colorants
-# that every sRGB profile holds).
+# Linear sRGB to XYZ under D50, the profile connection space: the Bradford-adapted colorants that
+# every sRGB profile holds.
 _SRGB_TO_XYZ = np.array(
     [
         [0.4360747, 0.3850649, 0.1430804],
@@ -32,19 +31,19 @@ _SRGB_TO_XYZ = np.array(
         [0.0139322, 0.0971045, 0.7141733],
     ]
 )
-_ROWS_AT_ONCE = 256  # bounds the temporaries of a large picture
+_ROWS_AT_ONCE = 256  # bounds the temporary arrays of a large picture
 
 
 @functools.cache
 def srgb_profile() -> bytes:
-    """An sRGB ICC profile, the same bytes at every call and on every day.
+    """An sRGB ICC profile, the same bytes at every call.
 
     >>> srgb_profile()[36:40]
     b'acsp'
     """
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    # LittleCMS writes the present moment and a checksum over it into the header; the same
-    # picture should give the same file tomorrow.
+    # LittleCMS writes the current time and a checksum into the header; the same picture should
+    # give the same file tomorrow.
     profile[24:36] = struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
     profile[84:100] = bytes(16)
     return bytes(profile)
@@ -52,10 +51,10 @@ def srgb_profile() -> bytes:
 
 @dataclass(frozen=True)
 class CurveProfile:
-    """A profile made of one curve per channel and, for RGB, a matrix to XYZ (D50).
+    """A profile of one curve per channel and, for RGB, a matrix.
 
-    ``curves`` are tables of linear light in [0, 1] at equidistant inputs from 0 to 1;
-    ``matrix`` is (3, 3) from linear device RGB to linear sRGB, None for grey.
+    ``curves`` are tables of linear light in [0, 1] at equidistant inputs from 0 to 1. ``matrix`` is
+    (3, 3), from linear device RGB to linear sRGB; None for grey.
     """
 
     curves: tuple[NDArray[np.float64], ...]
@@ -63,9 +62,9 @@ class CurveProfile:
 
     @property
     def is_srgb(self) -> bool:
-        """True when converting would change nothing that one could see.
+        """Whether the conversion would change nothing visible.
 
-        Such a picture is taken as it is, so that what impasto saved is read back bit for bit.
+        Such a picture is taken as it is, so that impasto reads its own files back bit for bit.
         """
         at = np.linspace(0, 1, 256)
         curves_fit = all(
@@ -77,9 +76,9 @@ class CurveProfile:
         )
 
     def to_srgb(self, samples: NDArray[Any]) -> FloatArray:
-        """Samples (H, W, C) with C = number of curves, to sRGB (H, W, C) float32 in [0, 1].
+        """Convert integer samples (H, W, C), C curves, to sRGB (H, W, C) float32 in [0, 1].
 
-        Colours outside sRGB are clipped, as a relative colorimetric transform does.
+        Colours outside sRGB are clipped, as in a relative colorimetric transform.
         """
         levels = np.linspace(0, 1, np.iinfo(samples.dtype).max + 1)
         tables = [
@@ -97,7 +96,7 @@ class CurveProfile:
 
 
 def parse_profile(profile: bytes) -> CurveProfile | None:
-    """The profile as curves and a matrix; None when it is of another kind, or broken."""
+    """Parse a profile of curves and a matrix (ICC.1:2022); None for other kinds and broken ones."""
     try:
         tags = _tags(profile)
         space = profile[16:20]
@@ -116,14 +115,14 @@ def parse_profile(profile: bytes) -> CurveProfile | None:
 
 
 def convert_with_lcms(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """An 8-bit L, RGB or CMYK image through its profile to sRGB, mode RGB.
+    """Convert an 8-bit L, RGB or CMYK image from its profile to sRGB, mode RGB.
 
-    None when the profile is broken, or is for another kind of image.
+    None when the profile is broken or belongs to another mode.
     """
     modes = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        # The mode must be the profile's own: LittleCMS believes what it is told about the layout.
+        # LittleCMS trusts the layout it is told, so the mode must be the profile's own.
         if modes.get(source.profile.xcolor_space.strip()) != image.mode:
             return None
         return _transformed(image, source, ImageCms.Intent.PERCEPTUAL)
@@ -132,7 +131,7 @@ def convert_with_lcms(image: Image.Image, profile: bytes) -> Image.Image | None:
 
 
 def lab_to_srgb(image: Image.Image) -> Image.Image:
-    """An image of mode LAB (CIELAB under D50, 8 bit) to sRGB, mode RGB."""
+    """Convert an image of mode LAB (CIELAB under D50, 8 bits) to sRGB, mode RGB."""
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB", 5000))
     return _transformed(image, lab, ImageCms.Intent.RELATIVE_COLORIMETRIC)
 
@@ -143,17 +142,17 @@ def _transformed(
     target = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile()))
     transform = ImageCms.buildTransform(source, target, image.mode, "RGB", intent)
     result = ImageCms.applyTransform(image, transform)
-    if result is None:  # only for in-place transforms
+    if result is None:  # for in-place transforms only
         raise ValueError("no image came back")
     return result
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:
-    """Tag signature -> its data (ICC.1:2022, 7.3)."""
+    """The profile's tags, signature -> data (ICC.1:2022, 7.3)."""
     if profile[36:40] != b"acsp":
         raise ValueError("not an ICC profile")
     (count,) = struct.unpack_from(">I", profile, 128)
-    if count > 100:
+    if count > 100:  # tags may overlap: each could be as large as the file
         raise ValueError("too many tags")
     tags = {}
     for i in range(count):
@@ -169,7 +168,7 @@ def _xyz(data: bytes) -> NDArray[np.float64]:
 
 
 def _curve(data: bytes) -> NDArray[np.float64]:
-    """A tone curve as a table (ICC.1:2022, 10.6 curveType and 10.18 parametricCurveType)."""
+    """A tone curve as a table (ICC.1:2022, 10.6 curveType, 10.18 parametricCurveType)."""
     x = np.linspace(0, 1, 65536)
     x[0] = 1e-9  # a damaged profile may have a negative exponent
     if data[:4] == b"curv":
@@ -187,7 +186,7 @@ def _curve(data: bytes) -> NDArray[np.float64]:
     if kind == 0:
         return np.asarray(x**g).clip(0, 1)
     power = np.maximum(a * x + b, 1e-9) ** g
-    if kind in (1, 2):  # c is the constant; the power begins where a x + b >= 0
+    if kind in (1, 2):  # the power where a x + b >= 0; c is added everywhere
         below = a * x + b < 0
         return np.asarray(np.where(below, 0, power) + (c if kind == 2 else 0)).clip(0, 1)
     return np.asarray(np.where(x >= d, power + e, c * x + f)).clip(0, 1)
@@ -199,7 +198,7 @@ def _decoded(srgb: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _encoded(linear: FloatArray) -> FloatArray:
     curve: FloatArray = linear ** np.float32(1 / 2.4)
-    curve *= np.float32(1.055)  # in place, here and below: this runs on 100 megapixels
+    curve *= np.float32(1.055)  # in place: this runs on 100 megapixels
     curve -= np.float32(0.055)
     np.multiply(linear, np.float32(12.92), out=curve, where=linear <= 0.0031308)
     return curve

@@ -1,7 +1,7 @@
-"""Pictures that go round: what leaves them on one side comes in on the other, so that copies laid
-side by side show no seam (textures), or left and right meet (panoramas).
+"""Pictures that wrap around: one border continues at the opposite one, so that copies laid side by
+side show no seam (textures), or left and right meet (panoramas).
 
-``axes`` are those of ``(N, C, H, W)`` that go round: none, ``(3,)`` or ``(2, 3)``.
+``axes`` are those of ``(N, C, H, W)`` that wrap around: none, ``(3,)`` or ``(2, 3)``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ Axes = tuple[int, ...]
 Resize = Callable[[Tensor, tuple[int, int]], Tensor]
 
 AXES: dict[str, Axes] = {"off": (), "horizontal": (3,), "both": (2, 3)}
-"""The setting ``wrap`` -> the axes that go round."""
+"""Value of the setting ``wrap`` -> the axes that wrap around."""
 
 # The poolings before VGG's fifth stage halve a picture four times. Each halving drops an odd row or
-# column, and with it the neighbours across the seam: lengths are multiples of this.
+# column and so breaks the seam: lengths are multiples of this.
 GRID = 16
-MARGIN = 8  # pixels that a bicubic resize looks at beyond the border, at most, at half size
+MARGIN = 8  # pixels beyond the border that a bicubic resize to half size reads, at most
 
 
 def on_grid(height: int, width: int, axes: Axes) -> tuple[int, int]:
-    """The size, each length along ``axes`` rounded to a multiple of 16.
+    """The size with each length along ``axes`` rounded to a multiple of ``GRID``.
 
     >>> on_grid(100, 100, (3,))
     (100, 96)
@@ -39,8 +39,11 @@ def on_grid(height: int, width: int, axes: Axes) -> tuple[int, int]:
 
 
 def window(image: Tensor, bounds: tuple[int, int, int, int], axes: Axes) -> Tensor:
-    """The pixels from ``top`` to ``bottom`` and ``left`` to ``right``, which may lie beyond the
-    borders along ``axes``; a view where they do not."""
+    """Pixels ``(N, C, bottom - top, right - left)`` of ``image`` ``(N, C, H, W)``.
+
+    ``bounds`` are ``(top, bottom, left, right)`` in pixels and may lie beyond the borders along
+    ``axes``. The result is a view where they do not.
+    """
     top, bottom, left, right = bounds
     for axis, first, last in ((2, top, bottom), (3, left, right)):
         length = image.shape[axis]
@@ -54,7 +57,7 @@ def window(image: Tensor, bounds: tuple[int, int, int, int], axes: Axes) -> Tens
 def add_to_window(
     image: Tensor, bounds: tuple[int, int, int, int], axes: Axes, values: Tensor
 ) -> None:
-    """Add ``values`` to the pixels that :func:`window` gives, in place."""
+    """Add ``values`` in place to the pixels that :func:`window` returns (its transpose)."""
     top, bottom, left, right = bounds
     height, width = image.shape[-2:]
     if not axes or (top >= 0 and bottom <= height and left >= 0 and right <= width):
@@ -68,10 +71,10 @@ def add_to_window(
 
 
 def resized(image: Tensor, size: tuple[int, int], axes: Axes, resize: Resize) -> Tensor:
-    """``resize(image, size)`` of a picture that goes round along ``axes``.
+    """``resize(image, size)`` for a picture that wraps around along ``axes``.
 
-    It is resized with a margin from its other side, which is then cut off. The margin is a whole
-    number of pixels before and after, so nothing is shifted.
+    The picture is resized with a margin taken from its opposite border, which is then cut off. The
+    margin is a whole number of pixels before and after, so nothing is shifted.
     """
     if not axes or tuple(image.shape[-2:]) == size:
         return resize(image, size)

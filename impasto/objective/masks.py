@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import ConfigError, InputError
-from impasto.image.inputs import Source, describe
+from impasto.image.inputs import Source, provenance_of
 from impasto.image.io import Picture, read_image, resize, size_to_fit
 
 AUTO, REST, ALL, OFF = "auto", "rest", "all", "off"
@@ -72,7 +72,7 @@ def read_masks(
         read[role] = [_read_mask(role, source, limit) for source in given]
         if given:
             told[role] = [
-                {"word": mask} if isinstance(mask, str) else describe(source, mask)
+                {"word": mask} if isinstance(mask, str) else provenance_of(source, mask)
                 for source, mask in zip(given, read[role], strict=True)
             ]
     single: dict[str, Picture] = {}
@@ -82,7 +82,7 @@ def read_masks(
             mask = _read_mask(role, source, limit)
             if isinstance(mask, str):
                 raise ConfigError(f"{role} is '{mask}'", "give a mask")
-            single[role], told[role] = mask, describe(source, mask)
+            single[role], told[role] = mask, provenance_of(source, mask)
     return Masks(tuple(read["regions"]), tuple(read["style_regions"]), **single), told
 
 

@@ -31,10 +31,10 @@ class Targets:
     ``encoder`` at the content and the picture, which wraps along ``axes``.
 
     ``content`` and ``styles`` have colours under their transparent pixels already (see
-    :func:`impasto.image.inputs.filled`); ``regions`` says which style goes where, and ``config``
-    how large each style is. ``detail`` and ``subject`` ``(1, 1, h, w)`` say how much each place of
-    the content has to say, and where its subject is (:mod:`impasto.objective.subject`). Tensors are
-    made on ``device``, when they are asked for.
+    :func:`impasto.image.inputs.fill_under_alpha`); ``regions`` says which style goes where, and
+    ``config`` how large each style is. ``detail`` and ``subject`` ``(1, 1, h, w)`` say how much
+    each place of the content has to say, and where its subject is
+    (:mod:`impasto.objective.subject`). Tensors are made on ``device``, when they are asked for.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import ConfigError, MissingDependencyError, ResourceError, UsageError
-from impasto.image.files import check_folder, shown, write_bytes
+from impasto.image.files import check_folder, quoted, write_bytes
 
 __all__ = ["check_animation_path", "check_rate", "write_animation"]
 
@@ -125,7 +125,7 @@ def _extension(path: str | os.PathLike[str]) -> str:
     extension = Path(path).suffix.lower()
     if extension not in KINDS:
         raise UsageError(
-            f"{shown(path)} is no animation that impasto writes", f"end it in {', '.join(KINDS)}"
+            f"{quoted(path)} is no animation that impasto writes", f"end it in {', '.join(KINDS)}"
         )
     return extension
 

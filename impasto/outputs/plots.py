@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from impasto.errors import MissingDependencyError, UsageError
-from impasto.image.files import check_folder, shown, write_bytes
+from impasto.image.files import check_folder, quoted, write_bytes
 
 __all__ = ["check_plot_path", "plot_losses"]
 
@@ -41,7 +41,7 @@ end it in .png, .svg, .pdf
     """
     if Path(path).suffix.lower() not in KINDS:
         raise UsageError(
-            f"{shown(path)} is no plot that impasto writes", f"end it in {', '.join(KINDS)}"
+            f"{quoted(path)} is no plot that impasto writes", f"end it in {', '.join(KINDS)}"
         )
     _import_matplotlib()
     check_folder(path, overwrite=overwrite)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from impasto.config.stylize import StylizeConfig
 from impasto.encoders import pop_encoder
 from impasto.events import Event
-from impasto.image.inputs import Source, taken_masks
+from impasto.image.inputs import Source, pop_mask_objects
 from impasto.losses import Loss
 from impasto.objective.build import OwnLosses
 from impasto.runs.result import Result
@@ -97,7 +97,7 @@ def read_settings(
     """The configuration that ``settings`` make of ``config``, and the keywords of
     :class:`Stylization` for what is no setting: an encoder, masks and losses that are objects."""
     encoder = pop_encoder(settings)
-    masks = taken_masks(settings, MASKS)
+    masks = pop_mask_objects(settings, MASKS)
     own = pop_own_losses(settings)
     config = (config or StylizeConfig()).with_changes(**settings)
     return config, {"encoder": encoder, "own_losses": own, **masks}

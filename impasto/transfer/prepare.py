@@ -19,7 +19,7 @@ from impasto.encoders.base import CIRCULAR, IMAGE
 from impasto.encoders.exact import Exact
 from impasto.encoders.mirrored import Mirrored
 from impasto.errors import ConfigError, InputError, UnknownNameError
-from impasto.image.inputs import Source, describe, filled, read_style, several
+from impasto.image.inputs import Source, as_list, fill_under_alpha, provenance_of, read_style
 from impasto.image.io import Picture, read_image, size_to_fit
 from impasto.image.wrap import AXES
 from impasto.objective.build import OwnLosses, content_kinds, non_tileable, style_kinds
@@ -98,7 +98,7 @@ def prepare(
     kinds = [*content_kinds(config, own), *style_kinds(config, own)]
     own = {kind.name: kind.loss for kind in kinds if own and kind.name in own}
     # 2. The styles, no larger than they are needed.
-    styles = several(style)
+    styles = as_list(style)
     pictures = [
         read_style(x, max(height, width) * largest_scale(config, k), config.seed, **limit)
         for k, x in enumerate(check_styles(config, styles, config.style_layers))
@@ -118,16 +118,16 @@ def prepare(
     encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
     # 5. Masks, and everything that was read, for the metadata.
     read, masks_told = _read_masks(config, masks or {}, limit)
-    told = [describe(x, picture) for x, picture in zip(styles, pictures, strict=True)]
+    told = [provenance_of(x, picture) for x, picture in zip(styles, pictures, strict=True)]
     sources: dict[str, Any] = {"style": told[0] if len(told) == 1 else told, **masks_told}
     if photo is not None:
-        sources = {"content": describe(content, photo), **sources}
+        sources = {"content": provenance_of(content, photo), **sources}
     init = read_init(config.init)
     if init is not None:
-        sources["init"] = describe(config.init, init)
-        init = filled(init)
-    photo = None if photo is None else filled(photo)
-    pictures = [filled(picture) for picture in pictures]
+        sources["init"] = provenance_of(config.init, init)
+        init = fill_under_alpha(init)
+    photo = None if photo is None else fill_under_alpha(photo)
+    pictures = [fill_under_alpha(picture) for picture in pictures]
     # 6. Which style goes where, in whose colours, and what is held most.
     regions = _regions(config, read, photo, pictures, encoder)
     regions = match_region_colors(regions, pictures, photo, config)
@@ -240,8 +240,8 @@ def _read_masks(
         return getattr(config, name) if masks.get(name) is None else masks[name]
 
     return read_masks(
-        several(given("regions")),
-        several(given("style_regions")),
+        as_list(given("regions")),
+        as_list(given("style_regions")),
         given("keep"),
         given("subject"),
         **limit,

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import impasto
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
-from impasto.image.files import check_folder, read_bytes, shown, write_bytes
+from impasto.image.files import check_folder, quoted, read_bytes, write_bytes
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -39,8 +40,8 @@ def test_names_that_are_hard_to_print(tmp_path: Path) -> None:
     path = os.path.join(os.fsencode(tmp_path), b"caf\xe9\n.png")
     write_bytes(os.fsdecode(path), b"x")
     assert read_bytes(os.fsdecode(path)) == b"x"
-    assert shown(os.fsdecode(path)).endswith("caf�\\n.png'")
-    shown(os.fsdecode(path)).encode("utf-8")
+    assert quoted(os.fsdecode(path)).endswith("caf�\\n.png'")
+    quoted(os.fsdecode(path)).encode("utf-8")
 
 
 @pytest.mark.parametrize("name", ["missing.png", "sub", "empty.png", "pipe", "a\0b", "n" * 300])
@@ -197,7 +198,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(impasto.__file__).parents[1])},
     )
     assert "File too large; free some space" in done.stdout
     assert (tmp_path / "a").read_bytes() == b"old"

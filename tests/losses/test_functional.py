@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from impasto.losses.functional import gram, mean_std, gram_sum, total_variation
+from impasto.losses.functional import gram, gram_sum, mean_std, total_variation
 
 Array = NDArray[np.float64]
 

@@ -7,8 +7,14 @@ from torch import Tensor
 
 from impasto import Picture, StylizeConfig
 from impasto.image.color import srgb_to_oklab
-from impasto.objective.colors import restore_content_colors, restores_colors, match_style_colors, match_region_colors, recolor_content
-from impasto.objective.regions import RegionMap, Region, Share
+from impasto.objective.colors import (
+    match_region_colors,
+    match_style_colors,
+    recolor_content,
+    restore_content_colors,
+    restores_colors,
+)
+from impasto.objective.regions import Region, RegionMap, Share
 
 
 def mean(image: Tensor) -> Tensor:

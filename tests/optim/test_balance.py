@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from impasto.optim.balance import LIMIT, equalize_gradients
 from torch import Tensor
 
 from impasto import (
@@ -15,7 +16,6 @@ from impasto import (
     StylizeConfig,
     stylize,
 )
-from impasto.optim.balance import LIMIT, equalize_gradients
 from impasto.optim.gradients import gradient_norms
 from impasto.transfer.stylization import Stylization
 
