@@ -74,7 +74,8 @@ class EarthMoverLoss(SampledLoss):
         x, y = normalize(ours.vectors), normalize(style.vectors)
         to_style, to_ours = nearest(x, y)
         there = (ours.weight * (1 - (x * y[to_style]).sum(1))).sum()
-        back = (style.weight * (1 - (x[to_ours] * y).sum(1))).sum()
+        # Not x[to_ours]: on several threads its gradient is added up in any order.
+        back = (style.weight * (1 - (x.index_select(0, to_ours) * y).sum(1))).sum()
         return torch.maximum(there, back)
 
 
