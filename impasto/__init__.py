@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from impasto.feedforward.network import FeedForward
     from impasto.feedforward.training import Training, train
     from impasto.image.io import Picture, load_image, read_image, read_metadata, resize, save_image
+    from impasto.image.swatches import SWATCHES, swatch
     from impasto.losses import (
         CONTENT_LOSSES,
         STYLE_LOSSES,
@@ -75,7 +76,6 @@ if TYPE_CHECKING:
     from impasto.metrics.evaluate import Evaluation, evaluate
     from impasto.optim.loop import State, optimize
     from impasto.runs.result import Result
-    from impasto.swatches import SWATCHES, swatch
     from impasto.transfer.stylization import Stylization, stylize, texture
 
 _HOMES = {
@@ -112,7 +112,7 @@ _HOMES = {
     "feedforward.training": ["Training", "train"],
     "arbitrary.api": ["quick"],
     "config.presets": ["PRESETS", "get_preset"],
-    "swatches": ["SWATCHES", "swatch"],
+    "image.swatches": ["SWATCHES", "swatch"],
     "runs.result": ["Result"],
     "transfer.stylization": ["Stylization", "stylize", "texture"],
 }

@@ -28,7 +28,7 @@ from impasto.errors import ConfigError
 from impasto.feedforward.inference import paint_with
 from impasto.feedforward.network import FeedForward, load_feedforward
 from impasto.image.color import match_colors
-from impasto.image.inputs import Source, describe, filled, read_style, several, taken_masks
+from impasto.image.inputs import Source, describe, filled, read_picture, several, taken_masks
 from impasto.image.io import Picture, read_image, resize, size_to_fit
 from impasto.objective.colors import ONLY_COLORS, finished, recolored, repainted
 from impasto.objective.masks import AUTO, Masks, read_masks
@@ -49,7 +49,7 @@ MASKS = ("regions", "keep", "subject")
 
 MEANT_FOR_STYLES = frozenset(
     (
-        *("quality", "blend", "style_scale", "seed", "coarsest"),
+        *("quality", "blend", "style_scale", "coarsest"),
         *("regions", "region_styles", "region_strengths", "subject", "protect"),
     )
 )
@@ -102,7 +102,7 @@ def quick(
     enlarger = _enlarger(config, device, model)
     painted = max(height, width) if enlarger is None else max(height, width) / FACTOR
     long_side = min(painted, STYLE_SIZE) * config.style_scale
-    styles = [read_style(source, long_side, config.seed, **limit) for source in sources]
+    styles = [read_picture(source, **limit) for source in sources]
     shared = config.for_pictures()
     layout = lay_out(shared, masks, picture.size, [style.size for style in styles])
     backend = _backend(config, device, model)

@@ -298,7 +298,7 @@ class Look:
         )
 
     def _read(self, role: str, source: Source, limit: dict[str, int]) -> Tensor:
-        picture = read_picture(source, self.config.size, self.config.seed, **limit)
+        picture = read_picture(source, **limit)
         self.sources[role] = describe(source, picture)
         size = size_to_fit(*picture.size, self.config.size)
         return resize(filled(picture).pixels, size).to(self.device)

@@ -31,7 +31,7 @@ from impasto.feedforward.card import card
 from impasto.feedforward.dataset import Crops, Photos, centre_crop, crop_size
 from impasto.feedforward.network import MODEL, FeedForward, save_feedforward
 from impasto.image.files import shown, write_bytes
-from impasto.image.inputs import Source, describe, filled, read_style
+from impasto.image.inputs import Source, describe, filled, read_picture
 from impasto.image.io import save_image
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
 from impasto.losses.base import Evaluation
@@ -99,7 +99,7 @@ class Training:
         )
         numbers, self.held_out = self.photos.split()
         self.crops = Crops(self.photos, numbers, config.seed)
-        picture = read_style(style, config.style_size, config.seed)
+        picture = read_picture(style)
         self.style = describe(style, picture)
         self.style_terms = self._style_terms(filled(picture))
         full = config.width

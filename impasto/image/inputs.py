@@ -11,24 +11,19 @@ from typing import Any
 
 from impasto.errors import UnknownNameError
 from impasto.image.io import Picture, fill_transparent, read_image
-from impasto.swatches import SWATCHES, swatch
+from impasto.image.swatches import SWATCHES
 
 Source = Any
 """What may be given as a picture: a path, PIL image, numpy array, tensor or Picture."""
 
 
-def read_style(style: Source, size: float, seed: int, **limit: int) -> Picture:
-    """A style picture, or the swatch of that name; see :func:`read_picture`."""
-    return read_picture(style, round(size), seed, **limit)
-
-
-def read_picture(source: Source, size: int, seed: int = 0, **limit: int) -> Picture:
-    """A picture, as it is; or the swatch of that name, with about ``size`` pixels on its long side.
+def read_picture(source: Source, **limit: int) -> Picture:
+    """A picture, or the swatch of that name, in its own size.
 
     A file wins over a swatch of the same name.
     """
     if _is_swatch(source):
-        return read_image(swatch(source, size=min(max(32, size), 4096), seed=seed))
+        return read_image(SWATCHES[source].read_bytes())
     is_word = isinstance(source, str) and not Path(source).suffix
     if is_word and not Path(source).expanduser().exists():
         raise UnknownNameError("style picture or swatch", source, SWATCHES)

@@ -26,7 +26,7 @@ from impasto.encoders.mirrored import Mirrored
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Step
 from impasto.image.color import match_colors
-from impasto.image.inputs import Source, describe, filled, read_style, several, taken_masks
+from impasto.image.inputs import Source, describe, filled, read_picture, several, taken_masks
 from impasto.image.io import Picture, read_image, resize, size_to_fit
 from impasto.image.wrap import AXES, resized
 from impasto.losses import Objective
@@ -44,7 +44,6 @@ from impasto.objective.regions import (
     Layout,
     check_auto,
     check_styles,
-    largest_scale,
     lay_out,
 )
 from impasto.objective.segmentation import find_regions
@@ -209,12 +208,7 @@ class Stylization(Passage):
         height, width = self.height, self.width = self._size()
         self.config = self.config.with_style_loss(max(height, width))
         styles = several(style)
-        pictures = [
-            read_style(
-                x, max(height, width) * largest_scale(self.config, k), self.config.seed, **limit
-            )
-            for k, x in enumerate(check_styles(self.config, styles))
-        ]
+        pictures = [read_picture(x, **limit) for x in check_styles(self.config, styles)]
         steps, ratio = self.config.schedule(max(height, width), texture=content is None)
         self.levels = plan(height, width, steps, ratio, self.axes)
         if self.config.color == "only":
