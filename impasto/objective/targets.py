@@ -488,13 +488,13 @@ class Targets:
     def _masks(self, mask: Tensor | None, layers: Sequence[str]) -> dict[str, Tensor] | None:
         if mask is None:
             return None
-        sizes = {layer: self.encoder.grid(layer, *mask.shape[-2:]) for layer in layers}
+        sizes = {layer: self.encoder.feature_size(layer, *mask.shape[-2:]) for layer in layers}
         return layer_masks(mask, sizes)
 
     def _inside(self, mask: Tensor, layers: Sequence[str], share: float = 1.0) -> dict[str, Tensor]:
         windows = {layer: (self.encoder.stride(layer), self._reach(layer)) for layer in layers}
         height, width = mask.shape[-2:]
-        grids = {layer: self.encoder.grid(layer, height, width) for layer in layers}
+        grids = {layer: self.encoder.feature_size(layer, height, width) for layer in layers}
         # As large as what the positions stand for, the last ones too.
         lacking = [
             max(0, *(grid[axis] * windows[layer][0] - length for layer, grid in grids.items()))
@@ -506,7 +506,7 @@ class Targets:
 
     def _reach(self, layer: str) -> int:
         try:
-            return self.encoder.reach(layer)
+            return self.encoder.receptive_field(layer)
         except ConfigError:  # an encoder that does not know: its positions count by their pixels
             return 0
 
@@ -517,7 +517,7 @@ class Targets:
         return resized(pixels, size, axes, resize).to(self.device)
 
 
-def whole_only(config: StylizeConfig) -> str:
+def non_tileable(config: StylizeConfig) -> str:
     """Which of the losses in ``config`` cannot be computed in tiles; "" if all can."""
     names = [x for x, share in mixture("style_loss", config.style_loss).items() if share]
     found = [x for x in names if not issubclass(STYLE_LOSSES[x], AdditiveLoss)]

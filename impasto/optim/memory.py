@@ -125,24 +125,24 @@ def choose_tile(
     optimizer: str,
     limit: int,
     tile: int | None = None,
-    whole_only: str = "",
+    non_tileable: str = "",
 ) -> tuple[int | None, Demand]:
     """The size of tiles with which a run stays below ``limit`` bytes, None for no tiles.
 
     With ``tile`` there is no choice, only the demand. An encoder that does not know how far it sees
-    is computed as a whole; so is a picture with losses, named in ``whole_only``, that must see all
-    of it. Raises ResourceError where nothing stays below the limit, ConfigError where such losses
-    meet a ``tile`` smaller than the picture.
+    is computed as a whole; so is a picture with losses, named in ``non_tileable``, that must see
+    all of it. Raises ResourceError where nothing stays below the limit, ConfigError where such
+    losses meet a ``tile`` smaller than the picture.
     """
-    if whole_only and tile is not None and tile < max(size):
+    if non_tileable and tile is not None and tile < max(size):
         raise ConfigError(
-            f"{whole_only} cannot be computed in tiles, and tile is {tile}",
+            f"{non_tileable} cannot be computed in tiles, and tile is {tile}",
             "leave out the tile, or use gram, mean-std or wasserstein",
         )
     found, base = footprint(encoder, content_layers, style_layers), resident()
     layers = list(dict.fromkeys([*content_layers, *style_layers]))
     height, width = size
-    sizes = (None,) if whole_only else (None, *TILES)
+    sizes = (None,) if non_tileable else (None, *TILES)
     for candidate in sizes if tile is None else (tile,):
         area = height * width
         if candidate is not None and candidate < max(size):
@@ -160,7 +160,7 @@ def choose_tile(
         f"{limit / GIB:.1f}",
         "use a smaller --size"
         + ("" if optimizer == "adam" else ", or --optimizer adam")
-        + (f", or losses that work in tiles (not {whole_only})" if whole_only else ""),
+        + (f", or losses that work in tiles (not {non_tileable})" if non_tileable else ""),
     )
 
 

@@ -21,8 +21,7 @@ from impasto.config.stylize import STARTS, StylizeConfig
 from impasto.devices import choose_device, choose_dtype, generator
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.base import CIRCULAR, IMAGE
-from impasto.encoders.exact import Exact
-from impasto.encoders.mirrored import Mirrored
+from impasto.encoders.wrappers import PadToStride, QuantizedFeatures
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.events import Event, Step
 from impasto.image.color import match_colors
@@ -48,7 +47,7 @@ from impasto.objective.regions import (
 )
 from impasto.objective.segmentation import find_regions
 from impasto.objective.subject import read_or_find_subject
-from impasto.objective.targets import Targets, whole_only
+from impasto.objective.targets import Targets, non_tileable
 from impasto.optim.gradients import Explanation, explain
 from impasto.optim.loop import State, optimize
 from impasto.optim.memory import Demand, allowed, choose_tile, resident
@@ -250,9 +249,9 @@ class Stylization(Passage):
         layout = recolored_regions(
             self._lay_out(masks, pictures), pictures, self.content, self.config
         )
-        reader: Encoder = Mirrored(self.encoder)
+        reader: Encoder = PadToStride(self.encoder)
         if precision == "exact":
-            reader = Exact(reader)
+            reader = QuantizedFeatures(reader)
         self.encoder = reader.with_padding(PADDING[self.axes]) if self.axes else reader
         subject_mask: Tensor | None = None
         if self.content is not None:
@@ -509,7 +508,7 @@ class Stylization(Passage):
             config.optimizer,
             allowed(config.max_memory, self.device),
             tile=config.tile,
-            whole_only=whole_only(config),
+            non_tileable=non_tileable(config),
         )
 
     # --- checks and small things -----------------------------------------------------------------

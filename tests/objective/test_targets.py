@@ -21,7 +21,7 @@ from impasto.losses import (
     StatisticLoss,
 )
 from impasto.objective.guidance import inside_masks
-from impasto.objective.targets import FORCE, SUBJECT_POWER, limit_at, whole_only
+from impasto.objective.targets import FORCE, SUBJECT_POWER, limit_at, non_tileable
 from impasto.optim.tiling import differentiate
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
@@ -144,12 +144,12 @@ def test_each_loss_paints_with_transparency_and_resumes(
 
 
 def test_what_needs_the_whole_picture() -> None:
-    assert whole_only(SMALL) == ""
+    assert non_tileable(SMALL) == ""
     config = SMALL.with_changes(style_loss=["gram", "emd"], content_loss="self-similarity")
-    assert whole_only(config) == "emd, self-similarity"
-    assert whole_only(SMALL.with_changes(style_loss=["gram", "emd=0"])) == ""
+    assert non_tileable(config) == "emd, self-similarity"
+    assert non_tileable(SMALL.with_changes(style_loss=["gram", "emd=0"])) == ""
     for name, loss in STYLE_LOSSES.items():
-        tiled = whole_only(SMALL.with_changes(style_loss=name)) == ""
+        tiled = non_tileable(SMALL.with_changes(style_loss=name)) == ""
         assert tiled == issubclass(loss, StatisticLoss) != issubclass(loss, SampledLoss)
 
 
@@ -317,7 +317,7 @@ def test_styles_stay_in_their_regions(encoder: Encoder, photo: Tensor, painting:
     )
     made = stylize(photo, [*styles.values()], config, encoder=encoder, regions=[*halves()]).image
     alone = [stylize(photo, x, config, encoder=encoder).image for x in styles.values()]
-    windows = {x: (encoder.stride(x), encoder.reach(x)) for x in config.style_layers}
+    windows = {x: (encoder.stride(x), encoder.receptive_field(x)) for x in config.style_layers}
 
     def distance(image: Tensor, style: Tensor, mask: Tensor) -> float:
         with torch.no_grad():

@@ -104,11 +104,11 @@ def test_losses_that_must_see_the_whole_picture_get_no_tiles(encoder: Encoder) -
     at_most = choose_tile(encoder, CONTENT, STYLE, size, "adam", 100 * GIB)[1].total - 1
     assert choose_tile(encoder, CONTENT, STYLE, size, "adam", at_most)[0] is not None
     with pytest.raises(ResourceError, match=r"losses that work in tiles \(not patches, emd\)"):
-        choose_tile(encoder, CONTENT, STYLE, size, "adam", at_most, whole_only=names)
+        choose_tile(encoder, CONTENT, STYLE, size, "adam", at_most, non_tileable=names)
     with pytest.raises(ConfigError, match="patches, emd cannot be computed in tiles, and tile is"):
-        choose_tile(encoder, CONTENT, STYLE, size, "adam", at_most, tile=64, whole_only=names)
+        choose_tile(encoder, CONTENT, STYLE, size, "adam", at_most, tile=64, non_tileable=names)
     small = choose_tile(
-        encoder, CONTENT, STYLE, (60, 60), "adam", 100 * GIB, tile=64, whole_only=names
+        encoder, CONTENT, STYLE, (60, 60), "adam", 100 * GIB, tile=64, non_tileable=names
     )
     assert small[0] == 64  # the picture is no larger than that
 
