@@ -22,6 +22,7 @@ import torch
 import impasto
 from impasto.devices import choose_dtype, describe_machine, keep_freed_memory
 from impasto.encoders import get_encoder
+from impasto.image.swatches import SIDE
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
 from impasto.optim.tiling import differentiate, encode
 
@@ -40,7 +41,8 @@ class Case:
         self.encoder = get_encoder(name, padding=CONFIG.padding)
         device = torch.device("cpu")
         self.encoder.to(choose_dtype("auto", device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
-        content = impasto.swatch("night", size=size)[..., : round(size / aspect), :].contiguous()
+        content = impasto.resize(impasto.swatch("night", size=SIDE), (size, size))
+        content = content[..., : round(size / aspect), :].contiguous()
         style = impasto.swatch("waves", size=512)
         self.objective = Objective(
             content=(FeatureLoss(encode(self.encoder, content, CONFIG.content_layers, tile)), 0.02),

@@ -54,7 +54,7 @@ def main() -> None:
                 images = [
                     impasto.stylize(
                         photos[photo],
-                        impasto.swatch(style, size=a.size),
+                        style,
                         size=a.size,
                         **{setting: name},
                     ).image

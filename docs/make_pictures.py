@@ -42,11 +42,7 @@ class Studio:
             settings["steps"] = self.steps
         shown = {k: v for k, v in settings.items() if "Tensor" not in repr(type(v))}
         print("   ", photo, *styles, list(shown), flush=True)
-        scale = settings.get("style_scale", 1)
-        largest = max(scale) if isinstance(scale, tuple) else scale
-        # Not the name: in the checkout the swatch "impasto" is a folder, too.
-        paintings = [impasto.swatch(style, size=round(self.size * largest)) for style in styles]
-        return impasto.stylize(load(photo), paintings, encoder=self.encoder, **settings).image
+        return impasto.stylize(load(photo), list(styles), encoder=self.encoder, **settings).image
 
     def from_noise(self, objective: Objective, size: tuple[int, int]) -> Tensor:
         """What an objective alone makes out of grey noise."""

@@ -19,6 +19,7 @@ import torch
 import impasto
 from impasto.cli import main as command_line
 from impasto.devices import peak_memory
+from impasto.image.swatches import SIDE
 
 
 def main() -> int:
@@ -38,7 +39,7 @@ def main() -> int:
         pixels = impasto.load_image(a.photo or public_domain_photo(), size=a.size)
         impasto.save_image(photo, pixels)
         if a.style in impasto.SWATCHES:
-            style = impasto.swatch(a.style, size=a.size)
+            style = impasto.swatch(a.style, size=min(a.size, SIDE))
         else:
             style = impasto.load_image(a.style)
         impasto.save_image(a.out / "demo-style.png", style)

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from impasto.feedforward.network import FeedForward
     from impasto.feedforward.training import Training, train
     from impasto.image.io import Picture, load_image, read_image, read_metadata, resize, save_image
+    from impasto.image.swatches import SWATCHES, swatch
     from impasto.losses import (
         CONTENT_LOSSES,
         STYLE_LOSSES,
@@ -76,7 +77,6 @@ if TYPE_CHECKING:
     from impasto.optim.loop import optimize
     from impasto.optim.state import State
     from impasto.runs.result import Result
-    from impasto.swatches import SWATCHES, swatch
     from impasto.transfer.api import stylize, texture
     from impasto.transfer.stylization import Stylization
 
@@ -115,7 +115,7 @@ _HOMES = {
     "feedforward.training": ["Training", "train"],
     "arbitrary.api": ["quick"],
     "config.presets": ["PRESETS", "get_preset"],
-    "swatches": ["SWATCHES", "swatch"],
+    "image.swatches": ["SWATCHES", "swatch"],
     "runs.result": ["Result"],
     "transfer.api": ["stylize", "texture"],
     "transfer.stylization": ["Stylization"],

@@ -39,7 +39,7 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The encoder's arithmetic: ``auto`` is bfloat16 where the hardware has it, else float32.
 
     On a CPU that must emulate bfloat16 it would be slower than float32, not faster. ``exact`` is
-    float32, too; what it does beside that is :class:`impasto.encoders.exact.Exact`'s.
+    float32, too; the rest of it is done by :class:`impasto.encoders.wrappers.QuantizedFeatures`.
     """
     if precision == "exact" and device.type == "mps":
         raise ConfigError("precision is 'exact', and mps has no float64", "use device cpu")

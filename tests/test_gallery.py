@@ -49,7 +49,7 @@ EXCEPTIONS = {
     "flavour": "of VGG's weights, which do not ship",
     "pooling": "of VGG only, whose weights do not ship; mini's is its own",
     "size": "in dream and quick the same as on the page of stylize",
-    "seed": "in dream and quick the same as on the page of stylize",
+    "seed": "in dream the same as on the page of stylize",
     "padding": "in dream the same as on the page of stylize",
     **dict.fromkeys(SHARED, "in quick the same as on the page of stylize"),
 }

@@ -13,7 +13,6 @@ ORDER = [
     "errors",
     "events",
     "devices",
-    "swatches",
     "image",
     "outputs",
     "config",

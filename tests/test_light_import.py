@@ -5,15 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 
-def loaded(*arguments: str) -> set[str]:
+def loaded(*arguments: str, fails: bool = False) -> set[str]:
     """Top-level names of everything that ``python *arguments`` imports."""
     command = [sys.executable, "-X", "importtime", *arguments]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert run.returncode == 0, run.stderr[-2000:]
+    assert bool(run.returncode) is fails, run.stderr[-2000:]
     lines = [line for line in run.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
@@ -38,6 +39,13 @@ def test_help_needs_no_torch(arguments: list[str]) -> None:
     names = loaded("-m", "impasto", *arguments)
     assert "typer" in names
     assert not names & {"av", "matplotlib", "numpy", "scipy", "skimage", "torch"}
+
+
+def test_swatches_and_info_need_no_torch(tmp_path: Path) -> None:
+    made = str(tmp_path / "waves.png")
+    assert "torch" not in loaded("-m", "impasto", "swatches")
+    assert "torch" not in loaded("-m", "impasto", "swatches", "waves", "-o", made)
+    assert "torch" not in loaded("-m", "impasto", "info", made, fails=True)
 
 
 def test_painting_loads_no_compiler() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from data import Crops, Pictures, random_crop, recolour
+from swatches import PAINTERS, paint
 from torch import Tensor
 
 from impasto.image.io import resize
-from impasto.swatches import SWATCHES, swatch
 
 LARGE = 224  # pixels a side from which on a crop is large
 
@@ -71,9 +71,7 @@ class Pairs(Crops):
         self.styles = Colourful(paintings, [], seed, extra_share=0.3)
         self.contents.extra = paintings  # type: ignore[assignment]
         self.styles.extra = [
-            (swatch(name, size=320, seed=s)[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
-            for name in SWATCHES
-            for s in range(4)
+            torch.from_numpy(paint(name, 320, seed)) for name in PAINTERS for seed in range(4)
         ]
         print(f"{len(photos)} photos, {len(paintings)} paintings", flush=True)
 

@@ -34,7 +34,7 @@ from impasto.image.inputs import (
     fill_under_alpha,
     pop_mask_objects,
     provenance_of,
-    read_style,
+    read_picture,
 )
 from impasto.image.io import Picture, read_image, resize, size_to_fit
 from impasto.objective.colors import (
@@ -61,7 +61,7 @@ MASKS = ("regions", "keep", "subject")
 
 MEANT_FOR_STYLES = frozenset(
     (
-        *("quality", "blend", "style_scale", "seed", "coarsest"),
+        *("quality", "blend", "style_scale", "coarsest"),
         *("regions", "region_styles", "region_strengths", "subject", "protect"),
     )
 )
@@ -114,7 +114,7 @@ def quick(
     enlarger = _enlarger(config, device, model)
     painted = max(height, width) if enlarger is None else max(height, width) / FACTOR
     long_side = min(painted, STYLE_SIZE) * config.style_scale
-    styles = [read_style(source, long_side, config.seed, **limit) for source in sources]
+    styles = [read_picture(source, **limit) for source in sources]
     shared = config.for_pictures()
     layout = build_regions(shared, masks, picture.size, [style.size for style in styles])
     backend = _backend(config, device, model)

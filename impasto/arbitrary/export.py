@@ -40,7 +40,7 @@ from impasto.config.version import __version__
 from impasto.encoders.base import IMAGE
 from impasto.errors import ImpastoError, MissingDependencyError
 from impasto.image.files import check_folder, quoted, write_bytes
-from impasto.swatches import swatch
+from impasto.image.swatches import swatch
 
 FORMAT = 4
 """Counts changes of the graphs of :func:`parts`; those that lie in a cache are made anew."""

@@ -36,7 +36,7 @@ from impasto.arbitrary.network import (
 )
 from impasto.arbitrary.transport import Moments, blend
 from impasto.arbitrary.upsampler import FACTOR, Enlarger, enlarge
-from impasto.encoders.base import IMAGE, completed
+from impasto.encoders.base import IMAGE, pad_to_multiple
 from impasto.image.io import resize
 from impasto.optim.tiling import Tile, Tiling
 
@@ -114,7 +114,7 @@ def draft(
     aims = _aims(styles, [zone for zone in zones if zone.strength], read)
     if enlarger is None:
         return _coarse_to_fine(model, backend, content, aims, tile, coarsest)
-    whole = completed(content, FACTOR, "replicate")
+    whole = pad_to_multiple(content, FACTOR, "replicate")
     small = F.avg_pool2d(whole, FACTOR)
     painting = _coarse_to_fine(model, backend, small, aims, tile, coarsest)
     image = _enlarged(model, enlarger, painting, small, whole, aims, tile, backend.dtype)
@@ -293,8 +293,8 @@ def _survey(
 ) -> tuple[list[Statistics], Taps]:
     """The moments under each of ``masks`` ``(1, 1, H, W)`` (None: of all), and the taps: all of
     them if the picture is one tile, else the DEEP ones."""
-    whole = completed(image, MULTIPLE, "replicate")
-    tiling = _tiling(model, max(int(model.encoder.reach(name)) for name in LEVELS), tile)
+    whole = pad_to_multiple(image, MULTIPLE, "replicate")
+    tiling = _tiling(model, max(int(model.encoder.receptive_field(name)) for name in LEVELS), tile)
     names = (*LEVELS, IMAGE)
     weights = [_pooled(mask, tiling.strides) for mask in masks]
     sums = [{name: _Sums() for name in names} for _ in masks]
@@ -325,7 +325,7 @@ def _pooled(mask: Tensor | None, strides: Mapping[str, int]) -> dict[str, Tensor
     """How much of each position of each layer a mask covers, ``(h, w)``."""
     if mask is None:
         return None
-    whole = completed(mask, MULTIPLE, "replicate")
+    whole = pad_to_multiple(mask, MULTIPLE, "replicate")
     return {name: F.avg_pool2d(whole, stride)[0, 0] for name, stride in strides.items()}
 
 
@@ -374,7 +374,7 @@ def _apply(
 ) -> Tensor:
     """``image`` painted, in float32; ``taps`` as :func:`_survey` found them."""
     height, width = image.shape[-2:]
-    whole = completed(image, MULTIPLE, "replicate")
+    whole = pad_to_multiple(image, MULTIPLE, "replicate")
     deep, fine = taps[: len(DEEP)], taps[len(DEEP) :]
     sketch = backend.sketch(deep, brush)
     if fine:

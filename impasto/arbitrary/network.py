@@ -123,7 +123,7 @@ class Quick(nn.Module):
         )
         if levels == FINE:
             own += STRIDES[len(DEEP) - 1]
-        return own + max(int(self.encoder.reach(name)) for name in levels)
+        return own + max(int(self.encoder.receptive_field(name)) for name in levels)
 
 
 class Convolution(nn.Module):

@@ -219,7 +219,7 @@ def _read_pairs(table: Path, words: Sequence[str], mask: str | None) -> list[Pai
 
 def _from(table: Path, cell: str | None) -> str | None:
     """A path in a table, seen from there; the name of a swatch stays."""
-    from impasto.swatches import SWATCHES
+    from impasto.image.swatches import SWATCHES
 
     cell = (cell or "").strip()
     if not cell or cell in SWATCHES:
@@ -288,7 +288,7 @@ def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
     from impasto.outputs.contact_sheet import Cell, contact_sheet
 
     def cell(name: str, source: str | Path) -> Cell:
-        return Cell(name, load_image(read_picture(source, CELL)))
+        return Cell(name, load_image(read_picture(source)))
 
     rows = [
         [

@@ -38,7 +38,7 @@ def info(
     The parameters of a run lie in the picture that it made. They are gone where another program
     has saved it since.
     """
-    from impasto.image.io import read_metadata
+    from impasto.image.metadata import read_metadata
 
     if command + toml + as_json > 1:
         raise UsageError("--command, --toml and --json exclude each other", "choose one")

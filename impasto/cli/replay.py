@@ -185,7 +185,7 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
         swatch = before.get("swatch")
         repainted = before.get("sha256") != after.get("sha256")
         if swatch is not None and swatch == after.get("swatch") and repainted:
-            yield f"the swatch {swatch} is painted in another way than it was"
+            yield f"the swatch {swatch} has changed since"
 
 
 def is_same(result: Result, recipe: Recipe) -> bool | None:
@@ -209,13 +209,21 @@ def _input(
     role: str, told: dict[str, Any], picture: Path, given: str | None, warnings: list[str]
 ) -> str:
     """The file or swatch to take for ``role``."""
+    from impasto.image.swatches import SWATCHES
+
     wanted = told.get("sha256")
     if given is not None:
         if given != told.get("swatch") and not _is_file_of(given, wanted):
             warnings.append(f"--{role} {given} is not the picture that was used then")
         return given
     if "swatch" in told:
-        return str(told["swatch"])
+        name = str(told["swatch"])
+        if name in SWATCHES and hashlib.sha256(SWATCHES[name].read_bytes()).hexdigest() != wanted:
+            raise InputError(
+                f"the swatch {name} has changed since {picture} was made from it",
+                f"take it as it is now with --{role} {name}",
+            )
+        return name
     if "path" not in told:
         hint = "it cannot be repeated" if role in MASKS else f"give --{role}"
         raise UsageError(f"the picture does not tell where its {role} lies", hint)

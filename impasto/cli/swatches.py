@@ -12,7 +12,7 @@ from impasto.cli.options import Overwrite
 from impasto.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from PIL import Image
 
 app = typer.Typer()
 
@@ -36,16 +36,17 @@ def swatches(
     sheet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one picture that shows them all.")
     ] = None,
-    size: Annotated[int, typer.Option("-s", "--size", metavar="N", help="Side in pixels.")] = 512,
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another painting.")] = 0,
+    size: Annotated[
+        int, typer.Option("-s", "--size", metavar="N", help="Side in pixels, up to 1024.")
+    ] = 512,
     overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
 ) -> None:
     """List the built-in styles, or write them as pictures.
 
-    They are painted by code; their names stand wherever a style picture may.
+    Their names stand wherever a style picture may.
     """
-    from impasto.swatches import SWATCHES
+    from impasto.image.swatches import SWATCHES, render_swatch
 
     for name in names or ():
         if name not in SWATCHES:
@@ -58,17 +59,13 @@ def swatches(
     targets = _targets(chosen, output) if chosen else {}
     _check(targets, sheet, overwrite)
 
-    from impasto.image.io import save_image
-    from impasto.swatches import swatch
-
     written = []
     for name, path in targets.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_image(path, swatch(name, size=size, seed=seed), overwrite=overwrite)
+        _write(path, render_swatch(name, size=size), overwrite)
         written.append(path)
     if sheet is not None:
-        picture = contact_sheet(chosen or list(SWATCHES), size=min(size, 256), seed=seed)
-        save_image(sheet, picture, overwrite=overwrite)
+        _write(sheet, contact_sheet(chosen or list(SWATCHES), size=min(size, 256)), overwrite)
         written.append(sheet)
     if as_json:
         from impasto.cli.run import print_json
@@ -86,16 +83,15 @@ def swatches(
             print(f"{each.name:{width}}  {each.description}")
 
 
-def contact_sheet(names: Sequence[str], *, size: int = 256, seed: int = 0) -> Tensor:
-    """All swatches in ``names`` side by side with their names below, ``(1, 3, H, W)``.
+def contact_sheet(names: Sequence[str], *, size: int = 256) -> Image.Image:
+    """All swatches in ``names`` side by side with their names below.
 
-    >>> contact_sheet(["waves", "mosaic"], size=32).shape
-    torch.Size([1, 3, 78, 100])
+    >>> contact_sheet(["waves", "mosaic"], size=32).size
+    (100, 78)
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    from impasto.image.io import load_image, to_pil
-    from impasto.swatches import swatch
+    from impasto.image.swatches import render_swatch
 
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
@@ -105,9 +101,19 @@ def contact_sheet(names: Sequence[str], *, size: int = 256, seed: int = 0) -> Te
     for number, name in enumerate(names):
         left = GAP + number % columns * (size + GAP)
         top = GAP + number // columns * (size + GAP + LABEL)
-        picture.paste(to_pil(swatch(name, size=size, seed=seed)), (left, top))
+        picture.paste(render_swatch(name, size=size), (left, top))
         draw.text((left, top + size + 3), name, fill="black", font=font)
-    return load_image(picture)
+    return picture
+
+
+def _write(path: Path, picture: Image.Image, overwrite: bool) -> None:
+    import numpy as np
+
+    from impasto.image.codecs import WRITABLE, encode
+    from impasto.image.files import write_bytes
+
+    data = encode(np.asarray(picture), WRITABLE[path.suffix.lower()])
+    write_bytes(path, data, overwrite=overwrite)
 
 
 def _targets(names: Sequence[str], output: Path | None) -> dict[str, Path]:
@@ -123,10 +129,13 @@ def _targets(names: Sequence[str], output: Path | None) -> dict[str, Path]:
 
 
 def _check(targets: dict[str, Path], sheet: Path | None, overwrite: bool) -> None:
-    from impasto.image.io import check_writable
+    from impasto.image.codecs import WRITABLE
+    from impasto.image.files import check_folder
 
     for path in [*targets.values(), *([sheet] if sheet is not None else [])]:
+        if path.suffix.lower() not in WRITABLE:
+            raise UnknownNameError("output format", path.suffix, WRITABLE)
         if path.parent.is_dir():
-            check_writable(path, overwrite=overwrite)
+            check_folder(path, overwrite=overwrite)
         elif path is sheet:
             raise UsageError(f"there is no folder {path.parent}", "make it first")

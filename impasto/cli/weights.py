@@ -139,9 +139,6 @@ def convert(
     flavour: Annotated[
         str | None, typer.Option(help="caffe, torchvision or normalised, if SOURCE does not tell.")
     ] = None,
-    architecture: Annotated[
-        str | None, typer.Option(help="vgg16 or vgg19, if SOURCE does not tell.")
-    ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store float16: half the size.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DESTINATION.")] = False,
     as_json: AsJson = False,
@@ -153,7 +150,6 @@ def convert(
         source,
         destination,
         flavour=flavour,
-        architecture=architecture,
         half=half,
         overwrite=overwrite,
     )

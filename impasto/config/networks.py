@@ -76,7 +76,6 @@ class QuickConfig(Settings):
         least=64,
         most=16384,
     )
-    seed: int = setting(0, "Seed of swatches", least=0, most=2**63 - 1)
     device: str = setting("auto", "auto, cpu, cuda, mps")
     backend: BackendName = setting(
         "auto", "Who computes the network; 'auto' is torch, with which a picture is there soonest"

@@ -303,7 +303,7 @@ class Look:
         )
 
     def _read(self, role: str, source: Source, limit: dict[str, int]) -> Tensor:
-        picture = read_picture(source, self.config.size, self.config.seed, **limit)
+        picture = read_picture(source, **limit)
         self.sources[role] = provenance_of(source, picture)
         size = size_to_fit(*picture.size, self.config.size)
         return resize(fill_under_alpha(picture).pixels, size).to(self.device)

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from impasto.errors import ConfigError, ImageTooSmallError, UnknownNameError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self  # in typing from Python 3.11 on
+    pass  # in typing from Python 3.11 on
 
 Features = dict[str, Tensor]
 """Layer name -> ``(N, C, h, w)``."""
@@ -45,7 +45,7 @@ class Encoder(nn.Module, ABC):
     sha256: str = ""
     layers: tuple[str, ...] = ()
     exact: bool = False
-    """Whether tiles must give the whole picture's numbers to the bit (:mod:`.exact`)."""
+    """Whether tiles must equal the whole picture to the bit (:class:`.QuantizedFeatures`)."""
 
     @abstractmethod
     def encode(self, image: Tensor, layers: Sequence[str]) -> Features:
@@ -72,7 +72,7 @@ class Encoder(nn.Module, ABC):
         """How many pixels of the image one step in ``layer`` is: 1, 2, 4, 8 or 16."""
         return 1 if layer == IMAGE else 2 ** (stage_of(layer) - 1)
 
-    def grid(self, layer: str, height: int, width: int) -> tuple[int, int]:
+    def feature_size(self, layer: str, height: int, width: int) -> tuple[int, int]:
         """The size ``(h, w)`` of ``layer``'s features for an image of that size."""
         stride = self.stride(layer)
         return height // stride, width // stride
@@ -97,21 +97,21 @@ class Encoder(nn.Module, ABC):
             "give it a with_padding(), or leave out wrap",
         )
 
-    def steadied(self) -> Encoder:
-        """The same network, sharing its weights, that rounds alike in pictures of all widths.
+    def width_invariant(self) -> Encoder:
+        """The same network and weights; its rounding does not depend on the image's width.
 
         Itself, where nothing is known to do about that.
         """
         return self
 
-    def reach(self, layer: str) -> int:
+    def receptive_field(self, layer: str) -> int:
         """How many pixels beyond its own ``stride`` x ``stride`` a position of ``layer`` sees.
 
         Tiles need it. Raises ConfigError where an encoder does not say.
         """
         raise ConfigError(
             f"the encoder '{self.name}' does not say how far its features see",
-            "give it a reach() to compute in tiles, or leave out the size of tiles",
+            "give it a receptive_field() to compute in tiles, or leave out the size of tiles",
         )
 
     @property
@@ -130,45 +130,6 @@ class Encoder(nn.Module, ABC):
                 )
 
 
-class Around(Encoder):
-    """``inner``, whose features a subclass hands on in its own way."""
-
-    def __init__(self, inner: Encoder) -> None:
-        super().__init__()
-        self.inner = inner
-        self.name, self.sha256, self.layers = inner.name, inner.sha256, inner.layers
-
-    def stride(self, layer: str) -> int:
-        """That of the inner encoder."""
-        return self.inner.stride(layer)
-
-    def grid(self, layer: str, height: int, width: int) -> tuple[int, int]:
-        """That of the inner encoder."""
-        return self.inner.grid(layer, height, width)
-
-    @property
-    def step(self) -> int:
-        """That of the inner encoder."""
-        return self.inner.step
-
-    @property
-    def wraps(self) -> tuple[int, ...]:
-        """That of the inner encoder."""
-        return self.inner.wraps
-
-    def with_padding(self, padding: str) -> Self:
-        """The same, around the inner encoder with another padding."""
-        return type(self)(self.inner.with_padding(padding))
-
-    def steadied(self) -> Self:
-        """The same, around the inner encoder steadied."""
-        return type(self)(self.inner.steadied())
-
-    def reach(self, layer: str) -> int:
-        """That of the inner encoder."""
-        return self.inner.reach(layer)
-
-
 def stage_of(layer: str) -> int:
     """The stage (1 to 5) that a layer belongs to.
 
@@ -185,21 +146,22 @@ def stage_of(layer: str) -> int:
 
 
 def pad_and_convolve(
-    features: Tensor, convolution: nn.Conv2d, padding: str, steady: bool = False
+    features: Tensor, convolution: nn.Conv2d, padding: str, width_invariant: bool = False
 ) -> Tensor:
     """A 3x3 convolution that keeps the size; ``padding`` is one of ``PADDINGS``.
 
     Zero padding, VGG's own, costs nothing; the others copy the features first. ``reflect``
     needs at least two rows and columns and falls back to ``replicate`` below that. ``circular``
     goes on at the opposite side, ``circular-horizontal`` does at left and right and replicates
-    above and below. ``steady`` makes the gradient's rounding independent of the picture's width.
+    above and below. ``width_invariant`` makes the gradient's rounding independent of the picture's
+    width.
     """
     if padding == "reflect" and min(features.shape[-2:]) < 2:
         padding = "replicate"
     weight, bias = convolution.weight, convolution.bias
     if weight.requires_grad or not features.requires_grad:
         return _convolve(features, weight, bias, padding)
-    return cast(Tensor, _FixedConvolution.apply(features, weight, bias, padding, steady))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _FixedConvolution.apply(features, weight, bias, padding, width_invariant))  # type: ignore[no-untyped-call]
 
 
 def _convolve(features: Tensor, weight: Tensor, bias: Tensor | None, padding: str) -> Tensor:
@@ -221,10 +183,15 @@ class _FixedConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, padding: str, steady: bool
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        padding: str,
+        width_invariant: bool,
     ) -> Tensor:
         ctx.save_for_backward(weight)
-        ctx.padding, ctx.steady = padding, steady
+        ctx.padding, ctx.width_invariant = padding, width_invariant
         return _convolve(features, weight, bias, padding)
 
     @staticmethod
@@ -232,7 +199,9 @@ class _FixedConvolution(torch.autograd.Function):
         weight = ctx.saved_tensors[0].to(gradients[0].dtype)  # another under torch.autocast
         if ctx.padding == "zero":
             return F.conv_transpose2d(gradients[0], weight, padding=1), None, None, None, None
-        if ctx.steady:  # one algorithm for all widths, a few per cent slower than the next line's
+        if (
+            ctx.width_invariant
+        ):  # one algorithm for all widths, a few per cent slower than the next line's
             slope = F.conv_transpose2d(F.pad(gradients[0], (1, 1, 1, 1)), weight, padding=1)
         else:
             slope = F.conv_transpose2d(gradients[0], weight)  # (N, C, H + 2, W + 2)
@@ -246,8 +215,8 @@ class _FixedConvolution(torch.autograd.Function):
         return slope[..., 1:-1, 1:-1], None, None, None, None
 
 
-def completed(image: Tensor, step: int, mode: str) -> Tensor:
-    """``(N, C, H, W)`` with a border below and to the right, up to the next multiples of ``step``;
+def pad_to_multiple(image: Tensor, step: int, mode: str) -> Tensor:
+    """``(N, C, H, W)`` padded at the bottom and at the right to the next multiples of ``step``;
     ``mode`` is one of :func:`torch.nn.functional.pad`."""
     below, right = (-length % step for length in image.shape[-2:])
     return F.pad(image, (0, right, 0, below), mode=mode) if below or right else image

@@ -69,6 +69,7 @@ FIRST_FILTERS = {
 
 _KEY = re.compile(r"(?:module\.)?(?:features\.(\d+)|(conv\d_\d))\.(weight|bias)")
 _DENSE = re.compile(r"(?:module\.)?(?:classifier\.|fc\d)")
+_ONLY_VGG19 = re.compile(r"(?:module\.)?(?:features\.34|conv5_4)\.")
 
 
 class OtherWeightsError(IntegrityError):
@@ -112,88 +113,47 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     )
 
 
-def recognise(
-    path: Path, raw: Mapping[str, Any], wanted: str | None, claimed: str | None
-) -> tuple[str, dict[str, str]]:
-    """The architecture, and canonical name -> key in the file, shallow first."""
-    fitting, misfits = {}, {}
-    told: str | None
-    for architecture in CONVOLUTIONS:
-        try:
-            fitting[architecture] = _canonical(raw, architecture)
-        except ValueError as error:
-            misfits[architecture] = error
-    if not fitting:
-        reason = misfits[wanted or "vgg19"]
-        raise IntegrityError(f"{path} does not hold VGG's weights: {reason}", "give another file")
-    if len(fitting) == 1:
-        [told] = fitting
-    elif claimed in fitting:  # down to conv3_3 both look alike
-        told = claimed
-    else:
-        firsts = {name: raw[names["conv1_1.weight"]] for name, names in fitting.items()}
-        told = next((name for name, first in firsts.items() if flavour_of(first, name)), None)
-    if wanted and told and wanted != told:
-        raise OtherWeightsError(f"{path} holds weights of {told}, not of {wanted}", "give another")
-    found = wanted or told
-    if found is None:
-        raise IntegrityError(
-            f"{path} ends before VGG-16 and VGG-19 differ", "add --architecture vgg16 or vgg19"
-        )
-    return found, fitting[found]
+def recognise(path: Path, raw: Mapping[str, Any]) -> tuple[str, dict[str, Tensor]]:
+    """The architecture, and canonical name -> float32 tensor, shallow first.
 
+    Tensors are copies, so that nothing refers to the file any more. Raises IntegrityError unless
+    each convolution is there, with finite numbers, and nothing but these and dense layers.
+    """
+    import torch
 
-def _canonical(raw: Mapping[str, Any], architecture: str) -> dict[str, str]:
-    """Canonical name -> key, or ValueError saying why this is not that architecture."""
-    by_index = {index: conv for conv, index in FEATURE_INDEX[architecture].items()}
-    keys = {}
-    for key in raw:
-        if not (match := _KEY.fullmatch(key)):
-            if _DENSE.match(key):
-                continue
-            raise ValueError(f"it has a tensor called {key[:60]!r}")
-        index, conv, kind = match.groups()
-        name = f"{by_index.get(int(index)) if index else conv}.{kind}"
-        keys[name] = key
-    names = {}
-    channels = 3
+    def misfit(reason: str) -> IntegrityError:
+        return IntegrityError(f"{path} does not hold VGG's weights: {reason}", "give another file")
+
+    keys = [key for key in raw if not _DENSE.match(key)]
+    architecture = "vgg19" if any(_ONLY_VGG19.match(key) for key in keys) else "vgg16"
+    by_index = {str(index): conv for conv, index in FEATURE_INDEX[architecture].items()}
+    found = {}
+    for key in keys:
+        match = _KEY.fullmatch(key)
+        conv = match and (match[2] or by_index.get(match[1]))
+        if not match or conv not in CONVOLUTIONS[architecture]:
+            raise misfit(f"{architecture} has no {key[:60]!r}")
+        found[f"{conv}.{match[3]}"] = raw[key]
+    tensors, channels = {}, 3
     for conv in CONVOLUTIONS[architecture]:
-        if not keys:
-            break
         width = CHANNELS[int(conv[4])]
         for kind, shape in (("weight", (width, channels, 3, 3)), ("bias", (width,))):
             name = f"{conv}.{kind}"
-            if name not in keys:
-                raise ValueError(f"it lacks {name}")
-            names[name] = keys.pop(name)
-            if problem := _problem(raw[names[name]], shape):
-                raise ValueError(f"{names[name]} is {problem}")
+            tensor = found.get(name)
+            if not isinstance(tensor, torch.Tensor):
+                raise misfit(f"{name} is not there, or not a tensor")
+            if tuple(tensor.shape) != shape:
+                raise misfit(f"{name} is {list(tensor.shape)}, not {list(shape)}")
+            plain = tensor.layout is torch.strided and tensor.device.type == "cpu"
+            if not (plain and tensor.is_floating_point()):
+                raise misfit(f"{name} is {tensor.dtype}, not a plain float")
+            tensors[name] = tensor.detach().to(torch.float32, copy=True).contiguous()
+            if not bool(tensors[name].isfinite().all()):
+                raise IntegrityError(
+                    f"{path} holds numbers in {name} that are not finite", "get it anew"
+                )
         channels = width
-    if keys or not names:
-        raise ValueError(f"{architecture} has no {next(iter(keys.values()), 'empty file')}")
-    return names
-
-
-def _problem(value: Any, shape: tuple[int, ...]) -> str:
-    """Why this is not a plain tensor of floats of that shape, or ""."""
-    import torch
-
-    if not isinstance(value, torch.Tensor):
-        return "not a tensor"
-    if tuple(value.shape) != shape:
-        return f"{list(value.shape)}, not {list(shape)}"
-    plain = value.layout is torch.strided and value.device.type == "cpu"
-    return "" if plain and value.is_floating_point() else f"{value.dtype}, not a plain float"
-
-
-def as_float32(path: Path, key: str, tensor: Tensor) -> Tensor:
-    """A float32 copy, so that nothing refers to the file any more; IntegrityError for NaN."""
-    import torch
-
-    tensor = tensor.detach().to(torch.float32, copy=True).contiguous()
-    if not bool(tensor.isfinite().all()):
-        raise IntegrityError(f"{path} holds numbers in {key} that are not finite", "get it anew")
-    return tensor
+    return architecture, tensors
 
 
 def flavour_of(weight: Tensor, architecture: str) -> str | None:

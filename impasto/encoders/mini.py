@@ -68,7 +68,7 @@ class Trunk(nn.Module):
 
     def __init__(self, stages: Stages = STAGES, padding: str = "zero") -> None:
         super().__init__()
-        self.padding, self.steady = check_choice("padding", padding, PADDINGS), False
+        self.padding, self.width_invariant = check_choice("padding", padding, PADDINGS), False
         self.early = [sum(early) for _, _, *early in stages]  # convolutions before the pooling
         self.stages = nn.ModuleList()
         channels = 3
@@ -106,7 +106,7 @@ class Trunk(nn.Module):
             if number > 1 and place == self.early[number - 1]:
                 x = F.avg_pool2d(x, 2)
             assert isinstance(convolution, nn.Conv2d)
-            x = F.relu_(pad_and_convolve(x, convolution, self.padding, self.steady))
+            x = F.relu_(pad_and_convolve(x, convolution, self.padding, self.width_invariant))
             yield x
 
 
@@ -178,10 +178,10 @@ class Mini(Encoder):
         other.trunk.padding = check_choice("padding", padding, PADDINGS)
         return other
 
-    def steadied(self) -> Mini:
-        """The same network, sharing its weights, that rounds alike in pictures of all widths."""
+    def width_invariant(self) -> Mini:
+        """The same network and weights; its rounding does not depend on the image's width."""
         other = self._with_own_trunk()
-        other.trunk.steady = True
+        other.trunk.width_invariant = True
         return other
 
     def _with_own_trunk(self) -> Mini:
@@ -190,7 +190,7 @@ class Mini(Encoder):
         other.trunk = copy.copy(self.trunk)
         return other
 
-    def reach(self, layer: str) -> int:
+    def receptive_field(self, layer: str) -> int:
         """The sum of what each convolution of the trunk up to the layer's tap adds."""
         if layer == IMAGE:
             return 0

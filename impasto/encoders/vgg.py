@@ -67,7 +67,7 @@ class VGG(Encoder):
         self.name = architecture
         self.flavour = check_choice("flavour", flavour, INPUTS)
         self.pooling = check_choice("pooling", pooling, POOLINGS)
-        self.padding, self.steady = check_choice("padding", padding, PADDINGS), False
+        self.padding, self._width_invariant = check_choice("padding", padding, PADDINGS), False
         self.sha256 = sha256
         names = CONVOLUTIONS[architecture]
         self.layers = tuple(x for n in names for x in (n, n.replace("conv", "relu")))
@@ -104,7 +104,7 @@ class VGG(Encoder):
         for name, following in zip(names, [*names[1:], ""], strict=True):
             convolution, relu = self.convolutions[name], name.replace("conv", "relu")
             assert isinstance(convolution, nn.Conv2d)
-            x = pad_and_convolve(x, convolution, self.padding, self.steady)
+            x = pad_and_convolve(x, convolution, self.padding, self._width_invariant)
             if name in wanted:
                 found[name] = x
             if len(found) == len(wanted):
@@ -136,13 +136,13 @@ class VGG(Encoder):
         other.padding = check_choice("padding", padding, PADDINGS)
         return other
 
-    def steadied(self) -> VGG:
-        """The same network, sharing its weights, that rounds alike in pictures of all widths."""
+    def width_invariant(self) -> VGG:
+        """The same network and weights; its rounding does not depend on the image's width."""
         other = copy.copy(self)
-        other.steady = True
+        other._width_invariant = True
         return other
 
-    def reach(self, layer: str) -> int:
+    def receptive_field(self, layer: str) -> int:
         """The sum of what each 3x3 convolution up to ``layer`` adds: one position of its stage."""
         if layer == IMAGE:
             return 0

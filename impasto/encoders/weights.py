@@ -22,12 +22,11 @@ from impasto.encoders.contents import (
     FEATURE_INDEX,
     FLAVOURS,
     OtherWeightsError,
-    as_float32,
     flavour_of,
     read_tensors,
     recognise,
 )
-from impasto.encoders.download import TIMEOUT, Progress, fetch, sha256_of
+from impasto.encoders.download import TIMEOUT, Progress, fetch, fits, sha256_of
 from impasto.errors import ConfigError, IntegrityError, UnknownNameError, WeightsNotFoundError
 from impasto.image.files import write_bytes
 
@@ -60,18 +59,27 @@ class WeightSpec:
     """A file of weights that is known: what it holds and where its authors publish it.
 
     ``sha256`` is the full checksum, its leading digits (as far as the publisher's file name tells
-    them), or "" where none is published. ``url`` is "" where nothing can be downloaded.
+    them), or "" where none is published. ``url`` is "" where nothing can be downloaded. ``size`` is
+    in bytes, None where it is not known.
     """
 
     name: str
-    architecture: str
     flavour: str
     url: str
-    filename: str
     sha256: str
-    size: int | None
     licence: str
     source: str
+    size: int | None = None
+
+    @property
+    def architecture(self) -> str:
+        """``vgg16`` or ``vgg19``."""
+        return self.name.partition("-")[0]
+
+    @property
+    def filename(self) -> str:
+        """What its publisher calls the file."""
+        return self.url.rpartition("/")[2] or f"{self.name}.safetensors"
 
     @property
     def accepted_names(self) -> tuple[str, ...]:
@@ -88,71 +96,55 @@ WEIGHTS = {
     for spec in (
         WeightSpec(
             name="vgg19-caffe",
-            architecture="vgg19",
             flavour="caffe",
             url="https://web.eecs.umich.edu/~justincj/models/vgg19-d01eb7cb.pth",
-            filename="vgg19-d01eb7cb.pth",
             sha256="d01eb7cb",
-            size=None,
             licence="CC BY 4.0",
             source="Simonyan & Zisserman 2014 (Oxford VGG), converted by J. Johnson",
         ),
         WeightSpec(
             name="vgg16-caffe",
-            architecture="vgg16",
             flavour="caffe",
             url="https://web.eecs.umich.edu/~justincj/models/vgg16-00b39a1b.pth",
-            filename="vgg16-00b39a1b.pth",
             sha256="00b39a1b",
-            size=None,
             licence="CC BY 4.0",
             source="Simonyan & Zisserman 2014 (Oxford VGG), converted by J. Johnson",
         ),
         WeightSpec(
             name="vgg19-torchvision",
-            architecture="vgg19",
             flavour="torchvision",
             url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-            filename="vgg19-dcbb9e9d.pth",
             sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
-            size=574_673_361,
             licence="BSD-3-Clause",
             source="torchvision, trained anew on ImageNet",
+            size=574_673_361,
         ),
         WeightSpec(
             name="vgg16-torchvision",
-            architecture="vgg16",
             flavour="torchvision",
             url="https://download.pytorch.org/models/vgg16-397923af.pth",
-            filename="vgg16-397923af.pth",
             sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-            size=553_433_881,
             licence="BSD-3-Clause",
             source="torchvision, trained anew on ImageNet",
+            size=553_433_881,
         ),
         # No checksum of this file is published, so it is never fetched unasked. Its author says it
         # was made from the model zoo's VGG, and his loss weights are those for plain VGG; should it
         # be the normalised one after all, its first filter tells.
         WeightSpec(
             name="vgg19-gatys",
-            architecture="vgg19",
             flavour="caffe",
             url="https://bethgelab.org/media/uploads/pytorch_models/vgg_conv.pth",
-            filename="vgg_conv.pth",
             sha256="",
-            size=None,
             licence="CC BY 4.0 (as the original; its own are not stated)",
             source="Gatys et al., PytorchNeuralStyleTransfer",
         ),
         # Published as a Caffe model only, which impasto does not read.
         WeightSpec(
             name="vgg19-normalised",
-            architecture="vgg19",
             flavour="normalised",
             url="",
-            filename="vgg19-normalised.safetensors",
             sha256="",
-            size=None,
             licence="not stated",
             source="Gatys et al., DeepTextures",
         ),
@@ -166,7 +158,7 @@ class LoadedWeights:
     """What a file of weights holds.
 
     ``tensors`` maps ``conv1_1.weight`` ``(64, 3, 3, 3)``, ``conv1_1.bias`` ``(64,)`` and so on to
-    float32 tensors; a file that ends early lacks the deep ones. ``sha256`` is the whole file's.
+    float32 tensors. ``sha256`` is the whole file's.
     ``evidence`` says what told the flavour; ``spec`` is the known file, if the checksum is one's.
     """
 
@@ -212,15 +204,13 @@ def load_weights(
     for spec in specs:
         if found := find_weights(spec):
             return read_weights(found, architecture=architecture, flavour=flavour)
-    what = f"{architecture} ({flavour})" if flavour else architecture
     trusted = [spec for spec in specs if spec.url and spec.sha256]
-    if not trusted:
-        reason = "and no download of them can be checked" if specs else "and none are known"
-        raise WeightsNotFoundError(f"no weights of {what} were found, {reason}", _remedy(specs))
-    if is_offline(offline):
-        raise WeightsNotFoundError(
-            f"no weights of {what} were found, and offline nothing is downloaded", _remedy(specs)
-        )
+    if not trusted or is_offline(offline):
+        what = f"{architecture} ({flavour})" if flavour else architecture
+        reason = "offline nothing is downloaded"
+        if not trusted:
+            reason = "no download of them can be checked" if specs else "none are known"
+        raise WeightsNotFoundError(f"no weights of {what} were found, and {reason}", _remedy(specs))
     file = download(trusted[0], offline=offline, on_progress=on_progress)
     return read_weights(file, architecture=architecture, flavour=flavour)
 
@@ -273,7 +263,6 @@ def convert(
     source: str | Path,
     destination: str | Path,
     *,
-    architecture: str | None = None,
     flavour: str | None = None,
     half: bool = False,
     overwrite: bool = False,
@@ -288,7 +277,7 @@ def convert(
     import torch
     from safetensors.torch import save
 
-    loaded = read_weights(source, architecture=architecture, flavour=flavour)
+    loaded = read_weights(source, flavour=flavour)
     known = WEIGHTS.get(f"{loaded.architecture}-{loaded.flavour}")
     spec = loaded.spec or known
     metadata = {"format": "pt", "source": spec.source, "licence": spec.licence} if spec else {}
@@ -319,48 +308,47 @@ def read_weights(
 ) -> LoadedWeights:
     """Read and check one file; ``architecture`` and ``flavour`` are what it is expected to hold.
 
-    The shapes tell the architecture. Checksum, first filter and metadata tell the flavour; where
-    they contradict one another or what is expected, that is an IntegrityError. Where all three are
-    silent, ``flavour`` is believed, or else the file's name.
+    The names of its tensors tell the architecture. The flavour is told by the checksum of a known
+    file, by the first filter or by metadata; where all three are silent, ``flavour`` is believed,
+    or else the file's name.
     """
     _check_request(architecture, flavour)
     path = Path(path).expanduser()
     digest = _digest(path)
-    spec = next((s for s in WEIGHTS.values() if s.sha256 and digest.startswith(s.sha256)), None)
-    named = [s for s in WEIGHTS.values() if path.name.lower() in s.accepted_names]
-    for s in named:
-        if path.name.lower() == s.filename and not digest.startswith(s.sha256):
-            raise IntegrityError(
-                f"{path} has the checksum {digest[:16]}..., published is {s.sha256[:16]}",
-                f"delete it, then: impasto weights download {s.name}",
-            )
+    known = next((s for s in WEIGHTS.values() if s.sha256 and fits(digest, [s.sha256])), None)
+    named = next((s for s in WEIGHTS.values() if path.name.lower() in s.accepted_names), None)
+    if named and path.name.lower() == named.filename and not fits(digest, [named.sha256]):
+        raise IntegrityError(
+            f"{path} has the checksum {digest[:16]}..., published is {named.sha256[:16]}",
+            f"delete it, then: impasto weights download {named.name}",
+        )
     raw, metadata = read_tensors(path)
-    architecture, names = recognise(path, raw, architecture, metadata.get("architecture"))
-    tensors = {name: as_float32(path, key, raw[key]) for name, key in names.items()}
+    found, tensors = recognise(path, raw)
+    if architecture not in (None, found):
+        raise OtherWeightsError(
+            f"{path} holds weights of {found}, not of {architecture}", "give another file"
+        )
     claims = {
-        "checksum": spec.flavour if spec else None,
-        "first filter": flavour_of(tensors["conv1_1.weight"], architecture),
+        "checksum": known and known.flavour,
+        "first filter": flavour_of(tensors["conv1_1.weight"], found),
         "metadata": metadata.get("flavour"),
+        "request": flavour,
+        "file name": named and named.flavour,
     }
-    claims = {evidence: claim for evidence, claim in claims.items() if claim in FLAVOURS}
-    by_name = next((s.flavour for s in named if s.architecture == architecture), None)
-    if not claims and (flavour or by_name):
-        claims = {"request" if flavour else "file name": flavour or by_name}
-    if not claims:
+    evidence = next((name for name, claim in claims.items() if claim in FLAVOURS), None)
+    if evidence is None:
         raise IntegrityError(
             f"{path} does not tell the flavour of its weights",
             f"add --flavour with one of: {', '.join(FLAVOURS)}",
         )
-    evidence, found = next(iter(claims.items()))
-    if len(set(claims.values())) > 1:
-        told = ", ".join(f"the {evidence} says {claim}" for evidence, claim in claims.items())
-        raise IntegrityError(f"{path} contradicts itself: {told}", "get it anew from its source")
-    if flavour not in (None, found):
+    if flavour not in (None, claims[evidence]):
         raise OtherWeightsError(
-            f"{path} holds {found} weights (so says its {evidence}), not {flavour}",
+            f"{path} holds {claims[evidence]} weights (so says its {evidence}), not {flavour}",
             "leave out the flavour, or give another file",
         )
-    return LoadedWeights(tensors, architecture, str(found), digest, path, evidence, spec, metadata)
+    return LoadedWeights(
+        tensors, found, str(claims[evidence]), digest, path, evidence, known, metadata
+    )
 
 
 def _digest(path: Path) -> str:

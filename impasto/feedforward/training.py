@@ -31,7 +31,7 @@ from impasto.feedforward.card import card
 from impasto.feedforward.dataset import Crops, Photos, centre_crop, crop_size
 from impasto.feedforward.network import MODEL, FeedForward, save_feedforward
 from impasto.image.files import quoted, write_bytes
-from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_style
+from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_picture
 from impasto.image.io import Picture, resize, save_image, size_to_fit
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
 from impasto.losses.base import Evaluation, LossOptions
@@ -99,7 +99,7 @@ class Training:
         )
         numbers, self.held_out = self.photos.split()
         self.crops = Crops(self.photos, numbers, config.seed)
-        picture = read_style(style, config.style_size, config.seed)
+        picture = read_picture(style)
         self.style = provenance_of(style, picture)
         self.style_terms = self._style_terms(fill_under_alpha(picture))
         full = config.width

@@ -11,26 +11,20 @@ from typing import Any
 
 from impasto.errors import UnknownNameError
 from impasto.image.io import Picture, fill_transparent, read_image
-from impasto.swatches import SWATCHES, swatch
+from impasto.image.swatches import SWATCHES
 
 Source = Any
 """A picture as users give it: a path, PIL image, numpy array, tensor or Picture."""
 
 
-def read_style(style: Source, size: float, seed: int, **limit: int) -> Picture:
-    """Read a style picture or the swatch of that name; see :func:`read_picture`."""
-    return read_picture(style, round(size), seed, **limit)
+def read_picture(source: Source, **limit: int) -> Picture:
+    """Read a picture, or the swatch of that name, at its own size.
 
-
-def read_picture(source: Source, size: int, seed: int = 0, **limit: int) -> Picture:
-    """Read a picture at its own size, or paint the swatch of that name.
-
-    A swatch has about ``size`` pixels on its long side, 32 to 4096. A file takes precedence over a
-    swatch of the same name. Raises ``UnknownNameError`` for a word that is neither, and what
-    ``read_image`` raises.
+    A file takes precedence over a swatch of the same name. Raises ``UnknownNameError`` for a word
+    that is neither, and what ``read_image`` raises.
     """
     if _is_swatch(source):
-        return read_image(swatch(source, size=min(max(32, size), 4096), seed=seed))
+        return read_image(SWATCHES[source].read_bytes())
     is_word = isinstance(source, str) and not Path(source).suffix
     if is_word and not Path(source).expanduser().exists():
         raise UnknownNameError("style picture or swatch", source, SWATCHES)

@@ -23,8 +23,8 @@ CONTENT_NORMALIZATIONS = ("mean", "gatys", "relative")
 
 # Added to a mean of powers before its root, whose slope at nothing would be infinite.
 NEARLY_NOTHING = 1e-9
-# Where features are float64 (Exact), a position's share is rounded to multiples of this, so that
-# sums of them have no rounding.
+# Where features are float64 (QuantizedFeatures), a position's share is rounded to multiples of
+# this, so that sums of them have no rounding.
 GRAIN = 2.0**-26
 
 

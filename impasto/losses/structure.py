@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.encoders.base import IMAGE, Features, completed
+from impasto.encoders.base import IMAGE, Features, pad_to_multiple
 from impasto.errors import ConfigError
 from impasto.losses.base import Loss, LossOptions
 from impasto.losses.patches import normalize
@@ -179,4 +179,4 @@ def _least_weight(mask: Tensor, pool: int) -> Tensor:
 def _whole(image: Tensor, pool: int) -> Tensor:
     """``image`` with a mirrored border below and to the right, to multiples of ``pool``: else its
     last rows and columns would belong to no window, and nothing would hold them."""
-    return completed(image, pool, "reflect")
+    return pad_to_multiple(image, pool, "reflect")

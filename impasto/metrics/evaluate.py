@@ -134,7 +134,7 @@ def evaluate(
     loaded = [fill_under_alpha(read_image(picture)).pixels for picture in pictures]
     if size is None:
         size = min(LONGEST, *(max(picture.shape[-2:]) for picture in loaded))
-    photo, painting = (load_image(read_picture(x, size), size=size) for x in (content, style))
+    photo, painting = (load_image(read_picture(x), size=size) for x in (content, style))
     evaluator = Evaluator(
         photo,
         painting,

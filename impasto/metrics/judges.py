@@ -108,7 +108,7 @@ class EfficientNetLite0(Encoder):
         """What the layer's name says."""
         return int(layer.removeprefix("stride")) if layer in self.layers else super().stride(layer)
 
-    def grid(self, layer: str, height: int, width: int) -> tuple[int, int]:
+    def feature_size(self, layer: str, height: int, width: int) -> tuple[int, int]:
         """Rounded up, as this network pads."""
         stride = self.stride(layer)
         return -(-height // stride), -(-width // stride)

@@ -43,9 +43,9 @@ def inside_masks(
     """``(1, 1, H, W)`` in [0, 1] -> ``{layer: (1, 1, h, w)}``, by whole receptive fields.
 
     ``windows`` is ``{layer: (stride, reach)}``: a position stands for ``stride`` pixels a side and
-    sees ``reach`` more on each side (see ``Encoder.stride`` and ``Encoder.reach``). Its weight is
-    the least that the mask has in what it sees, or in that ``share`` of its reach; beyond the
-    picture's border there is nothing to see.
+    sees ``reach`` more on each side (see ``Encoder.stride`` and ``Encoder.receptive_field``). Its
+    weight is the least that the mask has in what it sees, or in that ``share`` of its reach; beyond
+    the picture's border there is nothing to see.
 
     This is the "inside" propagation of guidance channels of Gatys et al. (2017, "Controlling
     perceptual factors in neural style transfer", section 4), for soft masks. Deep windows can be as

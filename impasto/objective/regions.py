@@ -149,11 +149,6 @@ def style_scale(config: RegionsConfig, style: int) -> float:
     return config.style_scale[style if len(config.style_scale) > 1 else 0]
 
 
-def largest_scale(config: RegionsConfig, style: int) -> float:
-    """The largest size at which a run may use a style, against the content's."""
-    return style_scale(config, style) * max(config.region_scales or (1.0,))
-
-
 def layers_of(config: RegionsConfig, style: int, style_layers: Sequence[str]) -> tuple[str, ...]:
     """Those of the style loss's layers whose target a style gives.
 

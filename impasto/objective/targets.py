@@ -150,7 +150,7 @@ class Targets:
         """``(1, 1, H, W)`` -> one mask for each layer; none where all positions count alike."""
         if mask is None:
             return {}
-        sizes = {layer: self.encoder.grid(layer, *mask.shape[-2:]) for layer in layers}
+        sizes = {layer: self.encoder.feature_size(layer, *mask.shape[-2:]) for layer in layers}
         return layer_masks(mask, sizes)
 
     def inside(self, mask: Tensor, layers: Sequence[str], share: float = 1.0) -> Features:
@@ -158,7 +158,7 @@ class Targets:
         position sees."""
         windows = {layer: (self.encoder.stride(layer), self._reach(layer)) for layer in layers}
         height, width = mask.shape[-2:]
-        grids = {layer: self.encoder.grid(layer, height, width) for layer in layers}
+        grids = {layer: self.encoder.feature_size(layer, height, width) for layer in layers}
         # As large as what the positions stand for, the last ones too.
         lacking = [
             max(0, *(grid[axis] * windows[layer][0] - length for layer, grid in grids.items()))
@@ -170,7 +170,7 @@ class Targets:
 
     def _reach(self, layer: str) -> int:
         try:
-            return self.encoder.reach(layer)
+            return self.encoder.receptive_field(layer)
         except ConfigError:  # an encoder that does not know: its positions count by their pixels
             return 0
 

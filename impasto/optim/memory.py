@@ -130,9 +130,9 @@ def choose_tile(
     """The size of tiles with which a run stays below ``limit`` bytes, None for no tiles.
 
     With ``tile`` there is no choice, only the demand. An encoder that does not know how far it sees
-    is computed as a whole; so is a picture with losses, named in ``whole_only``, that must see all
-    of it. Raises ResourceError where nothing stays below the limit, ConfigError where such losses
-    meet a ``tile`` smaller than the picture.
+    is computed as a whole; so is a picture with losses, named in ``non_tileable``, that must see
+    all of it. Raises ResourceError where nothing stays below the limit, ConfigError where such
+    losses meet a ``tile`` smaller than the picture.
     """
     if non_tileable and tile is not None and tile < max(size):
         raise ConfigError(

@@ -9,9 +9,9 @@ A tile is surrounded by as many pixels as its features can see. So its features 
 whole picture, and no seam can appear: nothing is blended, because nothing differs. The price is the
 second pass forwards and the borders that are computed twice.
 
-That is exact up to rounding. Around an encoder that is to be exact to the bit
-(:mod:`impasto.encoders.exact`) the second pass takes tiles with twice the border: then each knows
-all of the gradient of its own pixels, and none is added up from two tiles.
+That is exact up to rounding. For features that are exact to the bit
+(:class:`impasto.encoders.wrappers.QuantizedFeatures`) the second pass takes tiles with twice the
+border: then each knows all of the gradient of its own pixels, and none is added up from two tiles.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Tiling:
         self.encoder, self.layers, self.axes = encoder, tuple(layers), encoder.wraps
         self.strides = {layer: encoder.stride(layer) for layer in layers}
         self.step = max((encoder.step, *self.strides.values()))
-        reach = max((encoder.reach(layer) for layer in layers), default=0)
+        reach = max((encoder.receptive_field(layer) for layer in layers), default=0)
         self.halo = -(-reach // self.step) * self.step
         self.size = max(size, self.step)
         self.exact = encoder.exact and not self.axes
@@ -188,7 +188,7 @@ def encode(
             windows = tile.windows(tiling.strides)
             for layer, part in features.items():
                 if layer not in result:
-                    height, width = encoder.grid(layer, *image.shape[-2:])
+                    height, width = encoder.feature_size(layer, *image.shape[-2:])
                     result[layer] = part.new_empty(*part.shape[:2], height, width).to(
                         memory_format=torch.channels_last
                     )

@@ -16,10 +16,9 @@ from impasto.config.stylize import STARTS, StylizeConfig
 from impasto.devices import choose_device, choose_dtype
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.base import CIRCULAR, IMAGE
-from impasto.encoders.exact import Exact
-from impasto.encoders.mirrored import Mirrored
+from impasto.encoders.wrappers import PadToStride, QuantizedFeatures
 from impasto.errors import ConfigError, InputError, UnknownNameError
-from impasto.image.inputs import Source, as_list, fill_under_alpha, provenance_of, read_style
+from impasto.image.inputs import Source, as_list, fill_under_alpha, provenance_of, read_picture
 from impasto.image.io import Picture, read_image, size_to_fit
 from impasto.image.wrap import AXES
 from impasto.objective.build import OwnLosses, content_kinds, non_tileable, style_kinds
@@ -31,7 +30,6 @@ from impasto.objective.regions import (
     build_regions,
     check_auto,
     check_styles,
-    largest_scale,
 )
 from impasto.objective.segmentation import find_regions
 from impasto.objective.subject import detail_map, read_or_find_subject
@@ -97,12 +95,9 @@ def prepare(
     config = config.with_style_loss(max(height, width))
     kinds = [*content_kinds(config, own), *style_kinds(config, own)]
     own = {kind.name: kind.loss for kind in kinds if own and kind.name in own}
-    # 2. The styles, no larger than they are needed.
-    styles = as_list(style)
-    pictures = [
-        read_style(x, max(height, width) * largest_scale(config, k), config.seed, **limit)
-        for k, x in enumerate(check_styles(config, styles, config.style_layers))
-    ]
+    # 2. The styles.
+    styles = check_styles(config, as_list(style), config.style_layers)
+    pictures = [read_picture(x, **limit) for x in styles]
     # 3. Coarse to fine: the sizes, and how many steps each takes. Colours alone take none.
     axes = AXES[config.wrap]
     steps, ratio = config.schedule(max(height, width), texture=photo is None)
@@ -137,9 +132,9 @@ def prepare(
         subject, found = read_or_find_subject(read, photo, config.subject)
         sources |= found
         detail = None if config.subject == "off" else detail_map(photo.pixels, axes)
-    reader: Encoder = Mirrored(encoder)
+    reader: Encoder = PadToStride(encoder)
     if config.precision == "exact":
-        reader = Exact(reader)
+        reader = QuantizedFeatures(reader)
     targets = Targets(
         photo,
         [match_style_colors(picture, photo, config) for picture in pictures],

@@ -61,9 +61,8 @@ def test_the_size_is_exact(
 
 
 def test_same_request_same_picture(network: Quick, photo: Tensor) -> None:
-    first, second = (run(photo, "waves", network, seed=3).image for _ in range(2))
+    first, second = (run(photo, "waves", network).image for _ in range(2))
     assert torch.equal(first, second)
-    assert not torch.equal(first, run(photo, "waves", network, seed=4).image)
 
 
 def test_a_style_is_read_once(photo: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:

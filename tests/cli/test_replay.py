@@ -65,7 +65,7 @@ def test_another_input_is_refused_unless_it_is_named(
     assert lines[-1] == "impasto: the pixels are not the same as in out.png"
 
 
-def test_swatches_are_painted_again(
+def test_swatches_are_taken_again(
     folder: Path, small: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["stylize", "cat.png", "waves", "-o", "out.jpg", "-q", *small]) == 0
@@ -73,6 +73,24 @@ def test_swatches_are_painted_again(
     text = capsys.readouterr().err
     assert "warning: threads was 1, is 2: the pixels may differ" in text
     assert "stored with losses" in text
+
+
+def test_a_swatch_that_has_changed_is_refused_unless_it_is_named(
+    folder: Path, small: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Swatches were painted by code once, in another size and by seed."""
+    assert main(["stylize", "cat.png", "waves", "-o", "out.png", "-q", *small]) == 0
+    told = read_metadata("out.png")
+    told["style"]["sha256"] = "0" * 64
+    save_image("old.png", load_image("out.png"), metadata=told)
+    assert main(["replay", "old.png", "-o", "again.png"]) == 3
+    [line] = capsys.readouterr().err.splitlines()
+    assert "the swatch waves has changed since old.png was made from it" in line
+    assert "--style waves" in line
+    assert main(["replay", "old.png", "-o", "again.png", "--style", "waves"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "impasto: warning: the swatch waves has changed since"
+    assert lines[-1] == "impasto: the pixels are the same as in old.png"
 
 
 def test_a_picture_that_was_stopped_is_stopped_again(

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from impasto.cli import main
 from impasto.encoders import weights as module
-from impasto.encoders.contents import FIRST_FILTERS
 from impasto.encoders.weights import WEIGHTS, cache_folder
+from tests.encoders.test_weights import fake, put, thin
+
+__all__ = ["thin"]
 
 
 @pytest.fixture
@@ -24,11 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def save(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    first = torch.randn(64, 3, 3, 3)
-    first[0, 0] = torch.tensor(FIRST_FILTERS["vgg19", "caffe"]).view(3, 3)
-    save_file({"conv1_1.weight": first, "conv1_1.bias": torch.zeros(64)}, path)
-    return path
+    return put(path, fake())
 
 
 def test_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

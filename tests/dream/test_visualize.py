@@ -77,7 +77,7 @@ def test_attribution_finds_where_the_style_is_wrong() -> None:
     encoder = get_encoder("mini")
     style = impasto.swatch("waves", size=192)
     picture = style[..., :128, :128].clone()
-    picture[..., 40:88, 40:88] = impasto.swatch("mosaic", size=48)
+    picture[..., 40:88, 40:88] = impasto.swatch("pointillism", size=128)[..., :48, :48]
     target = encoder(style, ["relu1_1", "relu2_1", "relu3_1"])
     maps = attribute(picture, encoder, target)
     assert all(share.shape == (128, 128) for share in maps.values())

@@ -231,17 +231,17 @@ def test_fixed_weights_under_autocast(padding: str) -> None:
     assert (found - wanted).norm() < 0.02 * wanted.norm()
 
 
-@pytest.mark.parametrize("steady", [False, True])
+@pytest.mark.parametrize("width_invariant", [False, True])
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("size", [(4, 5), (2, 3)])
 def test_the_gradient_at_the_borders_is_autograds(
-    padding: str, size: tuple[int, int], steady: bool
+    padding: str, size: tuple[int, int], width_invariant: bool
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.rand(2, 3, *size, generator=generator, dtype=torch.float64)
     convolution = torch.nn.Conv2d(3, 4, 3).double().requires_grad_(False)
     ours, theirs = features.clone().requires_grad_(), features.clone().requires_grad_()
-    out = pad_and_convolve(ours, convolution, padding, steady)
+    out = pad_and_convolve(ours, convolution, padding, width_invariant)
     slope = torch.rand(out.shape, generator=generator, dtype=torch.float64)
     learning = torch.nn.Conv2d(3, 4, 3).double()
     learning.load_state_dict(convolution.state_dict())

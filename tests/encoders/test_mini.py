@@ -156,7 +156,7 @@ def test_a_convolution_may_come_before_the_pooling_of_its_stage() -> None:
     pooled = torch.nn.functional.avg_pool2d(stage[0](tap).relu(), 2)
     assert torch.equal(early.trunk(image)[5], stage[1](pooled).relu())
     assert torch.equal(early.trunk(image)[4], tap)
-    assert late.reach("relu5_1") - early.reach("relu5_1") == 8
+    assert late.receptive_field("relu5_1") - early.receptive_field("relu5_1") == 8
     assert early.trunk(image)[5].shape == late.trunk(image)[5].shape
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,16 +10,21 @@ from torch import Tensor
 
 from impasto import Encoder, Stylization, StylizeConfig, save_image, stylize, swatch
 from impasto.errors import InputError, UnknownNameError
+from impasto.image.swatches import SIDE, SWATCHES
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
 
 
-def test_a_swatch_is_painted_at_the_size_that_is_needed(encoder: Encoder, photo: Tensor) -> None:
-    made = Stylization(photo, "mosaic", replace(SMALL, seed=5), encoder=encoder)
-    assert torch.equal(made.targets.styles[0].pixels, swatch("mosaic", size=64, seed=5))
-    assert made.metadata()["style"]["swatch"] == "mosaic"
-    doubled = Stylization(photo, "mosaic", replace(SMALL, style_scale=(2.0,)), encoder=encoder)
-    assert doubled.targets.styles[0].size == (128, 128)
+def test_a_swatch_is_what_its_file_would_be(
+    encoder: Encoder, photo: Tensor, tmp_path: Path
+) -> None:
+    (tmp_path / "m.webp").write_bytes(SWATCHES["mosaic"].read_bytes())
+    made = Stylization(photo, "mosaic", SMALL, encoder=encoder)
+    same = Stylization(photo, tmp_path / "m.webp", SMALL, encoder=encoder)
+    assert torch.equal(made.targets.styles[0].pixels, swatch("mosaic", size=SIDE))
+    assert torch.equal(made.result().image, same.result().image)
+    told = made.metadata()["style"]
+    assert told == {"swatch": "mosaic", "sha256": same.metadata()["style"]["sha256"]}
 
 
 def test_a_file_comes_before_a_swatch_of_its_name(

@@ -121,7 +121,7 @@ def test_efficientnet_hands_out_the_last_block_of_each_stride(
     channels = {name: features.shape[1] for name, features in found.items()}
     assert channels == {"stride2": 5, "stride4": 7, "stride8": 8, "stride16": 9, "stride32": 10}
     for name, features in found.items():
-        assert tuple(features.shape[2:]) == efficientnet.grid(name, *photo.shape[-2:])
+        assert tuple(features.shape[2:]) == efficientnet.feature_size(name, *photo.shape[-2:])
     assert capsys.readouterr().out == ""
     assert not any(parameter.requires_grad for parameter in efficientnet.parameters())
 

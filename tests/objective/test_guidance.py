@@ -35,7 +35,7 @@ def test_full_stays_full() -> None:
 
 
 def windows(encoder: Encoder, layers: list[str]) -> dict[str, tuple[int, int]]:
-    return {layer: (encoder.stride(layer), encoder.reach(layer)) for layer in layers}
+    return {layer: (encoder.stride(layer), encoder.receptive_field(layer)) for layer in layers}
 
 
 def test_what_lies_outside_cannot_be_seen_from_inside(encoder: Encoder) -> None:
@@ -46,7 +46,7 @@ def test_what_lies_outside_cannot_be_seen_from_inside(encoder: Encoder) -> None:
     mask[..., 37:, 21:] = 1
     other = torch.where(mask > 0, image, torch.rand(1, 3, 160, 160))
     inside = inside_masks(mask, windows(encoder, layers))
-    areas = layer_masks(mask, {layer: encoder.grid(layer, 160, 160) for layer in layers})
+    areas = layer_masks(mask, {layer: encoder.feature_size(layer, 160, 160) for layer in layers})
     with torch.no_grad():
         before, after = encoder(image, layers), encoder(other, layers)
     for layer in layers:
@@ -60,7 +60,7 @@ def test_what_lies_outside_cannot_be_seen_from_inside(encoder: Encoder) -> None:
 def test_all_is_inside_all(encoder: Encoder) -> None:
     layers = ["relu1_1", "relu3_1", "relu5_1"]
     for layer, mask in inside_masks(torch.ones(1, 1, 50, 67), windows(encoder, layers)).items():
-        assert tuple(mask.shape[-2:]) == encoder.grid(layer, 50, 67)
+        assert tuple(mask.shape[-2:]) == encoder.feature_size(layer, 50, 67)
         assert bool((mask == 1).all())
 
 

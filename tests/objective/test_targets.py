@@ -317,7 +317,7 @@ def test_styles_stay_in_their_regions(encoder: Encoder, photo: Tensor, painting:
     )
     made = stylize(photo, [*styles.values()], config, encoder=encoder, regions=[*halves()]).image
     alone = [stylize(photo, x, config, encoder=encoder).image for x in styles.values()]
-    windows = {x: (encoder.stride(x), encoder.reach(x)) for x in config.style_layers}
+    windows = {x: (encoder.stride(x), encoder.receptive_field(x)) for x in config.style_layers}
 
     def distance(image: Tensor, style: Tensor, mask: Tensor) -> float:
         with torch.no_grad():

@@ -12,7 +12,7 @@ from torch import Tensor
 import impasto
 from impasto import FeatureLoss, GramLoss, MeanStdLoss, Mini, TotalVariation
 from impasto.encoders import VGG, Encoder, Features
-from impasto.encoders.exact import Exact
+from impasto.encoders.wrappers import QuantizedFeatures
 from impasto.errors import ConfigError
 from impasto.losses import Loss, Objective, StatisticLoss, WassersteinLoss
 from impasto.objective.guidance import layer_masks
@@ -88,15 +88,15 @@ def test_a_position_sees_as_far_as_it_says_and_no_further(kind: str, layer: str)
     assert image.grad is not None
     rows = image.grad.abs().sum((0, 1, 3)).nonzero().flatten()
     first = middle * encoder.stride(layer)
-    assert int(rows[0]) == first - encoder.reach(layer)
-    assert int(rows[-1]) == first + encoder.stride(layer) - 1 + encoder.reach(layer)
+    assert int(rows[0]) == first - encoder.receptive_field(layer)
+    assert int(rows[-1]) == first + encoder.stride(layer) - 1 + encoder.receptive_field(layer)
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("cls", [GramLoss, MeanStdLoss, WassersteinLoss])
 def test_the_sums_of_a_style(cls: type[StatisticLoss], masked: bool) -> None:
     encoder, image = small("mini"), picture(70, 101)
-    sizes = {name: encoder.grid(name, 70, 101) for name in LAYERS}
+    sizes = {name: encoder.feature_size(name, 70, 101) for name in LAYERS}
     masks = layer_masks(picture(70, 101, 1)[:, :1], sizes) if masked else None
     whole = cls(encoder(image, LAYERS), target_weight=masks)
     tiled = cls.from_target_sums(measure(cls, encoder, image, LAYERS, masks, size=32))
@@ -109,7 +109,7 @@ def test_the_sums_of_a_style(cls: type[StatisticLoss], masked: bool) -> None:
 @pytest.mark.parametrize("style", [GramLoss, MeanStdLoss, WassersteinLoss])
 def test_loss_and_gradient(style: type[StatisticLoss], masked: bool) -> None:
     encoder, content, painting = small("mini", "replicate"), picture(91, 135), picture(60, 70, 1)
-    sizes = {name: encoder.grid(name, 91, 135) for name in [*LAYERS, "relu4_2"]}
+    sizes = {name: encoder.feature_size(name, 91, 135) for name in [*LAYERS, "relu4_2"]}
     masks = layer_masks(picture(91, 135, 2)[:, :1], sizes) if masked else None
     objective = Objective(
         content=(FeatureLoss(encoder(content, ["relu4_2"]), position_weight=masks), 0.3),
@@ -146,7 +146,7 @@ def test_what_cannot_be_tiled_says_so() -> None:
     with pytest.raises(ConfigError, match=r"'odd' cannot be computed in tiles.*AdditiveLoss"):
         differentiate(image, small("mini"), Objective(odd=(Largest(), 1.0)), 16)
     gram = GramLoss(Plain()(picture(8, 8), "relu1_1"))
-    with pytest.raises(ConfigError, match=r"'plain' does not say how far.*reach"):
+    with pytest.raises(ConfigError, match=r"'plain' does not say how far.*receptive_field"):
         differentiate(image, Plain(), Objective(style=(gram, 1.0)), 16)
 
 
@@ -172,7 +172,7 @@ def test_a_run_in_tiles_paints_the_same_picture(alpha: bool) -> None:
 @pytest.mark.parametrize("padding", ["zero", "replicate"])
 def test_exact_tiles_know_all_of_their_gradient(padding: str) -> None:
     """Those of the second pass read all positions that see their pixels, and no two add up."""
-    encoder = Exact(small("mini", padding))
+    encoder = QuantizedFeatures(small("mini", padding))
     tiling = Tiling(encoder, LAYERS, 48)
     for tile, wide in tiling.for_gradients(91, 135):
         top, bottom, left, right = tile.inner

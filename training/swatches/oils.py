@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from impasto.swatches.brush import Canvas, Pass, follow
-from impasto.swatches.sheet import Array, Sheet, blur, over, ramp, rgb, step
+from swatches.brush import Canvas, Pass, follow
+from swatches.sheet import Array, Sheet, blur, over, ramp, rgb, step
 
 
 def impasto(sheet: Sheet) -> Array:

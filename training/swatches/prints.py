@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from impasto.swatches.sheet import Array, Sheet, blur, over, ramp, rgb, shade, step
+from swatches.sheet import Array, Sheet, blur, over, ramp, rgb, shade, step
 
 
 def woodcut(sheet: Sheet) -> Array:

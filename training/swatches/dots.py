@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from impasto.swatches.sheet import Array, Sheet, look_up, over, ramp, rgb, shade, step
+from swatches.sheet import Array, Sheet, look_up, over, ramp, rgb, shade, step
 
 PURE = rgb(
     "f6e36a", "f2a93b", "e2603c", "c53a5c", "8a4a9c", "3f4fa8", "2f7fc4", "37a3a0",

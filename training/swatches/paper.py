@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from impasto.swatches.brush import follow
-from impasto.swatches.sheet import Array, Sheet, blur, look_up, over, ramp, resize, rgb, shade, step
+from swatches.brush import follow
+from swatches.sheet import Array, Sheet, blur, look_up, over, ramp, resize, rgb, shade, step
 
 
 def hatching(sheet: Sheet) -> Array:

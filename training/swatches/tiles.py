@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from impasto.swatches.brush import follow
-from impasto.swatches.sheet import Array, Sheet, blur, look_up, over, ramp, rgb, shade, step
+from swatches.brush import follow
+from swatches.sheet import Array, Sheet, blur, look_up, over, ramp, rgb, shade, step
 
 
 def mosaic(sheet: Sheet) -> Array:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from impasto.swatches.sheet import Array, Sheet, blur, look_up, resize, shade, step
+from swatches.sheet import Array, Sheet, blur, look_up, resize, shade, step
 
 BRUSHES = 20
 REACH = 1.15  # the texture covers a little more than the stroke's nominal outline
