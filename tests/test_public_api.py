@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -60,10 +59,6 @@ def test_name_resolves_and_explains_itself(name: str) -> None:
 def test_no_name_hides_a_module() -> None:
     rooms = {path.parts[0].removesuffix(".py") for path in MODULES}
     assert not rooms & set(impasto.__all__)
-
-
-def test_version_is_that_of_the_installed_package() -> None:
-    assert impasto.__version__ == importlib.metadata.version("impasto")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=Path.as_posix)

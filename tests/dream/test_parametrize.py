@@ -7,7 +7,8 @@ import torch
 
 from impasto.dream.parametrize import Fourier, hartley
 from impasto.losses import FeatureLoss, Objective
-from impasto.optim.loop import State, optimize
+from impasto.optim.loop import optimize
+from impasto.optim.state import State
 from tests.optim.test_loop import Blur
 
 

@@ -57,7 +57,7 @@ def pictures() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("form", ["mean", "gatys", "relative"])
 def test_gram_losses_are_those_of_the_predictions(pair: tuple[Mini, Mini], form: str) -> None:
     one, two = pictures()
-    small, full = (GramLoss(m(one, LAYERS), form=form)(m(two, LAYERS)) for m in pair)
+    small, full = (GramLoss(m(one, LAYERS), normalization=form)(m(two, LAYERS)) for m in pair)
     for layer in LAYERS:
         assert small[layer].item() == pytest.approx(full[layer].item(), rel=1e-3), layer
 
@@ -65,7 +65,7 @@ def test_gram_losses_are_those_of_the_predictions(pair: tuple[Mini, Mini], form:
 @pytest.mark.parametrize("form", ["mean", "relative"])
 def test_feature_losses_are_those_of_the_predictions(pair: tuple[Mini, Mini], form: str) -> None:
     one, two = pictures()
-    small, full = (FeatureLoss(m(one, LAYERS), form=form)(m(two, LAYERS)) for m in pair)
+    small, full = (FeatureLoss(m(one, LAYERS), normalization=form)(m(two, LAYERS)) for m in pair)
     for layer in LAYERS:
         assert small[layer].item() == pytest.approx(full[layer].item(), rel=1e-3), layer
 

@@ -49,4 +49,4 @@ def test_names_that_are_nothing(encoder: Encoder, photo: Tensor) -> None:
     with pytest.raises(UnknownNameError, match="no layer of small is called 'relu1_3'"):
         stylize(photo, "waves", SMALL, encoder=encoder, style_layers=["relu1_3"])
     with pytest.raises(UnknownNameError, match="did you mean 'strength'"):
-        stylize(photo, "waves", SMALL, encoder=encoder, strenght=0.3)
+        stylize(photo, "waves", SMALL, encoder=encoder, strenght=0.3)  # type: ignore[call-arg]

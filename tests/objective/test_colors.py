@@ -8,11 +8,11 @@ from torch import Tensor
 from impasto import Picture, StylizeConfig
 from impasto.image.color import srgb_to_oklab
 from impasto.objective.colors import (
+    keeps_colors,
     match_region_colors,
     match_style_colors,
     recolor_content,
     restore_content_colors,
-    restores_colors,
 )
 from impasto.objective.regions import Region, RegionMap, Share
 
@@ -76,12 +76,12 @@ def test_a_region_takes_its_styles_in_the_colours_that_the_content_has_there(
 def test_colours_are_kept_in_one_region_only(photo: Tensor) -> None:
     grey = torch.full_like(photo, 0.5)
     layout, config = halves(photo, "keep", "style"), StylizeConfig()
-    assert restores_colors(layout, config)
+    assert keeps_colors(layout, config)
     left, right = restore_content_colors(grey, photo, config, layout).chunk(2, 3)
     assert torch.equal(right, grey.chunk(2, 3)[1])
     chroma, wanted = (srgb_to_oklab(x)[:, 1:] for x in (left, photo.chunk(2, 3)[0]))
     assert (chroma - wanted).abs().max() < 1e-3
-    assert not restores_colors(halves(photo, "match", None), config)
+    assert not keeps_colors(halves(photo, "match", None), config)
     # Where the run keeps colours, a region may still have the style's.
     _, right = restore_content_colors(
         grey, photo, StylizeConfig(color="keep"), halves(photo, None, "style")

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto import Encoder, Picture, Step, Stylization, StylizeConfig, stylize
+from impasto.config.stylize import STYLE_LAYERS
 from impasto.errors import ConfigError, InputError
 from impasto.image.io import read_image, resize, to_pil
 from impasto.objective.masks import Masks, read_map
@@ -159,11 +160,11 @@ def test_maps_of_styles_are_matched_by_colour() -> None:
 
 def test_layers_of_styles() -> None:
     config = StylizeConfig(layers_per_style=("fine", "coarse", "all", "relu2_1+relu5_1"))
-    assert layers_of(config, 0) == ("relu1_1", "relu2_1")
-    assert layers_of(config, 1) == ("relu3_1", "relu4_1", "relu5_1")
-    assert layers_of(config, 2) == config.style_layers
-    assert layers_of(config, 3) == ("relu2_1", "relu5_1")
-    assert layers_of(StylizeConfig(), 7) == StylizeConfig().style_layers
+    assert layers_of(config, 0, STYLE_LAYERS) == ("relu1_1", "relu2_1")
+    assert layers_of(config, 1, STYLE_LAYERS) == ("relu3_1", "relu4_1", "relu5_1")
+    assert layers_of(config, 2, STYLE_LAYERS) == config.style_layers
+    assert layers_of(config, 3, STYLE_LAYERS) == ("relu2_1", "relu5_1")
+    assert layers_of(StylizeConfig(), 7, STYLE_LAYERS) == StylizeConfig().style_layers
 
 
 # --- what does not go together -------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_like_takes_from_like() -> None:
 def test_a_run_with_regions_found(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
     config = StylizeConfig(size=64, steps=(2,), regions=("auto",), region_count=2)
     run = impasto.Stylization(photo, [painting, "waves"], config, encoder=encoder)
-    masks = [region.mask for region in run.targets.layout.regions if region.mask is not None]
+    masks = [region.mask for region in run.targets.regions.regions if region.mask is not None]
     assert torch.allclose(torch.stack(masks).sum(0), torch.ones(1), atol=0.05)
     list(run)
     assert run.metadata()["regions"] == [{"word": "auto"}]

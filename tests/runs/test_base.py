@@ -10,15 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto import Encoder, Finished, LevelDone, LevelStarted, Step, StylizeConfig
+from impasto import Encoder, Event, Finished, LevelDone, LevelStarted, Step, StylizeConfig
 from impasto.errors import ConfigError
 from impasto.losses import Objective, TotalVariation
-from impasto.optim.loop import State, optimize
+from impasto.optim.loop import optimize
 from impasto.optim.pyramid import Level
+from impasto.optim.state import State
 from impasto.runs.base import Run
 
 
-class Smoothing(Run):
+class Smoothing(Run[Tensor]):
     """Noise that becomes smoother; remembers how many levels it has begun."""
 
     def __init__(self, encoder: Encoder, checkpoint: Path | None = None, resume: bool = False):
@@ -41,6 +42,9 @@ class Smoothing(Run):
     def picture(self) -> Tensor:
         return torch.zeros(1, 3, 16, 16) if self.state is None else self.state.picture()
 
+    def result(self) -> Tensor:
+        return self.picture()
+
     def inputs(self) -> dict[str, Any]:
         return {"name of the noise": self.name}
 
@@ -56,8 +60,8 @@ def test_events_and_history(encoder: Encoder) -> None:
         (1, 0), (2, 0), (3, 0), (4, 1), (5, 1), (6, 1),
     ]  # fmt: skip
     assert run.done
-    assert run.told(method="smoothing")["method"] == "smoothing"
-    assert run.told()["steps"] == 6
+    assert run.provenance(method="smoothing")["method"] == "smoothing"
+    assert run.provenance()["steps"] == 6
 
 
 @pytest.mark.parametrize("after", [2, 7])
@@ -86,6 +90,15 @@ def test_another_runs_checkpoint(encoder: Encoder, tmp_path: Path) -> None:
     first.save_checkpoint()
     with pytest.raises(ConfigError, match="a run with another name of the noise"):
         Smoothing(encoder, tmp_path / "c", resume=True)
+
+
+def test_finishing_passes_on_all_events(encoder: Encoder) -> None:
+    events: list[Event] = []
+    picture = Smoothing(encoder).finish(events.append)
+    assert [type(event) for event in events] == [type(event) for event in Smoothing(encoder)]
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert torch.equal(picture, last.image)
 
 
 def test_nothing_to_do(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:

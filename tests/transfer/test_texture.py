@@ -18,6 +18,7 @@ from impasto import (
     stylize,
     texture,
 )
+from impasto.config.groups import Wrap
 from impasto.errors import ConfigError
 
 SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
@@ -42,7 +43,7 @@ def test_a_seamless_texture_has_no_seam(
 ) -> None:
     """Across the seam neighbours differ as they do inside; without wrap they differ more."""
 
-    def jump(wrap: str, axis: int) -> float:
+    def jump(wrap: Wrap, axis: int) -> float:
         image = texture(
             painting, SMALL, encoder=encoder, size=112, wrap=wrap, tile=tile, steps=(30, 20)
         ).image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from impasto.optim.adam import Adam
+from impasto.optim.steps import Adam
 
 
 def test_the_numbers_are_those_of_torch() -> None:
