@@ -86,7 +86,6 @@ class QuickKeywords(TypedDict, total=False):
     keep: Any
     feather: float
     coarsest: int | None
-    seed: int
     device: str
     backend: Literal["auto", "torch", "onnxruntime", "openvino"]
     precision: Literal["auto", "float32", "bfloat16"]
