@@ -20,7 +20,7 @@ from torch import Tensor
 
 from impasto.encoders import Mini, get_encoder
 from impasto.image.io import load_image
-from impasto.losses.functional import gram
+from impasto.losses.gram import gram
 
 
 @torch.no_grad()

@@ -55,7 +55,7 @@ from impasto.encoders.assets import pack
 from impasto.encoders.base import IMAGE, Features
 from impasto.encoders.mini import load_mini
 from impasto.image.io import load_image, resize, size_to_fit, to_pil
-from impasto.losses.functional import gram
+from impasto.losses.gram import gram
 from impasto.metrics.evaluate import CONTENT_LAYER, STYLE_LAYERS, score
 
 JUDGED = (*STYLE_LAYERS, CONTENT_LAYER)

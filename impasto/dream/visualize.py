@@ -32,7 +32,7 @@ from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_p
 from impasto.image.io import resize, size_to_fit
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
 from impasto.losses.activation import ChannelLoss
-from impasto.losses.functional import gram
+from impasto.losses.gram import gram
 from impasto.objective.finder import find_subject
 from impasto.objective.subject import MOST, detail_map
 from impasto.optim.loop import optimize

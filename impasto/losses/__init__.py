@@ -5,12 +5,13 @@ import pkgutil
 
 from impasto.losses.base import Evaluation, Loss, Objective, TileableLoss
 from impasto.losses.content import FeatureLoss
+from impasto.losses.gram import GramLoss
 from impasto.losses.patches import EarthMoverLoss, PatchLoss
-from impasto.losses.pixels import TotalVariation
+from impasto.losses.pixels import LaplacianLoss, TotalVariation
 from impasto.losses.sampled import SampledLoss
+from impasto.losses.self_similarity import SelfSimilarityLoss
 from impasto.losses.sliced import HistogramLoss, SlicedLoss
-from impasto.losses.statistics import GramLoss, MeanStdLoss, StatisticLoss
-from impasto.losses.structure import LaplacianLoss, SelfSimilarityLoss
+from impasto.losses.statistics import MeanStdLoss, StatisticLoss
 from impasto.losses.wasserstein import WassersteinLoss
 
 __all__ = [

@@ -24,26 +24,6 @@ ROWS = 256
 BLOCK, MOST_BLOCKS = 1024, 256
 
 
-def gram(features: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Gram matrix per position: ``(N, C, h, w)`` -> ``(N, C, C)``, in float32 or better.
-
-    ``G_ij = sum_p w_p F_ip F_jp / sum_p w_p``. Gatys et al. (2016, eq. 3) sum over the M positions
-    without dividing; with the division matrices of pictures of different sizes are comparable, and
-    :class:`impasto.losses.statistics.GramLoss` states how that enters the loss.
-
-    >>> gram(torch.ones(1, 2, 4, 4))
-    tensor([[[1., 1.],
-             [1., 1.]]])
-    """
-    return gram_sum(features, weight) / (count(features, weight) + EPSILON)
-
-
-def gram_sum(features: Tensor, weight: Tensor | None = None) -> Tensor:
-    """``sum_p w_p F_ip F_jp``, the Gram matrix before the division: ``(N, C, C)``."""
-    result: Tensor = _Products.apply(features, weight)  # type: ignore[no-untyped-call]
-    return result
-
-
 def count(features: Tensor, weight: Tensor | None = None) -> Tensor:
     """``sum_p w_p``: the number of positions, or the sum of their weights, ``(N, 1, 1)``."""
     if weight is None:
@@ -52,12 +32,18 @@ def count(features: Tensor, weight: Tensor | None = None) -> Tensor:
     return _precise(weight.to(features.device)).sum((2, 3)).unsqueeze(-1)
 
 
-class _Products(torch.autograd.Function):
-    """F Fᵀ with a gradient of its own: (dG + dGᵀ) F.
+def product(rows: Tensor, weight: Tensor | None = None) -> Tensor:
+    """``sum_p w_p r_pi r_pj`` of rows ``(N, P, C)`` and weights ``(N, P, 1)``: ``(N, C, C)`` in
+    float32 or better, fast in bfloat16 too."""
+    result: Tensor = _Product.apply(rows, weight)  # type: ignore[no-untyped-call]
+    return result
 
-    Torch's would keep a float32 copy of bfloat16 features until the way back, and hand the gradient
-    over in another memory layout than the convolutions want. This one gives back what the features
-    were: their precision, channels last.
+
+class _Product(torch.autograd.Function):
+    """Rᵀ R with a gradient of its own: R (dG + dGᵀ).
+
+    Torch's would keep a float32 copy of bfloat16 features until the way back. This one gives back
+    what the features were.
 
     Products of bfloat16 features are made in bfloat16, many times faster: torch sums each in
     float32 and rounds once. That is done for some thousand positions at a time, and what comes out
@@ -65,23 +51,19 @@ class _Products(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, weight: Tensor | None) -> Tensor:
-        ctx.save_for_backward(features, weight)
-        rows = _rows(features)
-        weighted = rows if weight is None else rows * _rows(weight).to(rows.dtype)
+    def forward(ctx: Any, rows: Tensor, weight: Tensor | None) -> Tensor:
+        ctx.save_for_backward(rows, weight)
+        weighted = rows if weight is None else rows * weight.to(rows.dtype)
         if rows.dtype in (torch.float32, torch.float64):
             return weighted.transpose(1, 2) @ rows
         return _sum_of_products(weighted, rows)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        features, weight = ctx.saved_tensors
-        both = (gradients[0] + gradients[0].transpose(1, 2)).to(features.dtype)
-        rows = _rows(features) @ both
-        if weight is not None:
-            rows = rows * _rows(weight).to(rows.dtype)
-        batch, channels, height, width = features.shape
-        return rows.view(batch, height, width, channels).permute(0, 3, 1, 2), None
+        rows, weight = ctx.saved_tensors
+        both = (gradients[0] + gradients[0].transpose(1, 2)).to(rows.dtype)
+        slope = rows @ both
+        return slope if weight is None else slope * weight.to(rows.dtype), None
 
 
 def _sum_of_products(a: Tensor, b: Tensor) -> Tensor:
@@ -94,11 +76,6 @@ def _sum_of_products(a: Tensor, b: Tensor) -> Tensor:
     a, b = (x[:, :whole].reshape(batch * blocks, size, channels) for x in (a, b))
     gram_sum = a.transpose(1, 2) @ b  # (N * blocks, C, C), rounded to bfloat16
     return total + gram_sum.view(batch, blocks, channels, channels).sum(1, dtype=torch.float32)
-
-
-def _rows(features: Tensor) -> Tensor:
-    """``(N, C, h, w)`` -> ``(N, h * w, C)``; no copy where the memory is channels-last."""
-    return features.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 class MeanStd(NamedTuple):

@@ -21,7 +21,7 @@ from impasto.losses.base import (
     crop_to_window,
     layer_weights,
 )
-from impasto.losses.functional import EPSILON, count, gram_sum, mean_std_of, moment_sums
+from impasto.losses.functional import EPSILON, count, mean_std_of, moment_sums
 
 STYLE_NORMALIZATIONS = ("mean", "gatys", "relative")
 
@@ -169,27 +169,6 @@ class StatisticLoss(TileableLoss):
         if self.normalization == "relative":
             return weight / (float(target.square().sum()) + 1e-8)
         return weight / self.terms(target) / (4 if self.normalization == "gatys" else 1)
-
-
-class GramLoss(StatisticLoss):
-    """Squared distance of Gram matrices (Gatys et al. 2016, eq. 3 to 5).
-
-    Arguments as for :class:`StatisticLoss`. With G the Gram matrix *per position* (see
-    :func:`impasto.losses.functional.gram`), N channels and M positions, ``form`` is:
-
-    - ``mean``: mean over the N² entries, ``1/N² |G - A|²``;
-    - ``gatys``: ``1/(4 N²) |G - A|²``. The paper's ``1/(4 N² M²)`` on Gram matrices that sum over
-      positions is the same where style and picture have equally many; where they have not, the
-      paper compares a sum over M with one over another M', which no implementation does;
-    - ``relative``: ``|G - A|² / |A|²``, so that layers, encoders and sizes weigh alike.
-    """
-
-    name = "gram"
-
-    @staticmethod
-    def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
-        """F Fᵀ ``(N, C, C)``."""
-        return gram_sum(features, weight)
 
 
 class MeanStdLoss(StatisticLoss):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from impasto.encoders.base import Features
 from impasto.losses.base import Sums
-from impasto.losses.functional import gram_sum
+from impasto.losses.gram import gram_sum
 from impasto.losses.statistics import StatisticLoss
 
 # Directions in which the style varies less than this, against its largest variance, are taken for

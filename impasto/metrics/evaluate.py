@@ -25,7 +25,7 @@ from impasto.errors import UsageError
 from impasto.image.files import quoted
 from impasto.image.inputs import Source, fill_under_alpha, read_picture
 from impasto.image.io import load_image, read_image, resize
-from impasto.losses.functional import gram
+from impasto.losses.gram import gram
 from impasto.metrics.judges import Edges, get_edges, get_judge, get_second_judge
 from impasto.objective.subject import detail_map
 

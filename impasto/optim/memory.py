@@ -18,7 +18,7 @@ from torch import Tensor
 
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError, ResourceError
-from impasto.losses.functional import gram_sum
+from impasto.losses.gram import gram_sum
 from impasto.optim.tiling import Tiling
 
 PROBE = 128  # pixels a side of the image on which an encoder is measured

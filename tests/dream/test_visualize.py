@@ -15,7 +15,7 @@ from impasto.encoders import VGG, Encoder, get_encoder
 from impasto.encoders.mini import load_mini
 from impasto.errors import ConfigError, UnknownNameError, UsageError
 from impasto.events import Finished, LevelDone, LevelStarted, Step
-from impasto.losses.functional import gram
+from impasto.losses.gram import gram
 from tests.dream.test_deepdream import Odd, tiny
 
 LAYERS = ("relu1_1", "relu2_1")

@@ -15,7 +15,6 @@ from impasto.losses import (
     FeatureLoss,
     GramLoss,
     HistogramLoss,
-    LaplacianLoss,
     Loss,
     MeanStdLoss,
     Objective,
@@ -26,6 +25,7 @@ from impasto.losses import (
     WassersteinLoss,
 )
 from impasto.losses.base import FARTHEST
+from impasto.losses.pixels import LaplacianLoss
 
 LAYERS = {"image": (1, 3, 6, 8), "relu1_1": (1, 4, 6, 8), "relu2_1": (1, 5, 3, 4)}
 
