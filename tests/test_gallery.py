@@ -22,8 +22,8 @@ from impasto.cli import build
 from impasto.cli.settings import flag_of, parse_all, resolve
 from impasto.config.base import Settings
 from impasto.config.dream import DreamConfig
-from impasto.config.networks import SHARED_BY_QUICK, QuickConfig
 from impasto.config.presets import PRESETS
+from impasto.config.quick import SHARED_BY_QUICK, QuickConfig
 from impasto.config.stylize import MIXTURES, StylizeConfig, choices
 
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
@@ -42,7 +42,6 @@ SHARED = set(SHARED_BY_QUICK) - {"blend"}
 EXCEPTIONS = {
     "device": "where it is computed: the picture is the same",
     "precision": "how it is computed: the picture is the same to the eye",
-    "backend": "who computes it: the picture is the same to the eye",
     "tile": "how it is computed: the picture is the same to the eye",
     "max_memory": "how it is computed: the picture is the same to the eye",
     "encoder": "the others need weights that do not ship; the presets' page names mini",

@@ -11,7 +11,7 @@ import typer
 from impasto.cli.settings import flag_of, render
 from impasto.config.base import Settings
 from impasto.config.dream import CONFIGS
-from impasto.config.networks import QuickConfig
+from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
 from impasto.errors import ImpastoError, UsageError
 

@@ -14,7 +14,7 @@ from impasto.cli.options import AsJson, Depth, MaxPixels, OverwriteOne, Quiet, T
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import SectionedCommand, default_output
-from impasto.config.networks import QuickConfig
+from impasto.config.quick import QuickConfig
 from impasto.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:

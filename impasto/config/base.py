@@ -22,7 +22,7 @@ def same_setting(config: type, name: str) -> Any:
     """The field ``name`` of another dataclass of settings, with its default, help and limits.
 
     >>> from impasto.config.stylize import StylizeConfig
-    >>> from impasto.config.networks import QuickConfig
+    >>> from impasto.config.quick import QuickConfig
     >>> StylizeConfig().feather == QuickConfig().feather
     True
     """
