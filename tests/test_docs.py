@@ -19,8 +19,8 @@ import impasto
 from impasto.cli import COMMANDS, build
 from impasto.cli.settings import resolve
 from impasto.config.base import Settings
-from impasto.config.networks import TrainConfig
 from impasto.config.stylize import StylizeConfig
+from impasto.config.train import TrainConfig
 from impasto.dream import deepdream
 from impasto.encoders import ENCODERS, Encoder
 from impasto.encoders.mini import load_mini
@@ -147,6 +147,9 @@ def test_command_parses(words: list[str], tmp_path: Path, monkeypatch: pytest.Mo
     if words[0] == "pip":
         assert words[1:3] == ["install", "-c"]
         assert (ROOT / words[3]).is_file()
+        return
+    if words[0] == "python":
+        assert (ROOT / words[1]).is_file()
         return
     assert words[0] == "impasto", "a block of the shell holds commands that readers can give"
     monkeypatch.chdir(tmp_path)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.arbitrary.api import first_draft
+from impasto.arbitrary.api import initial_image
 from impasto.config.stylize import STARTS, StylizeConfig
 from impasto.devices import choose_device, choose_dtype, generator
 from impasto.encoders import Encoder, get_encoder
@@ -442,7 +442,7 @@ class Stylization(Passage):
         last = self.levels[-1]
         content, styles = self.targets.content_at(last), self.targets.styles_at(last)
         strength = min(1.0, 2 * self.config.strength)  # a draft as strong as the picture
-        return first_draft(content, styles, self.config.blend, strength, self.dtype)
+        return initial_image(content, styles, self.config.blend, strength, self.dtype)
 
     @torch.no_grad()
     def _add_detail(self, image: Tensor, before: Level, level: Level) -> None:
