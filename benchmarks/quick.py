@@ -3,14 +3,13 @@
     python benchmarks/quick.py speed --out quick-speed.json
     IMPASTO_WEIGHTS=../shared/weights python benchmarks/quick.py pairs ../shared/images --out FOLDER
 
-``speed``: on each backend and in each precision, the seconds of the pass itself (from tensors to a
-tensor: the style encoded, the transport found, the content encoded and painted; networks loaded and
-compiled; from coarse to fine, as by default), the same without the style, whose moments are known
+``speed``: in each precision, the seconds of the pass itself (from tensors to a tensor: the style
+encoded, the transport found, the content encoded and painted; networks loaded; from coarse to fine,
+as by default), the same without the style, whose moments are known
 from before, both with ``quality="draft"``, the first from two files to a third (style included),
 and the pass of a network of MicroAST's size (see microast.py) beside it. At 512x512 all take turns
-in one process, round by round; at 3840x2160 each has a process of its own, and its first run
-includes compiling. Told are the best and the median, and of large pictures the process's largest
-resident set.
+in one process, round by round; at 3840x2160 each has a process of its own. Reported are the best
+and the median, and for large pictures the largest resident set of the process.
 
 ``pairs``: twelve pairs of content and style at 512 pixels, judged by the real VGG-19 as in
 style_gap.py: the share of the style gap that is closed and the content distance; in the
@@ -39,25 +38,18 @@ from microast import MicroAST
 from torch import Tensor
 
 import impasto
-from impasto.arbitrary import api as one_pass
-from impasto.arbitrary.backends import PACKAGES, make_backend, session, version
-from impasto.arbitrary.export import as_onnx
-from impasto.arbitrary.inference import draft, measure
+from impasto.arbitrary import api
+from impasto.arbitrary.fused import FusedQuick
+from impasto.arbitrary.inference import measure, transfer_style
 from impasto.arbitrary.network import load_quick
-from impasto.arbitrary.upsampler import load_enlarger
-from impasto.config.networks import QuickConfig
+from impasto.arbitrary.upsampler import load_upsampler
+from impasto.config.quick import QuickConfig
 from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image, resize, save_image, size_to_fit
 from impasto.metrics.evaluate import Case
 
-KINDS = [
-    ("torch", "float32"),
-    ("torch", "bfloat16"),
-    ("onnxruntime", "float32"),
-    ("openvino", "float32"),
-    ("openvino", "bfloat16"),
-]
+PRECISIONS = ["float32", "bfloat16"]
 LARGE_RUNS = 1
 WHATS = ("network", "style known", "draft", "draft, style known", "end to end", "microast")
 DRAFT_STYLE = 256  # pixels: half of 512
@@ -72,74 +64,44 @@ PAIRS = [
 ]
 
 
-def passes(
-    kind: tuple[str, str], content: Tensor, style: Tensor
-) -> dict[str, Callable[[], object]]:
-    """What is timed for one kind: the pass of ``quick``, and that of the network beside it."""
-    name, precision = kind
+def passes(precision: str, content: Tensor, style: Tensor) -> dict[str, Callable[[], object]]:
+    """What is timed in one precision: the pass of ``quick``, and that of the network beside it."""
     dtype = getattr(torch, precision)
-    model = load_quick().to(memory_format=torch.channels_last)
-    backend = make_backend(name, model, dtype)
+    network = FusedQuick(load_quick().to(memory_format=torch.channels_last), dtype)
     coarsest = QuickConfig().coarsest
-    enlarger = load_enlarger()
+    upsampler = load_upsampler()
     small = resize(style, size_to_fit(*style.shape[-2:], DRAFT_STYLE))
-    found = cache(lambda one: measure(model, one, backend=backend))
+    found = cache(lambda one: measure(network, one))
 
     def painted(**more: Any) -> Tensor:
-        return draft(model, content, [style], coarsest=coarsest, backend=backend, **more)
+        return transfer_style(network, content, [style], coarsest=coarsest, **more)
 
     def drafted(**more: Any) -> Tensor:
-        given = {"coarsest": coarsest, "backend": backend, "enlarger": enlarger}
-        return draft(model, content, [small], **given, **more)
+        given = {"coarsest": coarsest, "upsampler": upsampler}
+        return transfer_style(network, content, [small], **given, **more)
 
     return {
         "network": painted,
-        "style known": lambda: painted(read=found),
+        "style known": lambda: painted(statistics_of=found),
         "draft": drafted,
-        "draft, style known": lambda: drafted(read=found),
-        "microast": microast_pass(name, dtype, content, style),
+        "draft, style known": lambda: drafted(statistics_of=found),
+        "microast": microast_pass(dtype, content, style),
     }
 
 
-def microast_pass(
-    name: str, dtype: torch.dtype, content: Tensor, style: Tensor
-) -> Callable[[], object]:
-    network = MicroAST()
-    if name == "torch":
-        network = network.to(dtype, memory_format=torch.channels_last)
-        both = [x.to(memory_format=torch.channels_last) for x in (content, style)]
-        return lambda: network(*both)
-    given = {"content": torch.rand(1, 3, 64, 96), "style": torch.rand(1, 3, 64, 64)}
-    free = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
-    graph = as_onnx(network, given, (free, free), ["picture"], {})
-    feed = {"content": content.numpy(), "style": style.numpy()}
-    if name == "onnxruntime":
-        computed = session(graph)
-        return lambda: computed.run(None, feed)
-    import openvino
-
-    core = openvino.Core()
-    read = core.read_model(graph)
-    read.reshape({key: list(value.shape) for key, value in feed.items()})
-    options = {
-        "INFERENCE_PRECISION_HINT": {torch.float32: "f32", torch.bfloat16: "bf16"}[dtype],
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-        "ENABLE_CPU_PINNING": False,
-    }
-    request = core.compile_model(read, "CPU", options).create_infer_request()
-    return lambda: request.infer(feed, share_inputs=True)
+def microast_pass(dtype: torch.dtype, content: Tensor, style: Tensor) -> Callable[[], object]:
+    network = MicroAST().to(dtype, memory_format=torch.channels_last)
+    both = [x.to(memory_format=torch.channels_last) for x in (content, style)]
+    return lambda: network(*both)
 
 
-def end_to_end(kind: tuple[str, str], folder: Path, size: int | None) -> Callable[[], object]:
+def end_to_end(precision: str, folder: Path, size: int | None) -> Callable[[], object]:
     """From two files to a third."""
-    name, precision = kind
     files = [str(folder / f"{each}.png") for each in ("content", "style")]
 
     def run() -> object:
-        one_pass.KNOWN.clear()  # or the style would be read once only
-        result = impasto.quick(*files, size=size, backend=name, precision=precision)
+        api.KNOWN.clear()  # or the style would be read once only
+        result = impasto.quick(*files, size=size, precision=precision)
         return result.save(folder / "out.png")
 
     return run
@@ -158,42 +120,43 @@ def seconds_of(run: Callable[[], object]) -> float:
 
 
 def small(rounds: int) -> list[dict[str, Any]]:
-    """512x512, all kinds by turns in one process, so that a disturbance hits them alike."""
+    """512x512, both precisions by turns in one process, so that a disturbance hits them alike."""
     content, style = pictures(512, 512)
     with tempfile.TemporaryDirectory() as folder:
         save_image(f"{folder}/content.png", content)
         save_image(f"{folder}/style.png", style)
         runs = {
-            kind: passes(kind, content, style) | {"end to end": end_to_end(kind, Path(folder), 512)}
-            for kind in KINDS
+            precision: passes(precision, content, style)
+            | {"end to end": end_to_end(precision, Path(folder), 512)}
+            for precision in PRECISIONS
         }
         for each in runs.values():
             for run in each.values():
-                run()  # loads, compiles
-        times: dict[tuple[tuple[str, str], str], list[float]] = {}
+                run()  # loads
+        times: dict[tuple[str, str], list[float]] = {}
         for _ in range(rounds):
-            for kind, each in runs.items():
+            for precision, each in runs.items():
                 for what, run in each.items():
-                    times.setdefault((kind, what), []).append(seconds_of(run))
+                    times.setdefault((precision, what), []).append(seconds_of(run))
     return [
-        {"size": [512, 512], "backend": kind[0], "precision": kind[1]}
-        | {what: summary(times[kind, what]) for what in runs[kind]}
-        for kind in KINDS
+        {"size": [512, 512], "precision": precision}
+        | {what: summary(times[precision, what]) for what in runs[precision]}
+        for precision in PRECISIONS
     ]
 
 
-def large(kind: tuple[str, str], what: str) -> dict[str, Any]:
+def large(precision: str, what: str) -> dict[str, Any]:
     """2160x3840, in a process of its own: its peak is the largest resident set there."""
     content, style = pictures(2160, 3840)
     if what == "microast":
-        run = microast_pass(kind[0], getattr(torch, kind[1]), content, style)
+        run = microast_pass(getattr(torch, precision), content, style)
     elif what in ("network", "draft"):
-        run = passes(kind, content, style)[what]
+        run = passes(precision, content, style)[what]
     else:
         folder = tempfile.TemporaryDirectory()
         save_image(f"{folder.name}/content.png", content)
         save_image(f"{folder.name}/style.png", style)
-        run = end_to_end(kind, Path(folder.name), None)
+        run = end_to_end(precision, Path(folder.name), None)
     times = [seconds_of(run) for _ in range(LARGE_RUNS)]
     return summary(times) | {"peak": peak()}
 
@@ -219,10 +182,10 @@ def speed(out: Path | None, rounds: int) -> None:
     print("best and median, seconds; of large pictures the largest resident set")
     for row in rows:
         tell(row)
-    later = [{"size": [2160, 3840], "backend": kind[0], "precision": kind[1]} for kind in KINDS]
+    later = [{"size": [2160, 3840], "precision": precision} for precision in PRECISIONS]
     for what in ("network", "draft", "microast", "end to end"):
-        for kind, row in zip(KINDS, later, strict=True):
-            command = [sys.executable, __file__, "large", json.dumps([kind, what])]
+        for precision, row in zip(PRECISIONS, later, strict=True):
+            command = [sys.executable, __file__, "large", json.dumps([precision, what])]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:  # out of memory, most likely: MicroAST knows no tiles
                 row[what] = {"failed": done.stderr.strip().splitlines()[-1:]}
@@ -231,8 +194,7 @@ def speed(out: Path | None, rounds: int) -> None:
             tell(row)
             if out:  # after each, lest a long run is lost
                 machine = describe_machine(torch.device("cpu"), torch.float32)
-                versions = {name: version(name) for name in PACKAGES}
-                document = {"machine": machine, "versions": versions, "rows": rows + later}
+                document = {"machine": machine, "rows": rows + later}
                 out.write_text(json.dumps(document, indent=1))
 
 
@@ -244,7 +206,7 @@ def tell(row: dict[str, Any]) -> None:
             times = f"{found['best']:.3f} ({found['median']:.3f})" if "best" in found else "failed"
             cells.append(f"{what} {times}{peak}")
     height, width = row["size"]
-    print(f"{width}x{height} {row['backend']} {row['precision']}: {', '.join(cells)}", flush=True)
+    print(f"{width}x{height} {row['precision']}: {', '.join(cells)}", flush=True)
 
 
 def pairs(images: Path, out: Path, size: int, quality: str) -> None:
@@ -286,8 +248,7 @@ def main() -> None:
     a = parser.parse_args()
     keep_freed_memory()  # as the command line does
     if a.command == "large":
-        kind, what = json.loads(a.images)
-        print(json.dumps(large(tuple(kind), what)))
+        print(json.dumps(large(*json.loads(a.images))))
     elif a.command == "speed":
         speed(a.out, a.rounds)
     elif a.images and a.out:

@@ -18,8 +18,9 @@ import typer
 from impasto.cli import COMMANDS, build
 from impasto.cli.settings import PANEL, flag_of, kind_of, render
 from impasto.config.dream import CONFIGS, DreamConfig, LookConfig
-from impasto.config.networks import QuickConfig, TrainConfig
+from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig, choices
+from impasto.config.train import TrainConfig
 
 DOCS = Path(__file__).parent
 OBJECTS = {"regions", "style_regions", "keep", "subject", "content_loss", "style_loss", "encoder"}

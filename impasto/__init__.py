@@ -35,9 +35,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from impasto.arbitrary.api import quick
     from impasto.config.dream import DreamConfig, LookConfig
-    from impasto.config.networks import QuickConfig, TrainConfig
     from impasto.config.presets import PRESETS, get_preset
+    from impasto.config.quick import QuickConfig
     from impasto.config.stylize import StylizeConfig
+    from impasto.config.train import TrainConfig
     from impasto.config.version import __version__
     from impasto.dream.deepdream import Dream, deepdream
     from impasto.dream.visualize import Look, look
@@ -110,7 +111,8 @@ _HOMES = {
         "WassersteinLoss",
     ],
     "metrics.evaluate": ["Evaluation", "evaluate"],
-    "config.networks": ["QuickConfig", "TrainConfig"],
+    "config.quick": ["QuickConfig"],
+    "config.train": ["TrainConfig"],
     "feedforward.network": ["FeedForward"],
     "feedforward.training": ["Training", "train"],
     "arbitrary.api": ["quick"],

@@ -19,8 +19,8 @@ import impasto
 from impasto.cli import COMMANDS, build
 from impasto.cli.settings import resolve
 from impasto.config.base import Settings
-from impasto.config.networks import TrainConfig
 from impasto.config.stylize import StylizeConfig
+from impasto.config.train import TrainConfig
 from impasto.dream import deepdream
 from impasto.encoders import ENCODERS, Encoder
 from impasto.encoders.mini import load_mini
@@ -163,6 +163,9 @@ def check_command(words: list[str]) -> None:
     if words[0] == "pip":
         assert words[1:3] == ["install", "-c"]
         assert (ROOT / words[3]).is_file()
+        return
+    if words[0] == "python":
+        assert (ROOT / words[1]).is_file()
         return
     assert words[0] == "impasto", "a shell block holds commands that readers can give"
     command = command_line()

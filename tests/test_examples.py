@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from impasto import load_image, read_metadata, swatch
+from impasto import FeedForward, load_image, quick, read_metadata, swatch
 from impasto.image.io import save_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBERED = sorted(EXAMPLES.glob("[0-9]*.py"))
+EXPORTED = EXAMPLES / "08_run_the_exported_file.py"  # takes files
 
 
 def run(path: Path, *arguments: str) -> int:
@@ -28,7 +32,9 @@ def run(path: Path, *arguments: str) -> int:
     return 0
 
 
-@pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in NUMBERED if path != EXPORTED], ids=lambda path: path.stem
+)
 def test_example_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SIZE", "64")
@@ -45,6 +51,53 @@ def test_example_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
 def test_example_is_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 80
+
+
+def test_the_exported_file_runs_without_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one style, and with the inputs of quick's."""
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
+    import torch
+    from torch import Tensor, nn
+
+    from impasto.arbitrary.export import as_onnx, export_feedforward
+
+    class Mix(nn.Module):
+        """Takes and returns what the exported quick does."""
+
+        def forward(self, content: Tensor, style: Tensor, strength: Tensor) -> Tensor:
+            colour = style.mean((2, 3), keepdim=True)
+            return torch.lerp(content, colour.expand_as(content), strength)
+
+    monkeypatch.chdir(tmp_path)
+    save_image("cat.png", swatch("fauve", size=(40, 52)))
+    save_image("art.png", swatch("waves", size=(40, 32)))
+    model = FeedForward((4, 6, 8), 1).eval()
+    export_feedforward(model, "mine.onnx")
+    assert run(EXPORTED, "mine.onnx", "cat.png", "art.png", "mine.png") == 0
+    wanted = quick("cat.png", model=model, precision="float32").image
+    assert (load_image("mine.png") - wanted).abs().max() < 1.5 / 255
+
+    free = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    given = {
+        "content": torch.rand(1, 3, 24, 32),
+        "style": torch.rand(1, 3, 16, 24),
+        "strength": torch.rand(1),
+    }
+    Path("mix.onnx").write_bytes(as_onnx(Mix(), given, (free, free, None), ["picture"], {}))
+    assert run(EXPORTED, "mix.onnx", "cat.png", "art.png", "mix.png") == 0
+    mean = np.asarray(Image.open("art.png"), np.float32).mean((0, 1))
+    mixed = np.asarray(Image.open("mix.png"), np.float32)
+    assert mixed.shape == (40, 52, 3)
+    assert np.abs(mixed - mean).max() < 1
+
+    tree = ast.parse(EXPORTED.read_text(encoding="utf-8"))
+    imported = {
+        name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
+    } | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported == {"sys", "numpy", "onnxruntime", "PIL"}
 
 
 def test_demo(

@@ -22,8 +22,9 @@ from impasto.cli import build
 from impasto.cli.settings import flag_of, parse_all, resolve
 from impasto.config.base import Settings
 from impasto.config.dream import DreamConfig
-from impasto.config.networks import SHARED_BY_QUICK, QuickConfig
+from impasto.config.groups import ColorConfig, MasksConfig
 from impasto.config.presets import PRESETS
+from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig, choices
 from impasto.losses import CONTENT_LOSSES, STYLE_LOSSES
 
@@ -37,13 +38,12 @@ CONFIGS: dict[str, type[Settings]] = {
     "dream": DreamConfig,
 }
 
-SHARED = set(SHARED_BY_QUICK) - {"blend"}
+SHARED = {item.name for kind in (ColorConfig, MasksConfig) for item in fields(kind)} | {"subject"}
 
 # What has no page of its own, and why.
 EXCEPTIONS = {
     "device": "where it is computed: the picture is the same",
     "precision": "how it is computed: the picture is the same to the eye",
-    "backend": "who computes it: the picture is the same to the eye",
     "tile": "how it is computed: the picture is the same to the eye",
     "max_memory": "how it is computed: the picture is the same to the eye",
     "encoder": "the others need weights that do not ship; the presets' page names mini",

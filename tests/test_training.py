@@ -22,7 +22,7 @@ from impasto import swatch
 from impasto.arbitrary.network import Decoder, load_quick
 
 FOLDER = Path(__file__).parents[1] / "training"
-SCRIPTS = ("data", "distil", "deepen", "quick", "enlarger", "subject")
+SCRIPTS = ("data", "distil", "deepen", "quick", "upsampler", "subject")
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +132,10 @@ def test_packed_weights_come_back(training: dict[str, ModuleType], tmp_path: Pat
         assert (error <= largest / (2 * 127) + 1e-6).all()
 
 
-def test_only_the_enlarger_learns_to_enlarge(training: dict[str, ModuleType]) -> None:
+def test_only_the_upsampler_learns(training: dict[str, ModuleType]) -> None:
     """From nothing, in a few steps on one pair, judged by mini."""
     torch.manual_seed(0)
-    trainer = training["enlarger"].EnlargerTrainer(0.13)
+    trainer = training["upsampler"].UpsamplerTrainer(0.13)
     before = {name: tensor.clone() for name, tensor in trainer.decoder.state_dict().items()}
     contents, styles = (
         torch.cat([swatch(name, size=128) for name in names])

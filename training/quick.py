@@ -39,7 +39,7 @@ from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-from impasto.arbitrary.inference import COARSE, handed_on
+from impasto.arbitrary.inference import COARSE, carry_to_next_scale
 from impasto.arbitrary.network import (
     DEEP,
     LEVELS,
@@ -47,8 +47,8 @@ from impasto.arbitrary.network import (
     Decoder,
     Statistics,
     load_quick,
-    plan_for,
     statistics,
+    style_transform,
 )
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.assets import pack
@@ -161,10 +161,10 @@ class Trainer:
         origin = (int(torch.randint(2048, ())), int(torch.randint(2048, ())))  # of the noise
 
         def by(after: Statistics, strength: float) -> Tensor:
-            plan = plan_for(self.decoder, before, after, strength)
+            transform = style_transform(self.decoder, before, after, strength)
             with torch.autocast("cpu", torch.bfloat16):
-                moved = {n: m(features[n]) for n, m in plan.maps.items()}
-                image: Tensor = self.decoder(moved, plan.code, origin)
+                moved = {n: m(features[n]) for n, m in transform.maps.items()}
+                image: Tensor = self.decoder(moved, transform.code, origin)
             return image
 
         image = by(after, strength)
@@ -177,7 +177,7 @@ class Trainer:
         from coarse to fine."""
         small = F.avg_pool2d(contents, 2)
         painted = self.painted(self.mini(small, SEEN), after, COARSE)
-        image = handed_on(painted - small, contents)
+        image = carry_to_next_scale(painted - small, contents)
         return image.contiguous(memory_format=torch.channels_last)
 
     def attempt(self, contents: Tensor, styles: Tensor, itself: bool, twice: bool) -> Tensor:
@@ -261,9 +261,9 @@ class Trainer:
         after = statistics(encoder(style, SEEN))
         decoder = self.average
         assert isinstance(decoder, Decoder)
-        plan = plan_for(decoder, statistics(features), after)
-        moved = {n: m(features[n]) for n, m in plan.maps.items()}
-        painted: Tensor = decoder(moved, plan.code).clamp(0, 1)
+        transform = style_transform(decoder, statistics(features), after)
+        moved = {n: m(features[n]) for n, m in transform.maps.items()}
+        painted: Tensor = decoder(moved, transform.code).clamp(0, 1)
         return painted
 
     def validate(self, images: Path, out: Path, size: int = 384) -> dict[str, float]:

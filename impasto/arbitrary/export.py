@@ -1,11 +1,12 @@
-"""Networks as ONNX files, for programs that know nothing of torch; checked before they are written.
+"""Networks as ONNX files, for programs without torch; checked before they are written.
 
 ``quick`` becomes one graph: ``content``, ``style`` and ``strength`` in, ``picture`` out, for any
-number of pictures of any size. What :func:`impasto.arbitrary.inference.draft` does in Python is in
-the graph: the padding to a multiple of 16, the moments of both pictures, the transport. ONNX has no
-eigenvectors, so there the transport comes from products, see :func:`solve_by_products`.
+number of pictures of any size. The graph contains what
+:func:`impasto.arbitrary.inference.transfer_style` does in Python: the padding to a multiple of 16,
+the moments of both pictures, the transport. ONNX has no eigendecomposition, so the transport there
+is computed by matrix products, see :func:`solve_by_products`.
 
-Any other network that takes a picture and returns one is exported by :func:`export_feedforward`.
+:func:`export_feedforward` exports any other network from pictures to pictures.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -21,20 +22,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from impasto.arbitrary.backends import Graphs, session
 from impasto.arbitrary.fused import (
-    PAINT_INPUTS,
-    SKETCH_INPUTS,
-    Brush,
-    Encode,
-    Paint,
-    Sketch,
-    compose,
-    through_head,
+    CoarseDecoder,
+    FineDecoder,
+    FusedQuick,
+    FusedWeights,
+    TrunkFeatures,
+    encode_trunk,
+    fuse,
+    moments_after_head,
     trunk_of,
 )
-from impasto.arbitrary.inference import draft
-from impasto.arbitrary.network import DEEP, FINE, LEVELS, MULTIPLE, Plan, Quick, plan_for
+from impasto.arbitrary.inference import transfer_style
+from impasto.arbitrary.network import DEEP, LEVELS, MULTIPLE, Quick, StyleTransform, style_transform
 from impasto.arbitrary.transport import Moments, moments
 from impasto.config.version import __version__
 from impasto.encoders.base import IMAGE
@@ -42,14 +42,11 @@ from impasto.errors import ImpastoError, MissingDependencyError
 from impasto.image.files import check_folder, quoted, write_bytes
 from impasto.image.swatches import swatch
 
-FORMAT = 4
-"""Counts changes of the graphs of :func:`parts`; those that lie in a cache are made anew."""
-
 LIMIT = 1e-3
-"""How far a graph's picture may lie from torch's, at any pixel, both in float32."""
+"""Largest difference between a graph's picture and torch's at any pixel, both in float32."""
 
 SIZES = ((64, 96), (101, 67), (40, 33))
-"""Heights and widths of the pictures with which a graph is checked."""
+"""Heights and widths of the pictures on which a graph is checked."""
 
 OPSET = 20
 
@@ -58,8 +55,8 @@ _FREE = torch.export.Dim.AUTO
 Feed = dict[str, Tensor]
 
 
-class Whole(nn.Module):
-    """All of ``quick`` in one.
+class ExportedQuick(nn.Module):
+    """All of ``quick`` as one module, from pictures to pictures.
 
     ``content`` ``(N, 3, H, W)`` and ``style`` ``(N, 3, h, w)`` or ``(1, 3, h, w)`` in [0, 1],
     ``strength`` ``(1,)`` in [0, 1] -> ``(N, 3, H, W)`` in [0, 1].
@@ -67,61 +64,64 @@ class Whole(nn.Module):
 
     def __init__(self, model: Quick) -> None:
         super().__init__()
-        self.model, self.encode = model, Encode(trunk_of(model))
-        self.sketch, self.paint = Sketch(model.decoder), Paint(model.decoder)
+        self.model, self.trunk = model, trunk_of(model)
+        self.coarse, self.fine = CoarseDecoder(model.decoder), FineDecoder(model.decoder)
 
     def forward(self, content: Tensor, style: Tensor, strength: Tensor) -> Tensor:
-        image, style = _padded(content), _padded(style)
-        taps = self.encode(image)
-        before = self._measured(image, taps)
-        found = self._measured(style, self.encode(style))
+        image, style = _pad(content), _pad(style)
+        features = encode_trunk(self.trunk, image)
+        before = self._measure(image, features)
+        found = self._measure(style, encode_trunk(self.trunk, style))
         # One style for all pictures, or one for each.
         own = torch.arange(content.shape[0]).clamp_max(style.shape[0] - 1)
         after = {name: Moments(m.mean[own], m.covariance[own]) for name, m in found.items()}
         decoder = self.model.decoder
-        plan = plan_for(decoder, before, after, strength, solve=solve_by_products)
-        painted = self._painted(image, *taps, *self._flat(plan))
-        # As draft does: where the style is not all, what the network misses is put back.
-        plan = plan_for(decoder, before, before, 0.0)
-        given = (image, *taps, *self._flat(plan))
-        still = torch.cond((strength < 1).all(), self._still, _first, given).view_as(image)
-        painted = painted + (1 - strength)[:, None, None, None] * (image - still)
+        transform = style_transform(decoder, before, after, strength, solve=solve_by_products)
+        painted = self._paint(image, *features, *self._flat_weights(transform))
+        # As transfer_style does: below full strength the reconstruction error is subtracted.
+        transform = style_transform(decoder, before, before, 0.0)
+        given = (image, *features, *self._flat_weights(transform))
+        own_picture = torch.cond((strength < 1).all(), self._reconstruct, _first, given)
+        error = image - own_picture.view_as(image)
+        painted = painted + (1 - strength)[:, None, None, None] * error
         painted = torch.where((strength == 0)[:, None, None, None], image, painted)
         return painted[..., : content.shape[2], : content.shape[3]].clamp(0, 1)
 
-    def _flat(self, plan: Plan) -> tuple[Tensor, ...]:
-        brush = compose(self.model, plan)
-        return (*brush.matrices, *brush.offsets, brush.colours, brush.base, brush.code)
+    def _flat_weights(self, transform: StyleTransform) -> tuple[Tensor, ...]:
+        """FusedWeights as a flat tuple, which is what torch.cond takes."""
+        matrices, offsets, *rest = fuse(self.model, transform)
+        return (*matrices, *offsets, *rest)
 
-    def _painted(self, image: Tensor, *rest: Tensor) -> Tensor:
-        """``rest``: the taps and what :meth:`_flat` returns."""
+    def _paint(self, image: Tensor, *rest: Tensor) -> Tensor:
+        """``rest``: the trunk's features, then :meth:`_flat_weights`."""
         count, deep = len(LEVELS), len(DEEP)
-        taps, corner = rest[:count], torch.zeros(2, dtype=torch.int64)
-        brush = Brush(rest[count : 2 * count], rest[2 * count : 3 * count], *rest[3 * count :])
-        sketch = self.sketch(*taps[:deep], *brush.for_sketch(), corner)
-        painted: Tensor = self.paint(image, sketch, *taps[deep:], *brush.for_paint(), corner)
+        features, matrices, offsets = (rest[k * count : (k + 1) * count] for k in range(3))
+        weights = FusedWeights(matrices, offsets, *rest[3 * count :])
+        coarse = self.coarse(features[:deep], weights)
+        painted: Tensor = self.fine(image, coarse, features[deep:], weights)
         return painted
 
-    def _still(self, *given: Tensor) -> Tensor:
-        return self._painted(*given).reshape(-1)  # branches must agree on strides, too
+    def _reconstruct(self, *given: Tensor) -> Tensor:
+        return self._paint(*given).reshape(-1)  # branches must agree on strides, too
 
-    def _measured(self, image: Tensor, taps: Sequence[Tensor]) -> dict[str, Moments]:
+    def _measure(self, image: Tensor, features: TrunkFeatures) -> dict[str, Moments]:
         found = {
-            name: through_head(self.model, name, moments(tap.permute(0, 3, 1, 2)))
-            for name, tap in zip(LEVELS, taps, strict=True)
+            name: moments_after_head(self.model, name, moments(own.permute(0, 3, 1, 2)))
+            for name, own in zip(LEVELS, features, strict=True)
         }
         return found | {IMAGE: moments(image)}
 
 
 def export_quick(model: Quick, path: str | os.PathLike[str], *, overwrite: bool = True) -> float:
-    """Write ``model`` as one ONNX graph and return how far it is from torch, at most, at any pixel.
+    """Write ``model`` as one ONNX graph; return the largest difference from torch at any pixel.
 
-    Inputs ``content``, ``style`` and ``strength`` and output ``picture`` as of :class:`Whole`;
-    number, height and width are free. Everything is float32, and the file holds its weights.
+    Inputs ``content``, ``style`` and ``strength`` and output ``picture`` are those of
+    :class:`ExportedQuick`, with any number, height and width. All is float32, and the file contains
+    its weights.
 
-    Raises MissingDependencyError without the extra ``onnx``, ImpastoError where the graph and torch
-    differ by more than LIMIT (then no file is written), and what
-    :func:`impasto.image.files.write_bytes` raises.
+    Raises MissingDependencyError without the extra ``onnx``, ImpastoError where the graph differs
+    from torch by more than LIMIT (no file is written then), and the errors of
+    :func:`impasto.image.files.write_bytes`.
     """
     _check_installed()
     check_folder(path, overwrite=overwrite)
@@ -132,14 +132,16 @@ def export_quick(model: Quick, path: str | os.PathLike[str], *, overwrite: bool 
         "strength": torch.tensor([0.5]),
     }
     shapes = (free, free, None)
-    data = as_onnx(Whole(model), given, shapes, ["picture"], _described(model))
-    most = 0.0
+    data = as_onnx(ExportedQuick(model), given, shapes, ["picture"], _description(model))
+    network, most = FusedQuick(model), 0.0
     for count, size in enumerate(SIZES, start=1):
-        content = _several(count, size)
-        styles = _several(count if count == 2 else 1, (51, 64)).flip(3)  # for each, or for all
+        content = _pictures(count, size)
+        styles = _pictures(count if count == 2 else 1, (51, 64)).flip(3)  # for each, or for all
         strength = 1.5 - count / 2
         wanted = [
-            draft(model, content[k : k + 1], [styles[k % len(styles)][None]], strength=strength)
+            transfer_style(
+                network, content[k : k + 1], [styles[k % len(styles)][None]], strength=strength
+            )
             for k in range(count)
         ]
         feed = {"content": content, "style": styles, "strength": torch.tensor([strength])}
@@ -156,8 +158,8 @@ def export_feedforward(
 ) -> float:
     """Write a network ``(N, 3, H, W)`` -> ``(N, 3, H, W)``, float32 on the CPU, as an ONNX graph.
 
-    Input ``content``, output ``picture``; number, height and width are free. ``described`` goes
-    into the file's metadata. Returns and raises as :func:`export_quick`.
+    The input is ``content``, the output ``picture``, with any number, height and width.
+    ``described`` goes into the file's metadata. Returns and raises as :func:`export_quick`.
     """
     _check_installed()
     check_folder(path, overwrite=overwrite)
@@ -169,7 +171,7 @@ def export_feedforward(
         data = as_onnx(module, given, (free,), ["picture"], described or {})
         most = 0.0
         for count, size in enumerate(SIZES, start=1):
-            content = _several(count, size)
+            content = _pictures(count, size)
             with torch.no_grad():
                 most = max(most, _difference(data, {"content": content}, module(content)))
     finally:
@@ -186,11 +188,11 @@ def solve_by_products(source: Tensor, target: Tensor, least: float) -> Tensor:
 
 
 def product_roots(matrix: Tensor, least: float) -> tuple[Tensor, Tensor]:
-    """M^(1/2) and M^(-1/2) of symmetric positive M ``(N, C, C)`` by products alone.
+    """M^(1/2) and M^(-1/2) of symmetric positive M ``(N, C, C)``, by matrix products alone.
 
     The coupled Newton-Schulz iteration (Higham 2008, eq. 6.35) with the scaling of Chen & Chow
-    (2014), as in :func:`impasto.losses.wasserstein.root_trace`; here in a number of steps that is
-    known beforehand, from how small a root may be (``least``), and without lifting small ones.
+    (2014), as in :func:`impasto.losses.wasserstein.root_trace`. Here the number of steps is fixed,
+    by the bound ``least`` of how small a root may be, and small roots are not lifted.
 
     >>> root, inverse = product_roots(torch.diag(torch.tensor([4.0, 9.0])).unsqueeze(0), 0.1)
     >>> root.diagonal(dim1=1, dim2=2).round(decimals=4).tolist()
@@ -209,39 +211,6 @@ def product_roots(matrix: Tensor, least: float) -> tuple[Tensor, Tensor]:
     return y * norm.sqrt(), z / norm.sqrt()
 
 
-def parts(model: Quick) -> Graphs:
-    """The parts of :mod:`~impasto.arbitrary.fused` as graphs, for one picture at a time of any size
-    that 16 divides: what :mod:`impasto.arbitrary.backends` runs."""
-    image, corner = torch.rand(1, 3, 80, 96), torch.tensor([16, 16])
-    trunk, deep = trunk_of(model), len(DEEP)
-    encode, sketch, paint = Encode(trunk), Sketch(model.decoder), Paint(model.decoder)
-    with torch.no_grad():
-        taps = encode(image)
-        own = Whole(model)._measured(image, taps)
-        brush = compose(model, plan_for(model.decoder, own, own))
-        for_sketch = (*taps[:deep], *brush.for_sketch(), corner)
-        for_paint = (image, sketch(*for_sketch), *taps[deep:], *brush.for_paint(), corner)
-    made = {}
-    for part, module, names, given, outputs in (
-        ("encode", encode, ("image",), (image,), [f"tap_{name}" for name in LEVELS]),
-        ("encode-fine", Encode(trunk, FINE), ("image",), (image,), [f"tap_{n}" for n in FINE]),
-        ("sketch", sketch, SKETCH_INPUTS, for_sketch, ["sketch"]),
-        ("paint", paint, PAINT_INPUTS, for_paint, ["picture"]),
-    ):
-        shapes = tuple(_free_axes(name) for name in names)
-        named = {"sketch": 0, "paint": 2}.get(part, 1)  # the others come as *arguments
-        nested = (*shapes[:named], *([shapes[named:]] if shapes[named:] else []))
-        made[part] = as_onnx(module, dict(zip(names, given, strict=True)), nested, outputs, {})
-    return made
-
-
-def _free_axes(name: str) -> dict[int, Any] | None:
-    """Of an input of :func:`parts`."""
-    if name == "image":
-        return {2: _FREE, 3: _FREE}
-    return {1: _FREE, 2: _FREE} if name == "sketch" or name.startswith("tap_") else None
-
-
 def as_onnx(
     module: nn.Module,
     given: Feed,
@@ -249,9 +218,9 @@ def as_onnx(
     outputs: list[str],
     described: Mapping[str, str],
 ) -> bytes:
-    """A module as a serialised ONNX model that holds its weights.
+    """A module as a serialised ONNX model that contains its weights.
 
-    ``given`` are its inputs by name, in order; ``shapes`` says of each which axes are free, as for
+    ``given`` are its inputs by name, in order; ``shapes`` their dynamic axes, as for
     ``torch.export``; ``described`` goes into the metadata. Needs the extra ``onnx``.
     """
     import onnx
@@ -277,8 +246,8 @@ def as_onnx(
 
 
 def _strip(graph: Any) -> None:
-    """Away with what the exporter notes at each node: stack traces, with this machine's paths. They
-    are half of the file."""
+    """Remove the exporter's notes at each node: stack traces with paths of this machine, which are
+    half of the file."""
     for node in graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -291,8 +260,14 @@ def _strip(graph: Any) -> None:
 
 
 def _difference(data: bytes, feed: Feed, wanted: Tensor) -> float:
-    """The largest, between what the graph makes of ``feed`` and ``wanted``."""
-    [found] = session(data).run(None, {name: value.numpy() for name, value in feed.items()})
+    """The largest difference between the graph's picture of ``feed`` and ``wanted``."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    [found] = session.run(None, {name: value.numpy() for name, value in feed.items()})
     if found.shape != wanted.shape:
         raise ImpastoError(
             f"the exported graph returns {found.shape} where torch returns {tuple(wanted.shape)}",
@@ -313,7 +288,7 @@ def _write(path: str | os.PathLike[str], data: bytes, most: float, overwrite: bo
     return most
 
 
-def _described(model: Quick) -> dict[str, str]:
+def _description(model: Quick) -> dict[str, str]:
     return {
         "network": model.name,
         "decoder_sha256": model.sha256,
@@ -325,18 +300,18 @@ def _described(model: Quick) -> dict[str, str]:
     }
 
 
-def _several(count: int, size: tuple[int, int]) -> Tensor:
+def _pictures(count: int, size: tuple[int, int]) -> Tensor:
     """Up to three pictures ``(N, 3, H, W)``."""
     return torch.cat([swatch(name, size=size) for name in ("mosaic", "waves", "night")[:count]])
 
 
 def _first(image: Tensor, *rest: Tensor) -> Tensor:
-    """Nothing to put back."""
+    """The branch at full strength: the error to subtract is zero."""
     return image.reshape(-1).clone()
 
 
-def _padded(image: Tensor) -> Tensor:
-    """As in inference, but with an index: the exporter cannot count a padding that it must find."""
+def _pad(image: Tensor) -> Tensor:
+    """As in inference, but by indexing: the exporter does not support a padding of dynamic size."""
     for axis in (2, 3):
         length = image.shape[axis]
         padded = (length + MULTIPLE - 1) // MULTIPLE * MULTIPLE
@@ -352,7 +327,7 @@ def _check_installed() -> None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """The exporter warns of packages that nobody needs here, by logging and by warnings."""
+    """Silence the exporter, which warns of packages that are not needed here."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,26 +1,29 @@
-"""The network in parts that need nothing of each other but numbers.
+"""The network with less to compute: affine maps fused, the decoder in two parts.
 
 ::
 
-    picture --Encode--> taps --(moments, over all tiles)--> a plan --compose--> brush
-    deep taps, brush --Sketch--> sketch
-    picture, fine taps, sketch, brush --Paint--> picture
+    picture --encode_trunk--> trunk features --(moments, over all tiles)--> a StyleTransform
+    StyleTransform --fuse--> FusedWeights
+    deep features, weights --CoarseDecoder--> coarse features
+    picture, fine features, coarse features, weights --FineDecoder--> picture
 
-:class:`~impasto.arbitrary.network.Quick` says what is computed; here it is said so that little has
-to be computed, and so that the parts can be exported. Between mini's trunk and the decoder's first
-convolution of a size lie three affine maps of the channels: mini's head, the transport and the
-normalisation. They are multiplied into one matrix per layer, as small as the layer is wide. The
-moments of features follow from those of the trunk, so the heads are not computed at all.
+:class:`~impasto.arbitrary.network.Quick` defines what is computed; this module computes the same,
+up to rounding, with less work. Between mini's trunk and the decoder's first convolution at each
+scale lie three affine maps of the channels: mini's head, the transport and the normalisation. They
+are multiplied into one matrix per level, as small as the level is wide. The moments of features
+follow from those of the trunk, so the heads are not computed at all.
 
-The decoder is in two parts, because large pictures are painted in tiles: the sketch, what it makes
-of the two deep levels, sees far and has few numbers, so that of the whole picture is computed once;
-what remains for each tile sees a short way only.
+The decoder is split because large pictures are painted in tiles. The coarse decoder takes the two
+deep levels: its receptive field is large and its features are few, so it runs once on the whole
+picture. The fine decoder has a small receptive field and runs tile by tile.
 
-Between the parts channels come last, ``(1, h, w, C)``: rows of a matrix, for moments and maps.
+Between the parts the layout is channels last, ``(N, h, w, C)``: rows of a matrix, for moments and
+maps.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import NamedTuple, cast
 
 import torch
@@ -36,8 +39,8 @@ from impasto.arbitrary.network import (
     Block,
     Convolution,
     Decoder,
-    Plan,
     Quick,
+    StyleTransform,
     anti_imaging,
 )
 from impasto.arbitrary.transport import Moments
@@ -45,91 +48,109 @@ from impasto.encoders import Mini
 from impasto.encoders.base import IMAGE
 from impasto.encoders.mini import Trunk, tap_of
 
-_KINDS = ("tap", "matrix", "offset")
-SKETCH_INPUTS = (*(f"{kind}_{name}" for kind in _KINDS for name in DEEP), "code", "origin")
-"""What Sketch takes, in order."""
-
-PAINT_INPUTS = (
-    *("image", "sketch"),
-    *(f"{kind}_{name}" for kind in _KINDS for name in FINE),
-    *("colours", "base", "code", "origin"),
-)
-"""What Paint takes, in order."""
-
-Taps = tuple[Tensor, ...]
-"""What Encode returns: one ``(N, h, w, K)`` for each of LEVELS, or of some of them."""
+TrunkFeatures = tuple[Tensor, ...]
+"""Features of mini's trunk, before its heads: ``(N, h, w, K)`` for each of LEVELS, or of some."""
 
 
-class Brush(NamedTuple):
-    """A :class:`~impasto.arbitrary.network.Plan` as Sketch and Paint take it, in float32.
+class FusedWeights(NamedTuple):
+    """A :class:`~impasto.arbitrary.network.StyleTransform` as the two decoders take it, in float32.
 
-    ``matrices`` ``(N, C, K)`` and ``offsets`` ``(N, C)`` lead from the K channels of a tap to the C
-    that the decoder takes, for each of LEVELS; ``colours`` and ``base`` are the picture's map.
+    For each of LEVELS, ``matrices`` ``(N, C, K)`` and ``offsets`` ``(N, C)`` map the K channels of
+    the trunk to the C that the decoder takes; ``colour_matrix`` ``(N, 3, 3)`` and ``colour_offset``
+    ``(N, 3)`` map the picture's colours. ``code`` ``(N, EMBEDDING)`` is the style's.
     """
 
     matrices: tuple[Tensor, ...]
     offsets: tuple[Tensor, ...]
-    colours: Tensor
-    base: Tensor
+    colour_matrix: Tensor
+    colour_offset: Tensor
     code: Tensor
 
-    def for_sketch(self) -> tuple[Tensor, ...]:
-        """What Sketch takes of it, in order."""
-        count = len(DEEP)
-        return (*self.matrices[:count], *self.offsets[:count], self.code)
 
-    def for_paint(self) -> tuple[Tensor, ...]:
-        """What Paint takes of it, in order."""
-        count = len(DEEP)
-        moved = (*self.matrices[count:], *self.offsets[count:])
-        return (*moved, self.colours, self.base, self.code)
+class FusedQuick:
+    """A :class:`~impasto.arbitrary.network.Quick` in fused form, on the device of ``model``.
+
+    It takes one picture ``(1, 3, H, W)`` at a time, with sides divisible by 16. ``dtype`` is the
+    arithmetic of the convolutions (default: the encoder's); the weights of ``model`` keep theirs.
+    """
+
+    def __init__(self, model: Quick, dtype: torch.dtype | None = None) -> None:
+        self.model, self.dtype = model, dtype or model.encoder.dtype
+        trunk = trunk_of(model)
+        if self.dtype != model.encoder.dtype:
+            trunk = deepcopy(trunk).to(self.dtype)
+        self._trunk = trunk
+        self._coarse = CoarseDecoder(model.decoder, folded=True)
+        self._fine = FineDecoder(model.decoder, folded=True)
+
+    @torch.no_grad()
+    def encode(self, image: Tensor, levels: tuple[str, ...] = LEVELS) -> TrunkFeatures:
+        """The trunk's features of ``image`` at ``levels``; see :func:`encode_trunk`."""
+        return encode_trunk(self._trunk, image, levels)
+
+    @torch.no_grad()
+    def decode_coarse(self, features: TrunkFeatures, weights: FusedWeights) -> Tensor:
+        """The coarse features that :class:`CoarseDecoder` makes of the DEEP ``features``."""
+        coarse: Tensor = self._coarse(features, weights)
+        return coarse
+
+    @torch.no_grad()
+    def decode_fine(
+        self,
+        image: Tensor,
+        coarse: Tensor,
+        features: TrunkFeatures,
+        weights: FusedWeights,
+        origin: tuple[int, int] = (0, 0),
+    ) -> Tensor:
+        """The picture that :class:`FineDecoder` makes of the FINE ``features``, in float32.
+
+        ``origin`` is where the top left pixel of ``image`` lies in the whole picture.
+        """
+        painted: Tensor = self._fine(image, coarse, features, weights, origin)
+        return painted
 
 
-class Encode(nn.Module):
-    """The picture ``(N, 3, H, W)``, sides that 16 divides -> the taps of ``levels``."""
-
-    def __init__(self, trunk: Trunk, levels: tuple[str, ...] = LEVELS) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.chosen = [tap_of(name) for name in levels]
-
-    def forward(self, image: Tensor) -> Taps:
-        found = self.trunk(image, max(self.chosen))
-        return tuple(found[number].permute(0, 2, 3, 1) for number in self.chosen)
+def encode_trunk(trunk: Trunk, image: Tensor, levels: tuple[str, ...] = LEVELS) -> TrunkFeatures:
+    """``(N, 3, H, W)`` with sides divisible by 16 -> the trunk's features at ``levels``."""
+    numbers = [tap_of(name) for name in levels]
+    found = trunk(image, max(numbers))
+    return tuple(found[number].permute(0, 2, 3, 1) for number in numbers)
 
 
-class _Levels(nn.Module):
-    """The decoder's way through some of its levels.
+class _PartialDecoder(nn.Module):
+    """Base class of the two decoders: how one level of the decoder is computed.
 
-    With ``folded`` the style's scales and shifts go into the convolutions' weights instead of their
-    output, which costs less where weights may change from call to call; N is 1 then.
+    With ``folded`` the style's scales and shifts are folded into the convolutions' weights instead
+    of applied to their output, which costs less; N must be 1 then.
     """
 
     def __init__(self, decoder: Decoder, *, folded: bool = False) -> None:
         super().__init__()
         self.decoder, self.folded = decoder, folded
 
-    def _through(
+    def _decode_level(
         self,
         level: str,
         x: Tensor | None,
-        tap: Tensor,
-        moves: tuple[Tensor, Tensor],
-        code: Tensor,
-        origin: Tensor,
+        features: Tensor,
+        weights: FusedWeights,
+        origin: tuple[int, int],
         picture: Tensor | None = None,
     ) -> Tensor:
-        """What is below ``level``, and its own features and noise -> ``(N, C, h, w)``."""
-        number, decoder = LEVELS.index(level), self.decoder
-        own = [_mapped(tap, *moves)]
+        """The decoder's output ``x`` below ``level``, and the trunk's ``features`` there ->
+        ``(N, C, h, w)``. The last level also takes the recoloured ``picture``."""
+        number, decoder, code = LEVELS.index(level), self.decoder, weights.code
+        own = [_map_channels(features, weights.matrices[number], weights.offsets[number])]
         if picture is not None:
-            own.append(decoder.normalise(picture, IMAGE).to(tap.dtype))
-        own.append(self._noise(tap, origin // STRIDES[number]))
+            own.append(decoder.normalise(picture, IMAGE).to(features.dtype))
+        stride = STRIDES[number]
+        own.append(self._noise(features, (origin[0] // stride, origin[1] // stride)))
         if x is not None:
             narrow = decoder.narrow[number]
             if isinstance(narrow, nn.Conv2d):
                 x = _convolve(x, narrow.weight, narrow.bias)
-            size = (tap.shape[1], tap.shape[2])  # exactly twice as large
+            size = (features.shape[1], features.shape[2])  # exactly twice as large
             own.insert(0, F.interpolate(x, size=size, mode="bilinear", align_corners=False))
         enter, blocks = decoder.enter[number], decoder.blocks[number]
         assert isinstance(enter, Convolution)
@@ -141,7 +162,7 @@ class _Levels(nn.Module):
         return x
 
     def _layer(self, x: Tensor, layer: Convolution, code: Tensor) -> Tensor:
-        """A :class:`~impasto.arbitrary.network.Convolution`, computed with less work."""
+        """The output of a :class:`~impasto.arbitrary.network.Convolution`, with less work."""
         film: Tensor = layer.film(code)
         scale, shift = film.chunk(2, 1)
         scale = 1 + scale
@@ -149,91 +170,93 @@ class _Levels(nn.Module):
         assert bias is not None
         if self.folded:
             return _convolve(
-                _framed(x), weight * scale[0][:, None, None, None], bias * scale[0] + shift[0]
+                _pad(x), weight * scale[0][:, None, None, None], bias * scale[0] + shift[0]
             )
         scale, shift = (part[..., None, None].to(x.dtype) for part in (scale, shift))
-        return _convolve(_framed(x), weight, bias) * scale + shift
+        return _convolve(_pad(x), weight, bias) * scale + shift
 
-    def _noise(self, tap: Tensor, corner: Tensor) -> Tensor:
-        """The decoder's noise ``(N, 1, h, w)`` for a tap whose first position is ``corner``."""
+    def _noise(self, features: Tensor, corner: tuple[int, int]) -> Tensor:
+        """The decoder's noise ``(N, 1, h, w)`` for features whose first position is ``corner``."""
         rows, columns = (
-            (corner[axis] + torch.arange(tap.shape[1 + axis], device=tap.device)) % NOISE
+            (corner[axis] + torch.arange(features.shape[1 + axis], device=features.device)) % NOISE
             for axis in (0, 1)
         )
-        noise: Tensor = self.decoder.get_buffer("noise").to(tap.dtype)[rows][:, columns]
-        # Channels last, as all that it is joined with: torch would rearrange the others otherwise.
-        return noise[None, ..., None].expand(tap.shape[0], -1, -1, 1).permute(0, 3, 1, 2)
+        noise: Tensor = self.decoder.get_buffer("noise").to(features.dtype)[rows][:, columns]
+        # Channels last, like the tensors it is concatenated with: torch would reorder those
+        # otherwise.
+        return noise[None, ..., None].expand(features.shape[0], -1, -1, 1).permute(0, 3, 1, 2)
 
 
-class Sketch(_Levels):
-    """Deep taps and brush -> what the decoder makes of them, ``(N, h, w, C)``."""
+class CoarseDecoder(_PartialDecoder):
+    """The decoder's two DEEP levels."""
 
-    def forward(self, *given: Tensor) -> Tensor:
-        """``given``: SKETCH_INPUTS. ``origin`` is where the top left pixel lies in the whole
-        picture, ``(2,)`` integers that 16 divides."""
-        taps, moves, (code, origin) = _sorted(given, len(DEEP))
+    def forward(
+        self, features: TrunkFeatures, weights: FusedWeights, origin: tuple[int, int] = (0, 0)
+    ) -> Tensor:
+        """The DEEP ``features`` -> coarse features ``(N, h, w, C)``.
+
+        ``origin`` is where the top left pixel lies in the whole picture, divisible by 16.
+        """
         x: Tensor | None = None
-        for name, tap, move in zip(DEEP, taps, moves, strict=True):
-            x = self._through(name, x, tap, move, code, origin)
+        for name, own in zip(DEEP, features, strict=True):
+            x = self._decode_level(name, x, own, weights, origin)
         assert x is not None
         return x.permute(0, 2, 3, 1)
 
 
-class Paint(_Levels):
-    """Picture, sketch, fine taps and brush -> the picture painted, ``(N, 3, H, W)`` in float32."""
+class FineDecoder(_PartialDecoder):
+    """The decoder's FINE levels and its output."""
 
-    def forward(self, image: Tensor, sketch: Tensor, *rest: Tensor) -> Tensor:
-        """``rest``: the other PAINT_INPUTS; ``origin`` as of :class:`Sketch`."""
-        taps, moves, (colours, base, code, origin) = _sorted(rest, len(FINE))
-        picture = _mapped(image.float().permute(0, 2, 3, 1), colours, base)
-        x = sketch.permute(0, 3, 1, 2)
-        for name, tap, move in zip(FINE, taps, moves, strict=True):
+    def forward(
+        self,
+        image: Tensor,
+        coarse: Tensor,
+        features: TrunkFeatures,
+        weights: FusedWeights,
+        origin: tuple[int, int] = (0, 0),
+    ) -> Tensor:
+        """A picture ``image`` ``(N, 3, H, W)``, its ``coarse`` features ``(N, H/8, W/8, C)`` and
+        its FINE ``features`` -> the painted picture ``(N, 3, H, W)`` in float32.
+
+        ``origin`` is as in :class:`CoarseDecoder`.
+        """
+        rows = image.float().permute(0, 2, 3, 1)
+        picture = _map_channels(rows, weights.colour_matrix, weights.colour_offset)
+        x = coarse.permute(0, 3, 1, 2)
+        for name, own in zip(FINE, features, strict=True):
             last = picture if name == FINE[-1] else None
-            x = self._through(name, x, tap, move, code, origin, last)
-        x = F.relu(self._layer(x, self.decoder.last, code))
+            x = self._decode_level(name, x, own, weights, origin, last)
+        x = F.relu(self._layer(x, self.decoder.last, weights.code))
         weight, bias = self.decoder.colour.weight, self.decoder.colour.bias
-        added = _convolve(_framed(x), weight, bias).float()
+        added = _convolve(_pad(x), weight, bias).float()
         return picture + anti_imaging(added, self.decoder.get_buffer("alternation"))
 
 
-def _sorted(
-    given: tuple[Tensor, ...], count: int
-) -> tuple[tuple[Tensor, ...], list[tuple[Tensor, Tensor]], tuple[Tensor, ...]]:
-    """``count`` taps, matrices and offsets, and more -> taps, pairs of the others, the rest."""
-    taps, matrices, offsets = (given[k * count : (k + 1) * count] for k in range(3))
-    return taps, list(zip(matrices, offsets, strict=True)), given[3 * count :]
-
-
-def compose(model: Quick, plan: Plan) -> Brush:
-    """The brush of a plan: mini's heads before its maps, the decoder's normalisation after them."""
+def fuse(model: Quick, transform: StyleTransform) -> FusedWeights:
+    """One map per level: mini's head, then that of ``transform``, then the normalisation."""
     matrices, offsets = [], []
     for name in LEVELS:
         weight, bias = _head(model, name)
         centre, scale = (
             model.decoder.get_buffer(f"{kind}_{name}").cpu() for kind in ("centre", "scale")
         )
-        matrix, offset = (part.cpu() for part in plan.maps[name])
-        device = plan.code.device
+        matrix, offset = (part.cpu() for part in transform.maps[name])
+        device = transform.code.device
         matrices.append((matrix @ weight / scale[:, None]).to(device))
         offsets.append(((matrix @ bias + offset - centre) / scale).to(device))
-    return Brush(tuple(matrices), tuple(offsets), *plan.maps[IMAGE], plan.code)
+    return FusedWeights(tuple(matrices), tuple(offsets), *transform.maps[IMAGE], transform.code)
 
 
-def through_head(model: Quick, name: str, tap: Moments) -> Moments:
-    """Moments of the trunk at a layer of LEVELS -> those of mini's features there."""
+def moments_after_head(model: Quick, name: str, trunk: Moments) -> Moments:
+    """Moments of the trunk's features at one of LEVELS -> those of mini's features there."""
     weight, bias = _head(model, name)
-    mean, covariance = (part.cpu().float() for part in tap)
+    mean, covariance = (part.cpu().float() for part in trunk)
     return Moments(mean @ weight.mT + bias, weight @ covariance @ weight.mT)
 
 
 def trunk_of(model: Quick) -> Trunk:
     """The convolutions of the network's encoder."""
     return _mini(model).trunk
-
-
-def tap_channels(model: Quick) -> list[int]:
-    """The channels of each tap."""
-    return [_head(model, name)[0].shape[1] for name in LEVELS]
 
 
 def _head(model: Quick, name: str) -> tuple[Tensor, Tensor]:
@@ -249,14 +272,14 @@ def _mini(model: Quick) -> Mini:
     return model.encoder
 
 
-def _mapped(rows: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
+def _map_channels(rows: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
     """``(N, h, w, K)`` -> ``(N, C, h, w)``."""
     matrix, offset = matrix.to(rows.dtype), offset.to(rows.dtype).unsqueeze(1)
     moved = torch.baddbmm(offset, rows.flatten(1, 2), matrix.mT)
     return moved.view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
 
 
-def _framed(x: Tensor) -> Tensor:
+def _pad(x: Tensor) -> Tensor:
     return F.pad(x, (1, 1, 1, 1), mode="replicate")
 
 

@@ -5,22 +5,23 @@
     content --mini--> features --transport--> the style's statistics --decoder--> picture
     style   --mini--> moments  ----^-----------------------------------^
 
-The features are those of the small encoder that ships with impasto: at five layers, in VGG's own
-units. :mod:`impasto.arbitrary.transport` moves them the shortest way to where their mean and
-covariance (so their Gram matrix) are the style's. What no formula gives, the picture that has such
-features, a decoder has learned: it grows the picture from conv5_1 upwards, takes in the moved
-features of each size on its way, and adds what it finds to the picture whose colours were moved
-likewise. The style's moments also tell each convolution how to weigh its channels (a scale and a
-shift each: FiLM, Perez et al. 2018). At each size one channel of noise, always the same, gives it
-something to make strokes of where the photo is flat (as in StyleGAN, Karras et al. 2019).
+This is arbitrary style transfer: one network for any style. The features are those of the small
+encoder that ships with impasto, at five layers, in VGG's own units.
+:mod:`impasto.arbitrary.transport` moves them by the optimal transport map, so that their mean and
+covariance (hence their Gram matrix) become the style's. The inverse of the encoder has no formula
+and is learned: the decoder grows the picture from conv5_1 upwards, takes in the moved features at
+each scale, and adds its output to the picture, whose colours were moved likewise. The style's
+moments also scale and shift the channels of each convolution (FiLM, Perez et al. 2018). At each
+scale a fixed channel of noise gives the decoder something to make strokes of where the photo is
+flat (as in StyleGAN, Karras et al. 2019).
 
-Bilinearly enlarged features change by turns more and less from one pixel to the next (white noise
-of variance 1: by a variance of 1/8, then of 1/2). A convolution and its ReLU make lines of that, on
-every second row and column: a weave, on flat ground. So what alternates from pixel to pixel is
-filtered out of what the decoder adds (:func:`anti_imaging`).
+Bilinear upsampling makes the variance alternate from one pixel to the next (white noise of variance
+1: differences of variance 1/8, then 1/2). A convolution and its ReLU turn that into lines on every
+second row and column: a weave on flat ground. So the component that alternates from pixel to pixel
+is filtered out of the decoder's output (:func:`anti_imaging`).
 
-Nothing in the decoder looks at all of a picture at once. All that does is a handful of moments, so
-that tiles of a picture and the whole agree where both are painted with the moments of the whole.
+The decoder is local: only the moments depend on the whole picture. Tiles therefore agree with the
+whole where both are painted with the moments of the whole.
 """
 
 from __future__ import annotations
@@ -47,37 +48,37 @@ from impasto.encoders.assets import load_asset
 from impasto.encoders.base import IMAGE, Features, pad_and_convolve
 from impasto.encoders.mini import load_mini
 
-# The deepest is taken before its ReLU: what a ReLU has cut off is no Gaussian cloud.
+# The deepest is taken before its ReLU: rectified features are far from Gaussian.
 LEVELS = ("conv5_1", "relu4_1", "relu3_1", "relu2_1", "relu1_1")  # as the decoder takes them in
-STRIDES = (16, 8, 4, 2, 1)  # pixels that a position of each of LEVELS is wide
+STRIDES = (16, 8, 4, 2, 1)  # pixels per position, for each of LEVELS
 CHANNELS = {"conv5_1": 225, "relu4_1": 161, "relu3_1": 97, "relu2_1": 49, "relu1_1": 25}  # mini's
-# Those with so few positions that memory holds them all, of a large picture too, and which see so
-# far that tiles would need wide borders; and the others.
+# The DEEP levels have few positions, so that those of a large picture fit in memory, and a large
+# receptive field, for which tiles would need wide borders.
 DEEP, FINE = LEVELS[:2], LEVELS[2:]
 WIDTHS = (48, 96, 64, 40, 16)
 BLOCKS = (2, 2, 1, 1, 0)
 EMBEDDING = 64
 MULTIPLE = STRIDES[0]  # pixels: the decoder doubles four times
 NOISE = 256  # positions a side: after as many the noise repeats
-NOTCH = 12  # pixels that anti_imaging looks to each side
+NOTCH = 12  # radius of anti_imaging in pixels
 ASSET = "quick.safetensors"
 
 Statistics = dict[str, Moments]
 """Layer of LEVELS, or ``image`` -> moments."""
 
 
-class Plan(NamedTuple):
-    """All that a picture's painting needs beyond its own pixels: the maps, and the style's code."""
+class StyleTransform(NamedTuple):
+    """All that painting a picture needs beyond its pixels: the maps, and the style's code."""
 
     maps: dict[str, Affine]
     code: Tensor
 
 
 class Quick(nn.Module):
-    """The encoder and the decoder; :mod:`impasto.arbitrary.inference` puts them to use.
+    """The encoder and the decoder; :mod:`impasto.arbitrary.inference` applies them.
 
-    ``encoder`` has the channels of CHANNELS at LEVELS (default: mini as it ships); without
-    ``tensors`` the decoder is untrained: it adds nothing to the picture with moved colours.
+    ``encoder`` has the channels of CHANNELS at LEVELS (default: mini as it ships). Without
+    ``tensors`` the decoder is untrained: it adds nothing to the recoloured picture.
     """
 
     def __init__(
@@ -100,22 +101,24 @@ class Quick(nn.Module):
         features: Features = self.encoder(image, (*LEVELS, IMAGE))
         return features
 
-    def forward(self, image: Tensor, plan: Plan, origin: tuple[int, int] = (0, 0)) -> Tensor:
-        """The picture ``(N, 3, H, W)``, a little outside [0, 1] here and there.
+    def forward(
+        self, image: Tensor, transform: StyleTransform, origin: tuple[int, int] = (0, 0)
+    ) -> Tensor:
+        """The painted picture ``(N, 3, H, W)``, slightly outside [0, 1] in places.
 
-        ``origin`` is where the top left pixel of ``image`` lies in the whole picture; MULTIPLE
-        divides both numbers.
+        ``origin`` is where the top left pixel of ``image`` lies in the whole picture; both numbers
+        are divisible by MULTIPLE.
         """
-        moved = {name: plan.maps[name](f) for name, f in self.features(image).items()}
-        painted: Tensor = self.decoder(moved, plan.code, origin)
+        moved = {name: transform.maps[name](f) for name, f in self.features(image).items()}
+        painted: Tensor = self.decoder(moved, transform.code, origin)
         return painted
 
-    def reach(self, levels: tuple[str, ...] = LEVELS) -> int:
-        """How many pixels around its own a pixel of the picture depends on, at most.
+    def receptive_field(self, levels: tuple[str, ...] = LEVELS) -> int:
+        """Radius in pixels: a pixel of the result depends on no pixel further away.
 
-        With ``levels`` FINE: beside what the decoder has made of the others.
+        With ``levels`` FINE, the radius where the coarse features are given.
         """
-        # What the decoder's convolutions see, and one position more where a level is enlarged.
+        # The decoder's convolutions, and one position more where a level is upsampled.
         own = sum(
             (1 + (stride > 1) + 2 * count + (2 + NOTCH) * (stride == 1)) * stride
             for name, count, stride in zip(LEVELS, BLOCKS, STRIDES, strict=True)
@@ -127,7 +130,7 @@ class Quick(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A 3x3 convolution whose channels the style's code scales and shifts."""
+    """A 3x3 convolution whose channels are scaled and shifted by the style's code (FiLM)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -160,7 +163,7 @@ class Block(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Moved features of all levels and the style's code -> what to add to the moved picture."""
+    """Moved features of all levels and the style's code -> the painted picture."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,7 +171,7 @@ class Decoder(nn.Module):
             self.register_buffer(f"centre_{name}", torch.zeros(channels))
             self.register_buffer(f"scale_{name}", torch.ones(channels))
         draw = torch.Generator().manual_seed(0)
-        # Not made where it is used: the exporter takes no constants in a branch.
+        # A buffer, because the exporter allows no constants in a branch.
         self.register_buffer("alternation", alternation(), persistent=False)
         self.register_buffer("noise", torch.randn(NOISE, NOISE, generator=draw).half().float())
         known = 2 * sum(CHANNELS.values())
@@ -176,7 +179,7 @@ class Decoder(nn.Module):
         self.narrow, self.enter, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         below = 0
         for name, width, count in zip(LEVELS, WIDTHS, BLOCKS, strict=True):
-            # the two large sizes get a narrower view of what is below
+            # at the two largest scales the coarser features are narrowed first
             given = min(below, width)
             self.narrow.append(nn.Conv2d(below, given, 1) if given < below else nn.Identity())
             own = CHANNELS[name] + (3 if name == LEVELS[-1] else 0) + 1
@@ -190,15 +193,15 @@ class Decoder(nn.Module):
         nn.init.zeros_(self.colour.bias)
 
     def normalise(self, features: Tensor, name: str) -> Tensor:
-        """Features of a level less the training pictures' mean, over their deviation."""
+        """Features of a level, normalised by the training pictures' mean and deviation."""
         centre, scale = self.get_buffer(f"centre_{name}"), self.get_buffer(f"scale_{name}")
         x: Tensor = (features - centre[:, None, None].to(features.dtype)) / scale[:, None, None].to(
             features.dtype
         )
         return x
 
-    def describe(self, style: Statistics) -> Tensor:
-        """The style's code ``(N, EMBEDDING)`` from means and deviations of its channels."""
+    def style_code(self, style: Statistics) -> Tensor:
+        """The style's code ``(N, EMBEDDING)``, from the means and deviations of its channels."""
         parts = []
         for name in LEVELS:
             centre, scale = self.get_buffer(f"centre_{name}"), self.get_buffer(f"scale_{name}")
@@ -228,7 +231,7 @@ class Decoder(nn.Module):
             corner = (origin[0] // scale, origin[1] // scale)
             own.append(self.noise_like(own[0], corner))
             if x is not None:
-                # Not the nearest: the network would paint a grid where there is nothing to paint.
+                # Not nearest-neighbour, of which the network would make a grid on flat ground.
                 x = F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear", align_corners=False)
                 own.insert(0, x.to(own[0].dtype))
             x = F.relu(enter(torch.cat(own, 1), code))
@@ -241,19 +244,20 @@ class Decoder(nn.Module):
 
 
 def alternation() -> Tensor:
-    """Taps of the filter that, applied twice, leaves what alternates from pixel to pixel."""
+    """Taps of the filter that, applied twice, keeps only what alternates from pixel to pixel."""
     places = range(NOTCH + 1)
     taps = [(-1) ** (NOTCH // 2 + k) * math.comb(NOTCH, k) / 2**NOTCH for k in places]
     return torch.tensor(taps)
 
 
 def anti_imaging(x: Tensor, taps: Tensor) -> Tensor:
-    """``x`` ``(N, C, H, W)`` less what alternates from pixel to pixel, along rows or columns.
+    """``x`` ``(N, C, H, W)`` without what alternates from pixel to pixel, along rows or columns.
 
-    A symmetric filter for each axis with the gain 1 - sin(pi f)^(2 NOTCH): 0 at a period of two
+    A symmetric filter along each axis with the gain 1 - sin(pi f)^(2 NOTCH): 0 at a period of two
     pixels, 0.7 at two and a half, 0.97 at three, 1 from four on. ``taps``: :func:`alternation`.
     """
-    # What alternates is found in two short steps: OpenVINO takes minutes to compile one of 25 taps.
+    # Applied as 13 taps twice, not 25 once: of the exported graph some runtimes take minutes to
+    # compile the long filter.
     kernel = taps.to(x.dtype).expand(x.shape[1], 1, 1, -1)
     for own, margins in ((kernel, (NOTCH, NOTCH, 0, 0)), (kernel.mT, (0, 0, NOTCH, NOTCH))):
         alternating = F.pad(x, margins, mode="replicate")
@@ -263,15 +267,19 @@ def anti_imaging(x: Tensor, taps: Tensor) -> Tensor:
     return x
 
 
-def plan_for(
+def style_transform(
     decoder: Decoder,
     content: Statistics,
     style: Statistics,
     strength: float | Tensor = 1.0,
     *,
     solve: Solve = solve_by_factors,
-) -> Plan:
-    """Maps from the content's statistics towards the style's, and the code of where they end."""
+) -> StyleTransform:
+    """The maps from the content's statistics towards the style's, and the code of where they end.
+
+    ``strength`` is in [0, 1], a number or ``(1,)``; ``solve`` as in
+    :func:`~impasto.arbitrary.transport.optimal_map`.
+    """
     maps = {n: optimal_map(content[n], style[n], strength, solve=solve) for n in (*LEVELS, IMAGE)}
     towards = {
         n: Moments(
@@ -280,11 +288,11 @@ def plan_for(
         )
         for n in LEVELS
     }
-    return Plan(maps, decoder.describe(towards))
+    return StyleTransform(maps, decoder.style_code(towards))
 
 
 def statistics(features: Mapping[str, Tensor]) -> Statistics:
-    """The moments of each of LEVELS and of the image."""
+    """The moments of ``features`` at each of LEVELS and of the image."""
     return {n: moments(features[n]) for n in (*LEVELS, IMAGE)}
 
 

@@ -1,10 +1,10 @@
-"""From one picture's statistics to another's on the shortest way.
+"""The optimal transport map between the Gaussian statistics of two pictures.
 
-Of all maps that give a cloud of Gaussian points the mean and covariance of another, there is one
-that moves the points least: optimal transport's (Olkin & Pukelsheim 1982). It is affine and needs
-one eigendecomposition of a small matrix. Lu et al. (2019, "A Closed-Form Solution to Universal
-Style Transfer") use it on VGG's features in place of whitening and colouring (Li et al. 2017):
-mean and covariance together are the Gram matrix, and what moves little keeps the subject.
+Of all maps that give a Gaussian the mean and covariance of another, the optimal transport map moves
+the points least (Olkin & Pukelsheim 1982). It is affine and takes one eigendecomposition of a small
+matrix. Lu et al. (2019, "A Closed-Form Solution to Universal Style Transfer") use it on VGG's
+features in place of whitening and colouring (Li et al. 2017): mean and covariance determine the
+Gram matrix, and small displacements keep the subject.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import torch
 from torch import Tensor
 
 RIDGE = 3e-2
-"""Share of the mean variance that is added to all directions of both covariances.
+"""Share of the mean variance that is added to the diagonal of both covariances.
 
-Directions in which a picture hardly varies would be stretched from noise otherwise.
+Without it, directions in which a picture hardly varies would be stretched out of noise.
 """
 
 ROUNDING = 1e-6
 
 Solve = Callable[[Tensor, Tensor, float], Tensor]
-"""S and T ``(N, C, C)``, symmetric and positive -> the symmetric and positive A with A S A = T.
+"""Solves A S A = T: symmetric positive S and T ``(N, C, C)``, and a bound -> symmetric positive A.
 
-The square root of no eigenvalue of either is smaller than the number times the root of its
-Frobenius norm.
+The bound says how small roots may be: of each eigenvalue of S and T, the square root is at least
+the bound times the square root of the matrix's Frobenius norm.
 """
 
 
@@ -91,11 +91,11 @@ def optimal_map(
     *,
     solve: Solve = solve_by_factors,
 ) -> Affine:
-    """The map of least motion from ``source`` to ``target``; ``strength`` 0 leaves all in place.
+    """The optimal transport map from ``source`` to ``target``; at ``strength`` 0 the identity.
 
-    Its matrix is the symmetric and positive A with A S A = T for covariances S and T, each with a
-    ridge (see RIDGE). A ``strength`` in between goes that part of each point's way, which is the
-    Wasserstein geodesic between the two Gaussians. ``solve`` finds A from S and T in double
+    Its matrix is the symmetric positive A with A S A = T for covariances S and T, each with a ridge
+    (see RIDGE). A ``strength`` between 0 and 1 moves each point by that part of its way, which is
+    the Wasserstein geodesic between the two Gaussians. ``solve`` finds A from S and T in double
     precision.
     """
     given = source.covariance
@@ -117,7 +117,7 @@ def optimal_map(
 
 
 def _ridge(of: Moments) -> Tensor:
-    """Half of what is added to both covariances, ``(N,)``: where a picture is flat, a little of the
-    mean's square, so that rounding is not taken for variance."""
+    """Half of what is added to both diagonals, ``(N,)``: a share of the mean variance and, for flat
+    pictures, a little of the squared mean, so that rounding is not taken for variance."""
     spread = of.covariance.diagonal(dim1=1, dim2=2).mean(1)
     return RIDGE * spread / 2 + ROUNDING * (of.mean.square().mean(1) + 1e-3)

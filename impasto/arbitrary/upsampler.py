@@ -1,12 +1,11 @@
-"""A painting in half of a photo's size, enlarged to all of it by a small network.
+"""Upsampling of drafts: a picture painted at half of the photo's size, and a small network.
 
-What the network of :mod:`impasto.arbitrary.network` costs, it costs at the picture's own size; half
-of that takes a quarter of the time. What half of the size does not hold is known from elsewhere:
-edges from the photo, how fine and how strong the strokes are from the style's code. So here is a
-network that works on positions two pixels wide, where it costs little, and whose result is shuffled
-into pixels (Shi et al. 2016, section 3.2: sub-pixel convolution). It adds to the painting, enlarged
-bilinearly, with half of what the photo has beside its own half size: that by itself is what joint
-upsampling does (Kopf et al. 2007), and leaves photo where strokes should be.
+The cost of :mod:`impasto.arbitrary.network` is proportional to the number of pixels, so half of the
+size takes a quarter of the time. What is lost can be inferred: edges from the photo, the scale and
+strength of strokes from the style's code. The network here works at half resolution, where it is
+cheap, and its output is shuffled into pixels (Shi et al. 2016, section 3.2: sub-pixel convolution).
+It is added to the bilinearly upsampled painting and half of the photo's own high frequencies. Those
+alone would be joint upsampling (Kopf et al. 2007), which leaves photo where strokes should be.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ from impasto.arbitrary.network import EMBEDDING, NOISE, Decoder
 from impasto.encoders.assets import load_asset
 from impasto.optim.tiling import cover
 
-FACTOR = 2  # pixels a side that become one position
+FACTOR = 2  # pixels per position along a side
 WIDTH = 32
-DETAIL = 0.5  # share of the photo's own detail in what is added to
-# Of the painting, of the photo in half of its size, of what that lacks, and of noise.
+DETAIL = 0.5  # share of the photo's high frequencies that is added
+# Channels of the painting, the photo at half size, its high frequencies, and the noise.
 INPUTS = 3 + 3 + 3 * FACTOR**2 + FACTOR**2
 LAYERS = 4
-REACH = LAYERS + 1  # positions around its own that a pixel depends on; one is the interpolation's
-ASSET = "enlarger.safetensors"
+RECEPTIVE_FIELD = LAYERS + 1  # radius in positions, one of them for the interpolation
+ASSET = "enlarger.safetensors"  # named before the class was
 
 
-class Enlarger(nn.Module):
-    """Four 3x3 convolutions, the middle two beside a shortcut (He et al. 2016).
+class Upsampler(nn.Module):
+    """Four 3x3 convolutions, the middle two a residual block (He et al. 2016).
 
     The style's code scales and shifts their channels (FiLM, Perez et al. 2018). Without ``tensors``
-    it is untrained: all that it adds is DETAIL of the photo's own.
+    the network is untrained: it adds nothing but DETAIL of the photo's high frequencies.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor] | None = None, *, sha256: str = "") -> None:
@@ -70,7 +69,7 @@ class Enlarger(nn.Module):
     ) -> Tensor:
         """``painting`` ``(1, 3, h, w)`` and ``photo`` ``(1, 3, 2h, 2w)`` in [0, 1], the style's
         ``code`` ``(1, EMBEDDING)``, and ``noise`` (:func:`noise_for`) -> ``(1, 3, 2h, 2w)`` in
-        float32, perhaps a little outside [0, 1]. ``dtype`` is the convolutions' arithmetic.
+        float32, slightly outside [0, 1] in places. ``dtype`` is the convolutions' arithmetic.
         """
         pixels = F.pixel_unshuffle(photo.to(dtype), FACTOR)
         pixels = pixels.view(1, 3, FACTOR**2, *pixels.shape[-2:])
@@ -80,19 +79,19 @@ class Enlarger(nn.Module):
             [painting.to(dtype) - 0.5, small.squeeze(2) - 0.5, 4 * detail, noise.to(dtype)], 1
         )
         x = x.contiguous(memory_format=torch.channels_last)
-        # All convolutions' borders at once: each takes its own away.
+        # One padding for all convolutions, each of which takes a pixel off again.
         x = F.pad(x, (LAYERS,) * 4, mode="replicate")
         x = F.relu(self._layer(0, x, code))
         y = self._layer(2, F.relu(self._layer(1, x, code)), code)
         x = F.relu(y + x[..., 2:-2, 2:-2])
-        weight, bias = self._balanced()
+        weight, bias = self._equal_sums()
         added = F.conv2d(x, weight.to(dtype), bias.to(dtype)) + DETAIL * detail
         base = F.interpolate(painting, scale_factor=2.0, mode="bilinear", align_corners=False)
         return base + F.pixel_shuffle(added, FACTOR)
 
-    def _balanced(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the last convolution, with the same sum for each of the four pixels of
-        a position: else what is even becomes a grid (as Sugawara et al. 2018, section 3)."""
+    def _equal_sums(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the last convolution, whose four kernels per position get equal sums:
+        flat ground would become a grid otherwise (Sugawara et al. 2018, section 3)."""
         weight, bias = self.colour.weight, self.colour.bias
         assert bias is not None
         sums = weight.mean((2, 3), keepdim=True).view(3, FACTOR**2, WIDTH, 1, 1)
@@ -101,8 +100,8 @@ class Enlarger(nn.Module):
         return weight - apart.view(-1, WIDTH, 1, 1), even
 
     def _layer(self, number: int, x: Tensor, code: Tensor) -> Tensor:
-        """A convolution whose channels the code scales and shifts: in its weights, which cost
-        less than its output."""
+        """A convolution whose channels the code scales and shifts; folded into the weights, which
+        costs less than at the output."""
         layer, film = self.layers[number], self.films[number]
         assert isinstance(layer, nn.Conv2d)
         assert layer.bias is not None
@@ -113,7 +112,7 @@ class Enlarger(nn.Module):
 
 
 def noise_for(decoder: Decoder, painting: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
-    """The decoder's noise in four places, ``(N, 4, h, w)``: one value for each pixel to come.
+    """The decoder's noise, one channel per pixel of the upsampled picture: ``(N, 4, h, w)``.
 
     ``origin`` is where the top left pixel of ``painting`` lies in the whole painting.
     """
@@ -122,8 +121,8 @@ def noise_for(decoder: Decoder, painting: Tensor, origin: tuple[int, int] = (0, 
 
 
 @torch.no_grad()
-def enlarge(
-    enlarger: Enlarger,
+def upsample(
+    upsampler: Upsampler,
     decoder: Decoder,
     painting: Tensor,
     photo: Tensor,
@@ -132,29 +131,29 @@ def enlarge(
     tile: int,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """``painting`` ``(1, 3, h, w)`` of any size as large as ``photo`` ``(1, 3, 2h, 2w)``, both in
-    [0, 1]; ``code`` is the style's, of ``decoder``. Perhaps a little outside [0, 1].
+    """Upsample ``painting`` ``(1, 3, h, w)`` to the size of ``photo`` ``(1, 3, 2h, 2w)``, both in
+    [0, 1]; the result is slightly outside in places. ``code`` is the style's, of ``decoder``.
 
-    What has more than ``tile`` pixels on a side is enlarged tile by tile. ``dtype`` is the
-    arithmetic of the convolutions.
+    Pictures of more than ``tile`` pixels a side are processed in tiles. ``dtype`` is the arithmetic
+    of the convolutions.
     """
     result = torch.empty_like(photo)
     height, width = photo.shape[-2:]
-    for part in cover(height, width, max(FACTOR, tile), FACTOR, FACTOR * REACH):
+    for part in cover(height, width, max(FACTOR, tile), FACTOR, FACTOR * RECEPTIVE_FIELD):
         top, bottom, left, right = (side // FACTOR for side in part.outer)
         below = painting[..., top:bottom, left:right]
         noise = noise_for(decoder, below, (top, left))
-        part.put(result, enlarger(below, part.crop(photo), code, noise, dtype))
+        part.put(result, upsampler(below, part.crop(photo), code, noise, dtype))
     return result
 
 
-def load_enlarger(path: str | Path | None = None) -> Enlarger:
+def load_upsampler(path: str | Path | None = None) -> Upsampler:
     """The network with the weights that ship with impasto, or with those of ``path``.
 
-    Raises IntegrityError for a file that is damaged or not the enlarger's.
+    Raises IntegrityError for a file that is damaged or not the upsampler's.
     """
     network = load_asset(
-        ASSET, path, "the enlarger", lambda tensors, sha256: Enlarger(tensors, sha256=sha256)
+        ASSET, path, "the upsampler", lambda tensors, sha256: Upsampler(tensors, sha256=sha256)
     )
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
     return network.eval().requires_grad_(False)

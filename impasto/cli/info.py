@@ -11,7 +11,7 @@ import typer
 from impasto.cli.settings import flag_of, render
 from impasto.config.base import Settings
 from impasto.config.dream import CONFIGS
-from impasto.config.networks import QuickConfig
+from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
 from impasto.errors import ImpastoError, UsageError
 
@@ -181,13 +181,14 @@ def parts(metadata: dict[str, Any], role: str) -> list[dict[str, Any]]:
     return [part if isinstance(part, dict) else {} for part in listed]
 
 
-def masks_of(config: StylizeConfig) -> list[str]:
+def masks_of(config: StylizeConfig | QuickConfig) -> list[str]:
     """The files of masks that settings name.
 
     >>> masks_of(StylizeConfig(regions=("sky.png", "rest"), keep="face.png"))
     ['sky.png', 'face.png']
     """
-    named = [*(config.regions or ()), *(config.style_regions or ()), config.keep, config.subject]
+    of_styles = config.style_regions if isinstance(config, StylizeConfig) else None
+    named = [*(config.regions or ()), *(of_styles or ()), config.keep, config.subject]
     return [x for x in named if x is not None and x not in ("auto", "rest", "all", "off")]
 
 

@@ -14,7 +14,7 @@ from impasto.cli.options import AsJson, Depth, MaxPixels, OverwriteOne, Quiet, T
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import SectionedCommand, default_output
-from impasto.config.networks import QuickConfig
+from impasto.config.quick import QuickConfig
 from impasto.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def quick(
         output = default_output(content, styles or [str(model)])
     config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
     outputs = Outputs(None if to_stdout else output.expanduser(), depth=depth, overwrite=overwrite)
-    outputs.check([content, *styles, *masks_of(config.for_pictures())], steps=0)
+    outputs.check([content, *styles, *masks_of(config)], steps=0)
 
     from impasto.arbitrary.api import quick as paint
     from impasto.cli.progress import log_shown

@@ -169,9 +169,7 @@ def tell_result(
     elif not quiet and sys.stderr is not None:
         where = "standard output" if outputs.picture is None else str(outputs.picture)
         files = "".join(f", {path}" for path in extra.values() if isinstance(path, str))
-        backend = result.metadata.get("backend")
-        by = f" by {backend['name']}" if backend else ""
-        print(f"impasto: {where}{files} ({height}x{width}, {seconds:.1f} s{by})", file=sys.stderr)
+        print(f"impasto: {where}{files} ({height}x{width}, {seconds:.1f} s)", file=sys.stderr)
         for text in _not_held(result):
             print(f"impasto: {text}", file=sys.stderr)
 

@@ -13,7 +13,7 @@ import typer
 from impasto.cli.options import AsJson, Quiet, Threads
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import SectionedCommand
-from impasto.config.networks import TrainConfig
+from impasto.config.train import TrainConfig
 
 if TYPE_CHECKING:
     from impasto.cli.stopping import Stop

@@ -19,18 +19,6 @@ def setting(default: Any, help: str, **limits: float) -> Any:
     return field(default=default, metadata={"help": help, **limits})
 
 
-def same_setting(config: type, name: str) -> Any:
-    """The field ``name`` of another dataclass of settings, with its default, help and limits.
-
-    >>> from impasto.config.stylize import StylizeConfig
-    >>> from impasto.config.networks import QuickConfig
-    >>> StylizeConfig().feather == QuickConfig().feather
-    True
-    """
-    [found] = [item for item in fields(config) if item.name == name]
-    return field(default=found.default, metadata=found.metadata)
-
-
 class Settings:
     """What dataclasses of settings have in common: types and ranges are checked when one is made.
 

@@ -88,19 +88,30 @@ class EncoderConfig(Settings):
 
 
 @dataclass(frozen=True)
-class StylesConfig(Settings):
-    """How several styles go together, and how large they are."""
+class BlendConfig(Settings):
+    """How several styles are mixed."""
 
     group = "Styles"
+
+    blend: tuple[float, ...] | None = setting(
+        None, "One weight for each style (default: equal)", least=0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.blend is not None and not any(self.blend):
+            raise ConfigError(f"blend is {self.blend}", "use numbers >= 0, not all 0")
+
+
+@dataclass(frozen=True)
+class StylesConfig(BlendConfig):
+    """How several styles go together, and how large they are."""
 
     style_scale: tuple[float, ...] = setting(
         (1.0,),
         "Size of the style picture against the content's: one number, or one for each style",
         least=0.05,
         most=10,
-    )
-    blend: tuple[float, ...] | None = setting(
-        None, "One weight for each style (default: equal)", least=0
     )
     layers_per_style: tuple[str, ...] | None = setting(
         None,
@@ -112,8 +123,6 @@ class StylesConfig(Settings):
         super().__post_init__()
         if self.layers_per_style == ():
             raise ConfigError("layers_per_style is empty", "leave it out, or name at least one")
-        if self.blend is not None and not any(self.blend):
-            raise ConfigError(f"blend is {self.blend}", "use numbers >= 0, not all 0")
         for choice in self.layers_per_style or ():
             if choice not in LAYER_GROUPS:
                 check_layers("layers_per_style", tuple(choice.split("+")))

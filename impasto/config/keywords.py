@@ -39,8 +39,8 @@ class StylizeKeywords(TypedDict, total=False):
     style_weight: float
     tv_weight: float
     dream: str | Sequence[str] | None
-    style_scale: float | Sequence[float]
     blend: float | Sequence[float] | None
+    style_scale: float | Sequence[float]
     layers_per_style: str | Sequence[str] | None
     regions: Any
     region_styles: str | Sequence[str] | None
@@ -70,31 +70,31 @@ class StylizeKeywords(TypedDict, total=False):
 class QuickKeywords(TypedDict, total=False):
     """Fields of :class:`impasto.QuickConfig`."""
 
-    size: int | Literal["auto"] | None
-    quality: Literal["draft", "standard"]
-    strength: float
     subject: Any
     protect: float
-    blend: float | Sequence[float] | None
-    style_scale: float
     color: Literal["style", "keep", "match", "only"]
     color_strength: float
     color_match: Literal["covariance", "histogram"]
+    blend: float | Sequence[float] | None
     regions: Any
     region_styles: str | Sequence[str] | None
     region_strengths: float | Sequence[float] | None
     keep: Any
     feather: float
-    coarsest: int | None
     device: str
-    backend: Literal["auto", "torch", "onnxruntime", "openvino"]
     precision: Literal["auto", "float32", "bfloat16"]
+    size: int | Literal["auto"] | None
+    quality: Literal["draft", "standard"]
+    strength: float
+    style_scale: float
+    coarsest: int | None
     tile: int
 
 
 class TrainKeywords(TypedDict, total=False):
     """Fields of :class:`impasto.TrainConfig`."""
 
+    device: str
     minutes: float
     steps: int | None
     strength: float
@@ -115,7 +115,6 @@ class TrainKeywords(TypedDict, total=False):
     average: float
     validate_every: int
     patience: int
-    device: str
     precision: Literal["auto", "float32", "bfloat16"]
     photo_memory: float
 

@@ -1,11 +1,11 @@
-"""The card of a per-style network: what it is, how it was made, how well it does, how to use it."""
+"""The card of a trained network: what it is, how it was made, how well it does, how to use it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from impasto.config.networks import TrainConfig
+from impasto.config.train import TrainConfig
 
 TEXT = """\
 # {folder}
@@ -46,32 +46,32 @@ The network in this folder is {which}.
 """
 
 
-def card(told: Mapping[str, Any], folder: str) -> str:
-    """The text, in Markdown, from the metadata of a training and the name of its folder."""
-    photos, machine = told["photos"], told["machine"]
-    changes = TrainConfig.from_dict(told["config"]).changes()
+def card(metadata: Mapping[str, Any], folder: str) -> str:
+    """The card in Markdown, from the ``metadata`` of a training and the name of its folder."""
+    photos, machine = metadata["photos"], metadata["machine"]
+    changes = TrainConfig.from_dict(metadata["config"]).changes()
     return TEXT.format(
         folder=folder,
-        impasto=told["impasto"],
-        style=_style(told["style"]),
-        parameters=told["parameters"],
+        impasto=metadata["impasto"],
+        style=_style(metadata["style"]),
+        parameters=metadata["parameters"],
         learned=photos["learned from"],
         photos=photos["folder"],
         held_out=photos["held out"],
         skipped=photos["skipped"],
-        steps=told["steps"],
-        minutes=told["seconds"] / 60,
+        steps=metadata["steps"],
+        minutes=metadata["seconds"] / 60,
         machine=f"{machine['threads']} threads ({machine['device']}, {machine['dtype']})",
-        ended=told["ended"],
-        encoder=told["encoder"]["name"],
+        ended=metadata["ended"],
+        encoder=metadata["encoder"]["name"],
         changes=", ".join(f"`{name}` = {value}" for name, value in changes.items()) or "none",
-        table=table(told["validations"]),
-        which=_which(told),
+        table=table(metadata["validations"]),
+        which=_which(metadata),
     )
 
 
 def table(validations: list[dict[str, Any]]) -> str:
-    """The validations as a table of Markdown.
+    """The validations as a Markdown table.
 
     >>> print(table([{"step": 5, "total": 0.25, "losses": {"content": 0.05, "style": 0.2}}]))
     | step | total | content | style |
@@ -88,14 +88,14 @@ def table(validations: list[dict[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _style(told: Mapping[str, Any]) -> str:
-    name = f"swatch {told['swatch']}" if "swatch" in told else str(told.get("path", "a picture"))
-    return f"{name} (SHA-256 `{told['sha256']}`)"
+def _style(style: Mapping[str, Any]) -> str:
+    name = f"swatch {style['swatch']}" if "swatch" in style else str(style.get("path", "a picture"))
+    return f"{name} (SHA-256 `{style['sha256']}`)"
 
 
-def _which(told: Mapping[str, Any]) -> str:
-    """Which of the validated networks was kept."""
-    if told["ended"] == "it was stopped" or not told["validations"]:
+def _which(metadata: Mapping[str, Any]) -> str:
+    """Says which of the validated networks was kept."""
+    if metadata["ended"] == "it was stopped" or not metadata["validations"]:
         return "the one at the last step"
-    best = min(told["validations"], key=lambda found: float(found["total"]))
+    best = min(metadata["validations"], key=lambda found: float(found["total"]))
     return f"the one at step {best['step']}, the best of these"

@@ -1,7 +1,7 @@
-"""A folder of photos as something to learn from: crops, drawn at random, that can be drawn again.
+"""A folder of photos as a dataset, and reproducible random crops of it.
 
-Decoded photos stay in memory as bytes while there is room. What cannot be read is left out and
-counted. Which photo comes next, and which part of it, depends on a generator of its own; its state
+Decoded photos stay in memory as bytes while there is room. Files that cannot be read are skipped
+and counted. The order of the photos and the crops come from a generator of their own, whose state
 is part of a training's checkpoint.
 """
 
@@ -23,32 +23,30 @@ from impasto.image.files import quoted
 from impasto.image.io import load_image, resize
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2")
-HELD_OUT = 20  # each photo of so many is kept for validation
+HELD_OUT = 20  # one photo in so many is held out for validation
 LEAST_HELD_OUT, MOST_HELD_OUT = 2, 16
-LEAST_SIDE = 32  # pixels: smaller photos teach nothing
-# How large a photo is kept: enough for a crop to show between all of it and a part.
-KEPT = 1.5
-# The smallest part of a photo that a crop shows, in units of the crop; it is then enlarged.
-SMALLEST = 0.75
+LEAST_SIDE = 32  # pixels; smaller photos are skipped
+KEPT = 1.5  # short side of a kept photo, in units of the crop
+SMALLEST = 0.75  # side of the smallest window, in units of the crop, to which it is enlarged
 
 
-class Photos:
-    """The pictures below ``folder``, in the order of their names; ``crop`` is what will be cut out
-    of them at most, ``memory`` how many bytes of decoded pictures are kept.
+class PhotoDataset:
+    """The pictures below ``folder``, in the order of their names.
 
-    ``apart`` is a folder that does not count, wherever it lies. Raises InputError where there is no
-    such folder, or too few pictures in it.
+    ``crop`` is the side of the largest crop in pixels, ``memory`` the limit in bytes for decoded
+    pictures, ``exclude`` a folder whose pictures do not count. Raises InputError if the folder does
+    not exist or holds too few pictures.
     """
 
     def __init__(
-        self, folder: str | Path, *, crop: int, memory: int, apart: Path | None = None
+        self, folder: str | Path, *, crop: int, memory: int, exclude: Path | None = None
     ) -> None:
         self.folder, self.crop, self.memory = Path(folder).expanduser(), crop, memory
         if not self.folder.is_dir():
             raise InputError(
                 f"there is no folder {quoted(self.folder)}", "give a folder with photos in it"
             )
-        self.paths = sorted(_pictures(self.folder, apart))
+        self.paths = sorted(_pictures(self.folder, exclude))
         least = LEAST_HELD_OUT + 1
         if len(self.paths) < least:
             raise InputError(
@@ -64,7 +62,7 @@ class Photos:
         return len(self.paths)
 
     def __getitem__(self, number: int) -> Tensor | None:
-        """A photo as bytes ``(3, h, w)``; None if it cannot be read, or is too small."""
+        """A photo as bytes ``(3, h, w)``; None if it cannot be read or is too small."""
         if number in self._kept:
             return self._kept[number]
         if number in self.skipped:
@@ -88,8 +86,9 @@ class Photos:
         return photo
 
     def split(self) -> tuple[list[int], list[int]]:
-        """The numbers of the photos to learn from, and of those to be judged by: every 20th, at
-        least 2, at most 16, all of which can be read. Raises InputError where that cannot be."""
+        """The numbers of the photos to learn from, and of those held out for validation: every
+        20th, at least 2 and at most 16, all readable. Raises InputError where too few can be read.
+        """
         wanted = min(max(len(self) // HELD_OUT, LEAST_HELD_OUT), MOST_HELD_OUT)
         spread = [round(i * (len(self) - 1) / (wanted - 1)) for i in range(wanted)]
         others = [i for i in range(len(self)) if i not in set(spread)]
@@ -118,10 +117,10 @@ class Photos:
 
 
 class Crops:
-    """Endless random crops of the photos with these ``numbers``: each photo once before any comes
-    again, in a new order each time; a part of it, perhaps mirrored."""
+    """Endless random crops of the photos with these ``numbers``, epoch by epoch: each photo once,
+    in a new order each time, some of them mirrored."""
 
-    def __init__(self, photos: Photos, numbers: list[int], seed: int) -> None:
+    def __init__(self, photos: PhotoDataset, numbers: list[int], seed: int) -> None:
         self.photos, self.numbers = photos, numbers
         self.draw = generator(seed)
         self.order: list[int] = []
@@ -135,11 +134,11 @@ class Crops:
                 self.order, self.position = order.tolist(), 0
             photo = self.photos[self.numbers[self.order[self.position]]]
             self.position += 1
-            if photo is not None:  # split() has found one at least
+            if photo is not None:  # split() has found at least one
                 return random_crop(photo, size, self.draw)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the crops are."""
+        """The position in the sequence of crops."""
         return {
             "generator": self.draw.get_state(),
             "order": list(self.order),
@@ -153,8 +152,8 @@ class Crops:
 
 
 def random_crop(photo: Tensor, size: int, draw: torch.Generator) -> Tensor:
-    """Bytes ``(3, h, w)`` -> ``(1, 3, size, size)`` in [0, 1]: a window of a random size, at a
-    random place, resized, and mirrored every other time."""
+    """Bytes ``(3, h, w)`` -> ``(1, 3, size, size)`` in [0, 1]: a window of random size and place,
+    resized, and mirrored with probability 1/2."""
     chances = torch.rand(4, generator=draw).tolist()
     largest = min(photo.shape[-2:])
     smallest = min(largest, max(LEAST_SIDE, round(SMALLEST * size)))
@@ -168,7 +167,7 @@ def random_crop(photo: Tensor, size: int, draw: torch.Generator) -> Tensor:
 
 
 def centre_crop(photo: Tensor, size: int) -> Tensor:
-    """Bytes ``(3, h, w)`` -> the middle of it, ``(1, 3, size, size)`` in [0, 1]."""
+    """Bytes ``(3, h, w)`` -> the central square, ``(1, 3, size, size)`` in [0, 1]."""
     side = min(photo.shape[-2:])
     top, left = ((length - side) // 2 for length in photo.shape[-2:])
     return to_size(photo[:, top : top + side, left : left + side], size)
@@ -185,8 +184,9 @@ def to_size(window: Tensor, size: int) -> Tensor:
 
 
 def crop_size(progress: float, largest: int) -> int:
-    """The side of the crops when so much of the training is over: small ones teach the colours and
-    the grain in a quarter of the time.
+    """The side of the crops in pixels, at ``progress`` in [0, 1] of the training.
+
+    Small crops come first: they teach colours and grain in a quarter of the time.
 
     >>> [crop_size(progress, 256) for progress in (0, 0.5, 0.9)]
     [128, 192, 256]
@@ -195,11 +195,11 @@ def crop_size(progress: float, largest: int) -> int:
     return max(LEAST_SIDE, math.ceil(share * largest / 16) * 16)
 
 
-def _pictures(folder: Path, apart: Path | None) -> Iterator[Path]:
-    aside = None if apart is None else apart.resolve()
+def _pictures(folder: Path, exclude: Path | None) -> Iterator[Path]:
+    excluded = None if exclude is None else exclude.resolve()
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
-        if aside is None or aside not in path.resolve().parents:
+        if excluded is None or excluded not in path.resolve().parents:
             yield path

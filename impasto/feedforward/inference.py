@@ -1,12 +1,12 @@
 """A per-style network on pictures of any size.
 
-Instance norms look at all of a picture. What is larger than a tile is therefore painted in two
-passes: the first finds the statistics of every norm, on a copy of the picture that fits a tile; the
-second paints tile by tile with those. Nothing else in the network looks further than
-:meth:`FeedForward.reach`, and a border of that width around each tile makes tiles agree with one
-another: there are no seams. The copy's statistics are not quite the picture's, so the whole is not
-quite what it would be in one piece (docs/train.md has figures). Windows of the picture at its own
-size, in the copy's place, were further off wherever they missed something.
+Instance norms depend on the whole picture, so a picture larger than a tile is painted in two
+passes: the first measures the statistics of every norm on a copy that fits a tile; the second
+paints tile by tile with those. Nothing else in the network has a larger receptive field than
+:meth:`FeedForward.receptive_field`, and a border of that width around each tile makes tiles agree:
+there are no seams. The copy's statistics are not exactly the picture's, so the result differs
+slightly from the whole in one piece (docs/train.md has figures). Statistics from windows at full
+size, tried instead, were further off wherever the windows missed something.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from impasto.image.io import resize, size_to_fit
 from impasto.optim.tiling import cover
 
 TILE = 1024
-"""Pixels a side of what is painted at once; of what is in memory."""
+"""Pixels a side of a tile, without its border; smaller pictures are painted as a whole."""
 
 
 @torch.no_grad()
-def paint_with(
+def apply(
     model: FeedForward,
     content: Tensor,
     *,
@@ -36,8 +36,8 @@ def paint_with(
 ) -> Tensor:
     """``content`` ``(1, 3, H, W)`` in [0, 1] painted by ``model``, of the same size and range.
 
-    ``strength`` mixes photo and painting, pixel by pixel: 0 is the content, 1 the painting. What
-    has more than ``tile`` pixels on a side is painted in tiles. ``dtype`` is the arithmetic.
+    ``strength`` mixes photo and painting pixel by pixel: 0 is the content, 1 the painting. A
+    picture of more than ``tile`` pixels a side is painted in tiles. ``dtype`` is the arithmetic.
     """
     if strength == 0:
         return content.clone()
@@ -45,27 +45,27 @@ def paint_with(
         if max(content.shape[-2:]) <= tile:
             painted = model(content)
         else:
-            painted = _tiled(frozen(model, content, tile), content, tile)
+            painted = _apply_tiled(freeze_instance_norm(model, content, tile), content, tile)
     return torch.lerp(content, painted, strength).clamp_(0, 1)
 
 
 @torch.no_grad()
-def frozen(model: FeedForward, content: Tensor, tile: int = TILE) -> FeedForward:
-    """A copy of ``model`` whose instance norms have the statistics of ``content`` for good: those
-    of a copy of that with a long side of ``tile`` pixels."""
+def freeze_instance_norm(model: FeedForward, content: Tensor, tile: int = TILE) -> FeedForward:
+    """A copy of ``model`` whose instance norms use fixed statistics: those of ``content``, resized
+    to a long side of ``tile`` pixels."""
     model = deepcopy(model).eval()
     for norm in model.norms():
-        norm.learning = True
+        norm.freezing = True
     height, width = content.shape[-2:]
     model(resize(content, size_to_fit(height, width, tile)))
     for norm in model.norms():
-        norm.learning = False
+        norm.freezing = False
     return model
 
 
-def _tiled(model: FeedForward, content: Tensor, tile: int) -> Tensor:
+def _apply_tiled(model: FeedForward, content: Tensor, tile: int) -> Tensor:
     height, width = content.shape[-2:]
-    halo = -(-model.reach() // MULTIPLE) * MULTIPLE
+    halo = -(-model.receptive_field() // MULTIPLE) * MULTIPLE
     result = torch.empty_like(content)
     for part in cover(height, width, tile, MULTIPLE, halo):
         part.put(result, model(part.crop(content)))

@@ -1,17 +1,17 @@
-"""One style in the weights of a network: a picture goes in, the painted picture comes out.
+"""A network of one style, which is in its weights: a photo in, the painted picture out.
 
-The network of Johnson, Alahi and Fei-Fei (2016), narrower, with what was found since::
+The network of Johnson, Alahi and Fei-Fei (2016), narrower and with later improvements::
 
     9x9 -> down -> down -> five residual blocks -> up -> up -> 5x5 -> sigmoid
     16     32      64      64                      32    16    3      channels
 
-Instance normalisation takes the place of batch normalisation (Ulyanov, Vedaldi and Lempitsky 2017):
-a painting does not care what contrast the photo had. Pictures grow by bilinear interpolation and a
-convolution, where Johnson et al. use transposed convolutions, which paint checkerboards (Odena,
+Instance normalisation replaces batch normalisation (Ulyanov, Vedaldi and Lempitsky 2017): the
+painting does not depend on the photo's contrast. Upsampling is bilinear interpolation and a
+convolution, where Johnson et al. use transposed convolutions, which leave checkerboards (Odena,
 Dumoulin and Olah 2016); each such step has a shortcut past its convolution, as the residual blocks
 have. Borders are reflected, not zero.
 
-A network is kept in one safetensors file that says what it is; see :func:`save_feedforward`.
+A network is stored in one safetensors file that describes itself; see :func:`save_feedforward`.
 """
 
 from __future__ import annotations
@@ -30,28 +30,27 @@ from impasto.errors import IntegrityError
 from impasto.image.files import quoted, read_bytes, write_bytes
 
 ARCHITECTURE = "impasto-feedforward-1"
-"""What a file's metadata calls this network; another number for each change that old files would
-not survive."""
+"""The network's name in a file's metadata; its number changes when old files cannot be read."""
 
 MODEL = "model.safetensors"
-"""What the file is called in the folder of a training."""
+"""The name of the file in the folder of a training."""
 
 KEY = "impasto"  # in the metadata of the file
 
 WIDTHS = (16, 32, 64)
 BLOCKS = 5
-LAST = 5  # Johnson et al. 9; a tenth of the time, and no difference that one sees
+LAST = 5  # Johnson et al. 9; saves a tenth of the time, with no visible difference
 MULTIPLE = 4  # pixels: two steps down, each by two
 EPSILON = 1e-5
-MOST_WIDTH, MOST_BLOCKS = 1024, 64  # no file makes us build more
+MOST_WIDTH, MOST_BLOCKS = 1024, 64  # limits for what a file may ask for
 
 
 class FeedForward(nn.Module):
     """``(N, 3, H, W)`` in [0, 1] -> the painted pictures, of the same size and range.
 
     ``widths`` are the channels at full, half and quarter size, ``blocks`` the number of residual
-    blocks. ``name`` says which style it is, ``sha256`` is that of the file it came from, ``about``
-    what its file tells. The first weights depend on ``seed`` alone.
+    blocks. ``name`` is the style's, ``sha256`` that of the network's file, ``about`` the file's
+    metadata. The initial weights depend on ``seed`` alone.
     """
 
     def __init__(
@@ -74,9 +73,9 @@ class FeedForward(nn.Module):
                 [Convolution(full, half, stride=2), Convolution(half, quarter, stride=2)]
             )
             self.blocks = nn.ModuleList(Block(quarter) for _ in range(blocks))
-            self.up = nn.ModuleList([Enlargement(quarter, half), Enlargement(half, full)])
+            self.up = nn.ModuleList([UpsampleBlock(quarter, half), UpsampleBlock(half, full)])
             self.last = nn.Conv2d(full, 3, LAST)
-        self._begin(torch.Generator().manual_seed(seed))
+        self._initialize(torch.Generator().manual_seed(seed))
 
     def forward(self, image: Tensor) -> Tensor:
         """The painted pictures ``(N, 3, H, W)`` in [0, 1], float32."""
@@ -85,23 +84,23 @@ class FeedForward(nn.Module):
         for step in (*self.down, *self.blocks, *self.up):
             x = step(x)
         painted = torch.sigmoid(self.last(pad(x, LAST // 2)).float())
-        # Half an odd side is rounded up, so there may be up to three rows and columns too many. Not
-        # a slice: an export with sizes left open would ask which of them need it.
+        # Odd sides are rounded up when halved, so up to three rows and columns are too many. Not a
+        # slice: an export with dynamic sizes would have to know whether one is needed.
         for axis, length in ((2, height), (3, width)):
             painted = painted.index_select(axis, torch.arange(length, device=image.device))
         return painted
 
-    def reach(self) -> int:
-        """How many pixels around its own a pixel of the picture depends on, at most, where the
-        statistics of the instance norms are given."""
+    def receptive_field(self) -> int:
+        """Radius in pixels: a pixel of the result depends on no pixel further away, apart from the
+        statistics of the instance norms."""
         # 9x9, down, down; two convolutions a block; an interpolation and a convolution, twice; 5x5.
         return 4 + 1 + 2 + len(self.blocks) * 2 * 4 + (4 + 2) + (2 + 1) + LAST // 2
 
     def norms(self) -> list[InstanceNorm]:
-        """All instance norms, in the order in which the picture passes through."""
+        """All instance norms, in the order of the forward pass."""
         return [module for module in self.modules() if isinstance(module, InstanceNorm)]
 
-    def _begin(self, draw: torch.Generator) -> None:
+    def _initialize(self, draw: torch.Generator) -> None:
         """Random weights that depend on ``draw`` alone (He et al. 2015)."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -111,14 +110,14 @@ class FeedForward(nn.Module):
                     if module.bias is not None:
                         module.bias.zero_()
         with torch.no_grad():
-            self.last.weight.mul_(0.1)  # sigmoid's middle: grey, and far from where it is flat
+            self.last.weight.mul_(0.1)  # grey, where the sigmoid is steep
 
 
 class InstanceNorm(nn.Module):
-    """Each channel less its mean, over its deviation, in each picture; then scaled and shifted.
+    """Each channel of each picture, normalised by its mean and deviation, scaled and shifted.
 
-    ``frozen`` statistics (mean and variance, ``(C,)`` each) take the place of the picture's own.
-    While it is ``learning``, it freezes those of what it sees, all pictures of a batch as one.
+    ``frozen`` statistics (mean and variance, ``(C,)`` each) replace the picture's own. While
+    ``freezing``, each forward pass freezes those of its batch.
     """
 
     def __init__(self, channels: int) -> None:
@@ -126,16 +125,16 @@ class InstanceNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.frozen: tuple[Tensor, Tensor] | None = None
-        self.learning = False
+        self.freezing = False
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, h, w)`` -> the same shape."""
-        if self.learning:
+        if self.freezing:
             variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
             self.frozen = mean, variance
         if self.frozen is not None:
             return F.batch_norm(x, *self.frozen, self.weight, self.bias, eps=EPSILON)
-        if self.training and len(x) == 1:  # the same, and several times faster on a CPU
+        if self.training and len(x) == 1:  # equal, and several times faster on a CPU
             return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=EPSILON)
         # Not F.instance_norm, which refuses a single pixel.
         return torch.instance_norm(x, self.weight, self.bias, None, None, True, 0.0, EPSILON, False)
@@ -158,7 +157,7 @@ class Convolution(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut, and nothing behind their sum (Gross & Wilber 2016)."""
+    """Two convolutions beside a shortcut, without a ReLU after the sum (Gross & Wilber 2016)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -170,8 +169,8 @@ class Block(nn.Module):
         return y
 
 
-class Enlargement(nn.Module):
-    """Fewer channels, twice the size, and there a convolution beside a shortcut."""
+class UpsampleBlock(nn.Module):
+    """Fewer channels, twice the size, then a convolution beside a shortcut."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -179,33 +178,33 @@ class Enlargement(nn.Module):
         self.convolution = Convolution(outputs, outputs, linear=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        # 1x1 and interpolation may change places, and this way there is less to do.
-        large = enlarge(self.narrow(x))
+        # The 1x1 convolution commutes with the interpolation, and costs less before it.
+        large = upsample(self.narrow(x))
         return F.relu(large + self.convolution(large))
 
 
-def enlarge(x: Tensor) -> Tensor:
-    """``(N, C, h, w)`` -> ``(N, C, 2 h, 2 w)``, bilinear: the nearest would leave a grid."""
+def upsample(x: Tensor) -> Tensor:
+    """``(N, C, h, w)`` -> ``(N, C, 2 h, 2 w)``, bilinear: nearest-neighbour would leave a grid."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def pad(x: Tensor, border: int) -> Tensor:
-    """Borders reflected; repeated where the picture is smaller than they are."""
+    """``x`` with reflected borders; with replicated ones where it is smaller than the border."""
     mode = "reflect" if min(x.shape[-2:]) > border else "replicate"
     return F.pad(x, (border, border, border, border), mode=mode)
 
 
 def save_feedforward(model: FeedForward, path: str | Path, **about: str) -> Path:
-    """Write the weights, and ``about`` with what :func:`load_feedforward` needs, to ``path``.
+    """Write the weights to ``path``, with ``about`` and what :func:`load_feedforward` needs.
 
-    One safetensors file, whole or not at all. Raises what :func:`impasto.image.files.write_bytes`
-    does.
+    One safetensors file, written whole or not at all. Raises the errors of
+    :func:`impasto.image.files.write_bytes`.
     """
     from safetensors.torch import save
 
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     own = {"architecture": ARCHITECTURE, "widths": model.widths, "blocks": len(model.blocks)}
-    # One text, for several would come in a random order: the same network is the same bytes.
+    # One text, since several would come in random order: equal networks make equal files.
     return write_bytes(path, save(tensors, {KEY: json.dumps({**about, **own}, sort_keys=True)}))
 
 
@@ -247,8 +246,8 @@ def load_feedforward(path: str | Path) -> FeedForward:
 
 
 def _about(data: bytes) -> dict[str, Any]:
-    """What a file tells of itself. A safetensors file is an 8-byte length, a JSON header, and the
-    numbers; our JSON is one of the texts in its header."""
+    """The metadata of a file. A safetensors file is an 8-byte length, a JSON header and the
+    numbers; our JSON is one of the texts in that header."""
     length = int.from_bytes(data[:8], "little")
     return dict(json.loads(json.loads(data[8 : 8 + length])["__metadata__"][KEY]))
 

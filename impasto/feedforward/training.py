@@ -1,9 +1,9 @@
 """Train a network for one style: :class:`Training`, the loop, and :func:`train` around it.
 
-The objective is that of :mod:`impasto.transfer.stylization`: the encoder's features of a photo to
-be kept, the Gram matrices of a style to be had, relative to their targets. What is moved are not
-the pixels of one picture but the weights of a network, on crop after crop (Johnson, Alahi and
-Fei-Fei 2016).
+The objective is that of :mod:`impasto.transfer.stylization`: a content loss on the encoder's
+features of a photo and a style loss on Gram matrices, relative to their targets. It is minimised
+over the weights of a network, crop after crop, instead of the pixels of one picture (Johnson, Alahi
+and Fei-Fei 2016).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from impasto.config.networks import TrainConfig
 from impasto.config.stylize import ObjectiveConfig
+from impasto.config.train import TrainConfig
 from impasto.config.version import __version__
 from impasto.devices import choose_device, choose_dtype, describe_machine
 from impasto.encoders import Encoder, get_encoder
 from impasto.errors import ConfigError, OutputExistsError, UsageError
 from impasto.events import Event, Finished, Trained, Validated
 from impasto.feedforward.card import card
-from impasto.feedforward.dataset import Crops, Photos, centre_crop, crop_size
+from impasto.feedforward.dataset import Crops, PhotoDataset, centre_crop, crop_size
 from impasto.feedforward.network import MODEL, FeedForward, save_feedforward
 from impasto.image.files import quoted, write_bytes
 from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_picture
@@ -41,9 +41,9 @@ from impasto.runs import checkpoint as checkpoints
 
 CHECKPOINT_SHARE, CHECKPOINT_PAUSE = 0.03, 5.0  # as in impasto.runs.base
 WARM_UP = 50  # steps until the learning rate is at its highest
-LAST_RATE = 0.01  # what is left of it at the end
-CLIP = 1.0  # the longest gradient that is followed to its end
-MOST_FAILURES = 10  # steps one after the other whose loss is no number
+LAST_RATE = 0.01  # share of it at the end
+CLIP = 1.0  # norm to which larger gradients are clipped
+MOST_FAILURES = 10  # consecutive steps whose loss is not finite
 SHOWN = 2  # held-out photos in a preview
 PREVIEWS, STEP = "previews", "step-{}.png"
 ENDS = {
@@ -55,19 +55,20 @@ ENDS = {
 
 
 class Training:
-    """A network that learns to paint in the manner of ``style`` from the photos in ``images``.
+    """The training of a network to paint in the manner of ``style``, on the photos in ``images``.
 
-    Iterate over it: it yields :class:`~impasto.events.Trained` after each step, now and then
-    :class:`~impasto.events.Validated`, and :class:`~impasto.events.Finished` with a preview. At any
-    moment, :meth:`network` is what it has learned and :meth:`save` writes that into ``folder``.
+    Iterate over it: it yields :class:`~impasto.events.Trained` after each step,
+    :class:`~impasto.events.Validated` at each validation, and at the end
+    :class:`~impasto.events.Finished` with a preview. At any time, :meth:`network` returns what has
+    been learned and :meth:`save` writes it into ``folder``.
 
-    While it runs, a checkpoint and previews lie in ``folder`` (None: nothing is written). With
-    ``resume`` it goes on from the checkpoint, and with ``steps`` given ends with the very weights
-    that a run without a break ends with; with ``minutes`` the clock decides how far it comes.
+    A running training keeps a checkpoint and previews in ``folder`` (None: nothing is written).
+    With ``resume`` it continues from the checkpoint. If ``steps`` are given, it then ends with the
+    same weights, bit by bit, as an uninterrupted run; with ``minutes`` the clock decides.
 
     Raises ConfigError and UnknownNameError for bad settings or a checkpoint of another training,
     InputError for a folder or a style that cannot be used, OutputExistsError where ``folder`` holds
-    a network already and neither ``overwrite`` nor a checkpoint says that it may go.
+    a network already, unless ``overwrite`` or a checkpoint allows to replace it.
     """
 
     def __init__(
@@ -91,11 +92,11 @@ class Training:
         self.dtype = choose_dtype(config.precision, self.device)
         encoder = encoder or get_encoder(config.encoder, padding="replicate")
         self.encoder: Encoder = encoder.to(self.device, self.dtype)
-        self.photos = Photos(
+        self.photos = PhotoDataset(
             images,
             crop=config.crop,
             memory=round(config.photo_memory * 2**30),
-            apart=self.folder,
+            exclude=self.folder,
         )
         numbers, self.held_out = self.photos.split()
         self.crops = Crops(self.photos, numbers, config.seed)
@@ -119,14 +120,14 @@ class Training:
         config, model = self.config, self.model.train()
         if self.step == 0 and self.folder is not None:
             for path in (self.folder / PREVIEWS).glob(STEP.format("*")):
-                path.unlink()  # of a training whose place this one takes
+                path.unlink()  # left by a training that this one replaces
         began = time.perf_counter() - self.seconds
         saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE
         while True:
             if self.step and self.step % config.validate_every == 0 and not self._is_validated():
                 yield self._validate()
                 self.seconds = time.perf_counter() - began
-            if reason := self._over():
+            if reason := self._end_reason():
                 break
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate()
@@ -138,7 +139,7 @@ class Training:
                 (found.total / config.batch).backward()  # type: ignore[no-untyped-call]  # torch's
                 for name, value in found.terms.items():
                     losses[name] = losses.get(name, 0.0) + float(value.detach()) / config.batch
-            self._follow()
+            self._update()
             self.step += 1
             self.seconds = time.perf_counter() - began
             total = sum(losses.values())
@@ -157,14 +158,14 @@ class Training:
 
     @property
     def progress(self) -> float:
-        """The share of the training that is over, by steps or by the clock."""
+        """The share of the training that is done, in [0, 1]: by steps, or by the clock."""
         if self.config.steps is not None:
             return min(1.0, self.step / self.config.steps)
         return min(1.0, self.seconds / (60 * self.config.minutes))
 
     def network(self) -> FeedForward:
-        """What has been learned, as a network of its own: the averaged weights; at the end those
-        that did best on the photos held out."""
+        """A copy of the network, with the averaged weights; after the end, with those that had the
+        least validation loss."""
         network = deepcopy(self.average)
         if self.reason:
             network.load_state_dict(self.best)
@@ -172,14 +173,14 @@ class Training:
         return network
 
     def save(self) -> Path:
-        """Write the network, its card, a preview and the history into the folder; returns it."""
+        """Write the network, its card, a preview and the history into the folder; return that."""
         if self.folder is None:
             raise UsageError("a training without a folder cannot be saved", "give it a folder")
         self.folder.mkdir(exist_ok=True)
-        told = self.metadata()
+        metadata = self.metadata()
         save_image(self.folder / "preview.png", self._preview())
-        _write_json(self.folder / "history.json", {**told, "history": self.history})
-        write_bytes(self.folder / "README.md", card(told, self.folder.name).encode())
+        _write_json(self.folder / "history.json", {**metadata, "history": self.history})
+        write_bytes(self.folder / "README.md", card(metadata, self.folder.name).encode())
         save_feedforward(
             self.network(),
             self.folder / MODEL,
@@ -193,14 +194,14 @@ class Training:
         return self.folder
 
     def finish(self) -> Path:
-        """Write everything and delete the checkpoint, in this order; returns the folder."""
+        """Write everything, then delete the checkpoint; return the folder."""
         folder = self.save()
         if self.checkpoint is not None:
             self.checkpoint.unlink(missing_ok=True)
         return folder
 
     def metadata(self) -> dict[str, Any]:
-        """What was trained, on what, for how long, and how well it does."""
+        """What was trained, on what, for how long, and its validation losses."""
         return {
             "impasto": __version__,
             "command": "train",
@@ -222,7 +223,7 @@ class Training:
         }
 
     def save_checkpoint(self) -> None:
-        """Save the state now. Call it between two events only."""
+        """Save the state now; call it only between two events."""
         if self.checkpoint is None or self.folder is None:
             return
         self.folder.mkdir(exist_ok=True)
@@ -255,7 +256,7 @@ class Training:
         self.validations = saved["validations"]
 
     def _fingerprint(self) -> dict[str, Any]:
-        """What must be the same for a resumed training to end in the same network."""
+        """What must be equal for a resumed training to end in the same network."""
         return {
             "config": self.config.to_dict(),
             "style": self.style["sha256"],
@@ -283,7 +284,7 @@ class Training:
         return terms
 
     def _evaluate(self, model: FeedForward, photo: Tensor) -> Evaluation:
-        """The objective for one photo ``(1, 3, H, W)`` and what ``model`` makes of it."""
+        """The objective of what ``model`` makes of one photo ``(1, 3, H, W)``."""
         config = self.config
         with torch.no_grad():
             target = self.encoder(photo, config.content_layers)
@@ -298,7 +299,7 @@ class Training:
 
     @torch.no_grad()
     def _validate(self) -> Validated:
-        """Try the averaged weights on the photos held out."""
+        """Evaluate the averaged weights on the photos held out."""
         losses: dict[str, float] = {}
         for photo in self._held_out():
             for name, value in self._evaluate(self.average, photo).terms.items():
@@ -323,7 +324,7 @@ class Training:
 
     @torch.no_grad()
     def _preview(self) -> Tensor:
-        """Some of the photos held out, each beside what becomes of it: ``(1, 3, H, W)``."""
+        """Some of the photos held out, each beside its painting: ``(1, 3, H, W)``."""
         network = self.network()
         photos = list(islice(self._held_out(), SHOWN))
         rows = [torch.cat([photo, network(photo)], 3) for photo in photos]
@@ -332,14 +333,14 @@ class Training:
     def _is_validated(self) -> bool:
         return bool(self.validations) and self.validations[-1]["step"] == self.step
 
-    def _follow(self) -> None:
-        """A step along the gradient, and the average a little towards where it leads."""
+    def _update(self) -> None:
+        """Take a step along the gradient, and move the average towards the new weights."""
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        if not norm.isfinite():  # now and then a crop without any contrast
+        if not norm.isfinite():  # happens for crops without any contrast
             self.failures += 1
             if self.failures >= MOST_FAILURES:
                 raise ConfigError(
-                    f"the loss was no number {self.failures} times one after the other",
+                    f"the loss was not finite in {self.failures} steps in a row",
                     "lower --learning-rate",
                 )
             return
@@ -355,8 +356,8 @@ class Training:
         warm = min(1.0, (self.step + 1) / WARM_UP)
         return self.config.learning_rate * warm * (LAST_RATE + (1 - LAST_RATE) * cosine)
 
-    def _over(self) -> str:
-        """Why it is over, one of ENDS; "" while it is not."""
+    def _end_reason(self) -> str:
+        """The key of ENDS that says why the training is over; "" while it is not."""
         if self.progress >= 1:
             return "minutes" if self.config.steps is None else "steps"
         totals = [found["total"] for found in self.validations]
@@ -364,7 +365,7 @@ class Training:
         return "patience" if 0 < self.config.patience <= since else ""
 
     def _name(self) -> str:
-        """What the style is called: its swatch, or its file without the folders."""
+        """The style's name: its swatch, or its file's name without suffix."""
         return str(self.style.get("swatch") or Path(self.style.get("path", "a picture")).stem)
 
 
@@ -378,10 +379,10 @@ def train(
     overwrite: bool = False,
     **settings: Any,
 ) -> FeedForward:
-    """Train a network to paint like ``style`` from the photos in ``images``; it is written into
-    ``folder`` and returned. Arguments and errors are those of :class:`Training`.
+    """Train a network to paint like ``style`` on the photos in ``images``, write it into ``folder``
+    and return it. Arguments and errors are those of :class:`Training`.
 
-    For :func:`impasto.quick`, which takes the folder or what is returned as its ``model``.
+    :func:`impasto.quick` takes the folder or the returned network as its ``model``.
     """
     training = Training(
         style, images, folder, config, resume=resume, overwrite=overwrite, **settings
@@ -393,20 +394,20 @@ def train(
 
 
 def checkpoint_in(folder: Path) -> Path:
-    """Where the checkpoint of the training that writes into ``folder`` lies."""
+    """The path of the checkpoint of the training that writes into ``folder``."""
     return checkpoints.checkpoint_path(folder / MODEL)
 
 
 def check_output(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Raise now what would fail after a long training: OutputExistsError, UsageError."""
+    """Raise OutputExistsError or UsageError now, rather than after a long training."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{quoted(folder)} is a file", "give the name of a folder to make")
     if not folder.absolute().parent.is_dir():
         raise UsageError(
             f"there is no folder {quoted(folder.absolute().parent)}", "make the folder first"
         )
-    going_on = resume and checkpoint_in(folder).exists()
-    if (folder / MODEL).exists() and not (overwrite or going_on):
+    resumed = resume and checkpoint_in(folder).exists()
+    if (folder / MODEL).exists() and not (overwrite or resumed):
         raise OutputExistsError(
             f"{quoted(folder)} holds a network already", "give another name, or allow overwriting"
         )

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from impasto.arbitrary.api import first_draft
+from impasto.arbitrary.api import initial_image
 from impasto.config.stylize import StylizeConfig
 from impasto.devices import generator
 from impasto.image.color import match_colors
@@ -117,7 +117,7 @@ class Start:
     def _draft(self) -> Tensor:
         content, styles = self.targets.content_at(self.last), self.targets.styles_at(self.last)
         strength = min(1.0, 2 * self.config.strength)  # a draft as strong as the picture
-        return first_draft(content, styles, self.config.blend, strength, self.dtype)
+        return initial_image(content, styles, self.config.blend, strength, self.dtype)
 
     def _gaussian(self, level: Level) -> Tensor:
         shape = (1, 3, level.height, level.width)

@@ -1,4 +1,4 @@
-"""Mini with an untrained decoder."""
+"""Mini with an untrained decoder, and the network that ships."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from impasto import swatch
-from impasto.arbitrary.network import LEVELS, Quick
+from impasto.arbitrary.fused import FusedQuick
+from impasto.arbitrary.network import LEVELS, Quick, load_quick
 
 
 @pytest.fixture(scope="session")
 def network() -> Quick:
-    """Random weights, but always the same, and a last layer that says something."""
+    """Random weights, but always the same, and a last layer that is not zero."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = Quick()
@@ -22,3 +23,14 @@ def network() -> Quick:
         network.decoder.get_buffer(f"centre_{name}").copy_(mean)
         network.decoder.get_buffer(f"scale_{name}").copy_(std + 0.02 * std.mean())
     return network
+
+
+@pytest.fixture(scope="session")
+def fused(network: Quick) -> FusedQuick:
+    return FusedQuick(network)
+
+
+@pytest.fixture(scope="session")
+def shipped() -> FusedQuick:
+    """The network that ships."""
+    return FusedQuick(load_quick())

@@ -12,11 +12,12 @@ from torch import Tensor
 
 import impasto
 from impasto import read_metadata, save_image
-from impasto.arbitrary import api as one_pass
+from impasto.arbitrary import api
 from impasto.arbitrary.api import style_at
+from impasto.arbitrary.fused import FusedQuick
 from impasto.arbitrary.inference import measure
 from impasto.arbitrary.network import Quick, Statistics
-from impasto.config.networks import LARGEST
+from impasto.config.quick import LARGEST
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.feedforward.network import FeedForward, save_feedforward
 from impasto.image.color import match_colors, srgb_to_oklab
@@ -68,16 +69,16 @@ def test_same_request_same_picture(network: Quick, photo: Tensor) -> None:
 def test_a_style_is_read_once(photo: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[torch.Size] = []
 
-    def counting(network: Quick, style: Tensor, *rest: Any) -> Statistics:
+    def counting(network: FusedQuick, style: Tensor, *rest: Any) -> Statistics:
         read.append(style.shape)
         return measure(network, style, *rest)
 
-    monkeypatch.setattr(one_pass, "measure", counting)
-    monkeypatch.setattr(one_pass, "KNOWN", OrderedDict())
+    monkeypatch.setattr(api, "measure", counting)
+    monkeypatch.setattr(api, "KNOWN", OrderedDict())
     style = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(5))
 
     def painted(style: Tensor, **settings: Any) -> Tensor:
-        settings = {"size": 64, "backend": "torch", "precision": "float32", **settings}
+        settings = {"size": 64, "precision": "float32", **settings}
         return impasto.quick(photo, style, **settings).image
 
     first = painted(style)
@@ -87,11 +88,11 @@ def test_a_style_is_read_once(photo: Tensor, monkeypatch: pytest.MonkeyPatch) ->
     painted(style, size=32)  # which makes the style smaller, too
     painted(1 - style)
     assert [tuple(shape[-2:]) for shape in read] == [(48, 64), (24, 32), (48, 64)]
-    for number in range(one_pass.REMEMBERED):
+    for number in range(api.REMEMBERED):
         painted(style * number / 100)
-    assert len(one_pass.KNOWN) == one_pass.REMEMBERED
+    assert len(api.KNOWN) == api.REMEMBERED
     painted(style)
-    assert len(read) == 3 + one_pass.REMEMBERED + 1
+    assert len(read) == 3 + api.REMEMBERED + 1
 
 
 def test_strength_0_is_the_content(network: Quick, photo: Tensor) -> None:
@@ -254,15 +255,15 @@ def test_strength_of_a_model_mixes_with_the_photo(own: FeedForward, photo: Tenso
 def test_a_model_of_one_style_takes_no_style(own: FeedForward, photo: Tensor) -> None:
     with pytest.raises(ConfigError, match="a model of the style 'mine'"):
         impasto.quick(photo, "waves", model=own)
-    with pytest.raises(ConfigError, match="blend, style_scale says nothing"):
+    with pytest.raises(ConfigError, match="blend, style_scale has no meaning"):
         impasto.quick(photo, model=own, blend=[1], style_scale=2)
-    with pytest.raises(ConfigError, match="quality says nothing"):
+    with pytest.raises(ConfigError, match="quality has no meaning"):
         impasto.quick(photo, model=own, quality="draft")
     with pytest.raises(ConfigError, match="there is no style"):
         impasto.quick(photo)
     with pytest.raises(ConfigError, match="color is 'match'"):
         impasto.quick(photo, model=own, color="match")
-    with pytest.raises(ConfigError, match="regions says nothing"):
+    with pytest.raises(ConfigError, match="regions has no meaning"):
         impasto.quick(photo, model=own, regions=[torch.ones(1, 1, *photo.shape[-2:])])
 
 

@@ -1,7 +1,12 @@
-"""ONNX files: what they compute, what they say of themselves, and what becomes of bad ones."""
+"""ONNX files: what they compute, what they say of themselves, and which are refused.
+
+Tracing all of quick takes a minute, so those tests are slow ones. The others compare what is traced
+with torch as it is, and export the operators that only quick needs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +16,20 @@ from torch import Tensor, nn
 
 from impasto import swatch
 from impasto.arbitrary import export as module
-from impasto.arbitrary.export import LIMIT, export_feedforward, export_quick, product_roots
-from impasto.arbitrary.inference import draft
+from impasto.arbitrary.export import (
+    LIMIT,
+    ExportedQuick,
+    _pad,
+    as_onnx,
+    export_feedforward,
+    export_quick,
+    product_roots,
+    solve_by_products,
+)
+from impasto.arbitrary.fused import FusedQuick
+from impasto.arbitrary.inference import transfer_style
 from impasto.arbitrary.network import Quick
+from impasto.arbitrary.transport import moments, optimal_map
 from impasto.errors import ImpastoError, MissingDependencyError, OutputExistsError, UsageError
 
 onnx = pytest.importorskip("onnx")
@@ -23,7 +39,7 @@ pytestmark = pytest.mark.timeout(900)  # tracing is slow where many share a core
 
 
 class Toy(nn.Module):
-    """Of the kind that per-style networks are: it shrinks, normalises, grows."""
+    """Like a network of one style: convolutions and an instance norm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,16 +53,29 @@ class Toy(nn.Module):
 
 
 class Tilted(Toy):
-    """What it computes depends on whether it is being exported: no graph can be right."""
+    """Computes something else while it is exported, so that the graph is wrong."""
 
     def forward(self, image: Tensor) -> Tensor:
         found = super().forward(image)
         return found + 0.01 if torch.compiler.is_exporting() else found
 
 
+class ColourTransfer(nn.Module):
+    """The operators that only quick's graph has: indexing as padding, one style for all or one for
+    each, the transport by products, and a branch."""
+
+    def forward(self, content: Tensor, style: Tensor, strength: Tensor) -> Tensor:
+        own = torch.arange(content.shape[0]).clamp_max(style.shape[0] - 1)
+        image, target = _pad(content), moments(_pad(style)[own])
+        moved = optimal_map(moments(image), target, strength, solve=solve_by_products)(image)
+        moved = torch.cond((strength < 1).all(), lambda x: x * 1, lambda x: x + 0, (moved,))
+        moved = torch.where((strength == 0)[:, None, None, None], image, moved)
+        return moved[..., : content.shape[2], : content.shape[3]].clamp(0, 1)
+
+
 @pytest.fixture(scope="session")
 def quick_file(network: Quick, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """The network of these tests as a file, and how far from torch it is said to be."""
+    """The network of these tests as a file, and its reported difference from torch."""
     path = tmp_path_factory.mktemp("onnx") / "quick.onnx"
     return path, export_quick(network, path)
 
@@ -62,46 +91,76 @@ def run(path: Path, **feed: Tensor) -> Tensor:
     return torch.from_numpy(found)
 
 
-@pytest.mark.parametrize(
-    ("size", "strength"), [((64, 64), 1.0), ((57, 43), 1.0), ((9, 130), 0.4), ((30, 20), 0.0)]
-)
-def test_quick_is_torchs(
-    network: Quick, quick_file: tuple[Path, float], size: tuple[int, int], strength: float
-) -> None:
-    content, style = part("waves", *size), part("mosaic", 45, 60)
-    found = run(quick_file[0], content=content, style=style, strength=torch.tensor([strength]))
-    wanted = draft(network, content, [style], strength=strength)
-    assert found.shape == wanted.shape
-    assert (found - wanted).abs().max() < LIMIT
-    if strength == 0:
-        assert torch.equal(found, content)
-
-
-def test_quick_takes_batches(network: Quick, quick_file: tuple[Path, float]) -> None:
-    """With one style for all, or one for each."""
+def check_quick(fused: FusedQuick, quick: Callable[..., Tensor]) -> None:
+    """``quick(content, style, strength)`` computes what transfer_style does: pictures of any size,
+    at any strength, and batches with one style for all, or one for each."""
     names = ("waves", "night", "mosaic")
-    content = torch.cat([part(name, 24, 33) for name in names])
+    cases = [
+        (part("waves", *size), part("mosaic", 45, 60), strength)
+        for size, strength in (((57, 43), 1.0), ((9, 130), 0.4), ((30, 20), 0.0))
+    ]
+    batch = torch.cat([part(name, 24, 33) for name in names])
     styles = torch.cat([part(name, 40, 40) for name in reversed(names)])
-    for given in (styles, styles[:1]):
-        found = run(quick_file[0], content=content, style=given, strength=torch.ones(1))
-        for k in range(3):
-            style = given[k % len(given)][None]
-            wanted = draft(network, content[k : k + 1], [style])
-            assert (found[k : k + 1] - wanted).abs().max() < LIMIT
+    wrong = []
+    for content, style, strength in (*cases, (batch, styles, 1.0), (batch, styles[:1], 1.0)):
+        found = quick(content, style, torch.tensor([strength]))
+        assert found.shape == content.shape
+        for k in range(len(content)):
+            own = [style[k % len(style)][None]]
+            wanted = transfer_style(fused, content[k : k + 1], own, strength=strength)
+            difference = float((found[k : k + 1] - wanted).abs().max())
+            if difference > (LIMIT if strength else 0):
+                wrong.append((tuple(content.shape), len(style), strength, k, difference))
+    assert not wrong
 
 
-def test_quick_runs_in_openvino(network: Quick, quick_file: tuple[Path, float]) -> None:
-    """Which computes in float32 where the graph says double."""
-    core = pytest.importorskip("openvino").Core()
-    hint = {"INFERENCE_PRECISION_HINT": "f32"}
-    graph = core.compile_model(core.read_model(quick_file[0]), "CPU", hint)
-    content, style = part("waves", 41, 56), part("mosaic", 40, 40)
-    for strength in (1.0, 0.4):
-        feed = [content.numpy(), style.numpy(), torch.tensor([strength]).numpy()]
-        found = torch.from_numpy(graph(feed)[0])
-        assert (found - draft(network, content, [style], strength=strength)).abs().max() < 1e-2
+@pytest.fixture
+def plain_cond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``torch.cond`` as an if: by itself it compiles its branches, for half a minute."""
+    monkeypatch.setattr(
+        torch, "cond", lambda yes, one, other, given: (one if yes else other)(*given)
+    )
 
 
+@pytest.mark.usefixtures("plain_cond")
+def test_what_is_traced_computes_what_torch_does(network: Quick, fused: FusedQuick) -> None:
+    with torch.no_grad():
+        check_quick(fused, ExportedQuick(network))
+
+
+@pytest.mark.slow
+def test_the_file_computes_what_torch_does(
+    fused: FusedQuick, quick_file: tuple[Path, float]
+) -> None:
+    check_quick(
+        fused,
+        lambda content, style, strength: run(
+            quick_file[0], content=content, style=style, strength=strength
+        ),
+    )
+
+
+def test_the_operators_of_quick_are_exported(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    module, path = ColourTransfer(), tmp_path / "colours.onnx"
+    free = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
+    given = {
+        "content": torch.rand(2, 3, 40, 56),
+        "style": torch.rand(2, 3, 24, 33),
+        "strength": torch.tensor([0.5]),
+    }
+    path.write_bytes(as_onnx(module, given, (free, free, None), ["picture"], {}))
+    request.getfixturevalue("plain_cond")
+    for count, strength in ((1, 0.0), (1, 0.4), (3, 1.0)):
+        content = part("waves", 33, 41).repeat(count, 1, 1, 1)
+        feed = {"content": content, "style": part("mosaic", 30, 50)}
+        strengths = torch.tensor([strength])
+        found = run(path, **feed, strength=strengths)
+        assert (found - module(**feed, strength=strengths)).abs().max() < LIMIT
+
+
+@pytest.mark.slow
 def test_quick_is_one_file_that_says_what_it_is(quick_file: tuple[Path, float]) -> None:
     path, most = quick_file
     assert 0 < most < LIMIT

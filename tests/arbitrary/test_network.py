@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from impasto import swatch
-from impasto.arbitrary.inference import draft
+from impasto.arbitrary.fused import FusedQuick
+from impasto.arbitrary.inference import transfer_style
 from impasto.arbitrary.network import (
     CHANNELS,
     LEVELS,
@@ -21,8 +22,8 @@ from impasto.arbitrary.network import (
     alternation,
     anti_imaging,
     load_quick,
-    plan_for,
     statistics,
+    style_transform,
 )
 from impasto.encoders.base import IMAGE
 from impasto.errors import IntegrityError
@@ -42,12 +43,12 @@ def test_batches_are_painted_picture_by_picture(network: Quick) -> None:
     both = pictures()
     measured = statistics(network.features(both))
     towards = statistics(network.features(both.flip(0)))
-    painted = network(both, plan_for(network.decoder, measured, towards))
+    painted = network(both, style_transform(network.decoder, measured, towards))
     assert painted.shape == both.shape
     for k in range(2):
         one = statistics(network.features(both[k : k + 1]))
         other = statistics(network.features(both.flip(0)[k : k + 1]))
-        alone = network(both[k : k + 1], plan_for(network.decoder, one, other))
+        alone = network(both[k : k + 1], style_transform(network.decoder, one, other))
         assert torch.allclose(alone, painted[k : k + 1], atol=1e-3)
 
 
@@ -55,22 +56,24 @@ def test_an_untrained_decoder_adds_nothing() -> None:
     network = Quick()
     image = pictures()[:1]
     own = statistics(network.features(image))
-    assert torch.allclose(network(image, plan_for(network.decoder, own, own)), image, atol=1e-3)
+    assert torch.allclose(
+        network(image, style_transform(network.decoder, own, own)), image, atol=1e-3
+    )
 
 
-def test_reach_is_what_gradients_say(network: Quick) -> None:
+def test_the_receptive_field_is_what_gradients_say(network: Quick) -> None:
     """No pixel further than that has a part in a pixel of the picture, and some so far has."""
-    size = (2 * network.reach() + 64) // MULTIPLE * MULTIPLE
+    size = (2 * network.receptive_field() + 64) // MULTIPLE * MULTIPLE
     image = torch.rand(1, 3, size, MULTIPLE, generator=torch.Generator().manual_seed(1))
     own = statistics(network.features(image))
-    plan = plan_for(network.decoder, own, own)
+    transform = style_transform(network.decoder, own, own)
     image.requires_grad_(True)
     row = size // 2
-    (slope,) = torch.autograd.grad(network(image, plan)[..., row, :].sum(), image)
+    (slope,) = torch.autograd.grad(network(image, transform)[..., row, :].sum(), image)
     seen = slope.abs().sum((0, 1, 3)).nonzero().flatten()
     furthest = max(row - int(seen.min()), int(seen.max()) - row)
     # MULTIPLE: where it lies on the grid
-    assert network.reach() / 2 < furthest <= network.reach() + MULTIPLE
+    assert network.receptive_field() / 2 < furthest <= network.receptive_field() + MULTIPLE
 
 
 @pytest.mark.parametrize(("period", "gain"), [(2, 0), (3, 0.97), (4, 1), (12, 1)])
@@ -87,27 +90,31 @@ def test_the_filter_takes_what_alternates(period: int, gain: float) -> None:
 
 
 @pytest.mark.parametrize(("content", "style"), [("mosaic", "waves"), ("waves", "night")])
-def test_what_ships_paints_no_weave(content: str, style: str) -> None:
+def test_what_ships_paints_no_weave(shipped: FusedQuick, content: str, style: str) -> None:
     """Hardly more power at the highest frequency than a little below; it was 8 times as much."""
-    network = load_quick()
-    picture = draft(network, swatch(content, size=192), [swatch(style, size=192)])
+    picture = transfer_style(shipped, swatch(content, size=192), [swatch(style, size=192)])
     power = torch.fft.fft2(picture.mean((0, 1))).abs().square()
     for line in (power.mean(0), power.mean(1)):
         assert line[96] < 4 * line[84:93].median()
 
 
-@pytest.mark.parametrize("name", LEVELS)
-def test_each_level_of_what_ships_has_a_say(name: str) -> None:
-    """A level whose ReLUs let nothing through is not seen in a loss; an earlier version had one."""
-    network = load_quick()
+def test_each_level_of_what_ships_contributes(shipped: FusedQuick) -> None:
+    """A level whose ReLUs are all dead is not seen in a loss; an earlier version had one."""
+    network = shipped.model
     content, style = swatch("waves", size=96), swatch("mosaic", size=96)
     features = network.features(content)
-    plan = plan_for(network.decoder, statistics(features), statistics(network.features(style)))
-    moved = {level: plan.maps[level](f) for level, f in features.items()}
-    whole = network.decoder(moved, plan.code)
-    moved[name] = moved[name].mean((2, 3), keepdim=True).expand_as(moved[name])
-    without = network.decoder(moved, plan.code)
-    assert (whole - without).abs().mean() > 2e-3
+    transform = style_transform(
+        network.decoder, statistics(features), statistics(network.features(style))
+    )
+    moved = {level: transform.maps[level](f) for level, f in features.items()}
+    whole = network.decoder(moved, transform.code)
+    silent = []
+    for name in LEVELS:
+        flat = moved[name].mean((2, 3), keepdim=True).expand_as(moved[name])
+        without = network.decoder(moved | {name: flat}, transform.code)
+        if (whole - without).abs().mean() <= 2e-3:
+            silent.append(name)
+    assert not silent
 
 
 def test_weights_come_back_from_a_file(network: Quick, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``impasto export`` from the outside; what it writes is tested in networks/test_export.py."""
+"""``impasto export`` from the outside; what it writes is tested in arbitrary/test_export.py."""
 
 from __future__ import annotations
 

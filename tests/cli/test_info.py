@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
 from impasto.cli import main
@@ -73,3 +74,27 @@ def test_settings_of_other_versions(folder: Path) -> None:
     assert config_of({"config": {"size": 99, "future": 1}}).size == 99
     with pytest.raises(UsageError, match="cannot use the picture's settings"):
         config_of({"impasto": "9.0", "config": {"optimizer": "quantum"}})
+
+
+def test_a_picture_from_when_quick_had_backends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told, and the command leaves the backend out."""
+    config = {"backend": "openvino", "strength": 0.5}
+    save_image(
+        tmp_path / "old.png",
+        torch.zeros(1, 3, 8, 8),
+        metadata={
+            "impasto": "0.1.0",
+            "command": "quick",
+            "config": config,
+            "content": {"path": "cat.png"},
+            "style": {"swatch": "waves"},
+            "backend": {"name": "openvino", "version": "2026.4.1"},
+        },
+    )
+    assert main(["info", str(tmp_path / "old.png")]) == 0
+    assert "backend          name openvino, version 2026.4.1" in capsys.readouterr().out
+    assert main(["info", "--command", str(tmp_path / "old.png")]) == 0
+    command = capsys.readouterr().out.strip()
+    assert command.endswith(f"waves -o {tmp_path / 'old.png'} --strength 0.5")

@@ -104,7 +104,7 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize(("quiet", "told"), [(False, "impasto: it takes long\n"), (True, "")])
 def test_the_log_is_shown(capsys: pytest.CaptureFixture[str], quiet: bool, told: str) -> None:
-    log = logging.getLogger("impasto.arbitrary.backends")
+    log = logging.getLogger("impasto.arbitrary.inference")
     with log_shown(quiet=quiet):
         log.info("it takes long")
     log.info("nobody asked")

@@ -170,7 +170,7 @@ def test_bad_requests_leave_nothing(
         ([], 2, "there is no STYLE and no --model"),
         (["--model", "nowhere"], 3, "there is no file 'nowhere'"),
         (["--model", "art.png"], 4, "does not hold a network of impasto train"),
-        (["--model", "model", "--blend", "1"], 2, "blend says nothing to a model of one style"),
+        (["--model", "model", "--blend", "1"], 2, "blend has no meaning for a model of one style"),
     ],
 )
 def test_quick_says_what_is_wrong(

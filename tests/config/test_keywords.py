@@ -6,8 +6,9 @@ from dataclasses import fields
 
 from impasto.config import keywords
 from impasto.config.dream import DreamConfig, LookConfig
-from impasto.config.networks import QuickConfig, TrainConfig
+from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
+from impasto.config.train import TrainConfig
 
 
 def test_each_setting_is_a_keyword() -> None:

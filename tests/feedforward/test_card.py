@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from impasto.config.networks import TrainConfig
+from impasto.config.train import TrainConfig
 from impasto.feedforward.card import card
 
 

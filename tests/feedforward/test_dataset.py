@@ -8,20 +8,20 @@ import pytest
 import torch
 
 from impasto.errors import InputError
-from impasto.feedforward.dataset import Crops, Photos, centre_crop, crop_size, random_crop
+from impasto.feedforward.dataset import Crops, PhotoDataset, centre_crop, crop_size, random_crop
 from impasto.image.io import save_image
 
 
 def fill(folder: Path, count: int, size: tuple[int, int] = (40, 56)) -> Path:
-    """Photos in one colour each, by which they can be told apart."""
+    """Photos of one colour each, by which they can be distinguished."""
     folder.mkdir(exist_ok=True)
     for number in range(count):
         save_image(folder / f"{number:03}.png", torch.full((1, 3, *size), number / 255))
     return folder
 
 
-def photos(folder: Path, memory: int = 2**20, crop: int = 32) -> Photos:
-    return Photos(folder, crop=crop, memory=memory)
+def photos(folder: Path, memory: int = 2**20, crop: int = 32) -> PhotoDataset:
+    return PhotoDataset(folder, crop=crop, memory=memory)
 
 
 def test_pictures_below_the_folder_by_name(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_pictures_below_the_folder_by_name(tmp_path: Path) -> None:
     fill(tmp_path / ".hidden", 1)
     fill(tmp_path / "model", 1)
     (tmp_path / "notes.txt").write_text("no picture")
-    found = Photos(tmp_path, crop=32, memory=0, apart=tmp_path / "model")
+    found = PhotoDataset(tmp_path, crop=32, memory=0, exclude=tmp_path / "model")
     names = [path.relative_to(tmp_path).as_posix() for path in found.paths]
     assert names == ["000.png", "001.png", "more/000.png"]
 

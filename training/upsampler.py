@@ -1,10 +1,10 @@
-"""Train quick's enlarger: what was painted in half of a photo's size, in all of it.
+"""Train quick's upsampler: from a painting at half of the photo's size to all of it.
 
-    IMPASTO_WEIGHTS=FOLDER python training/enlarger.py train --cache CACHE --run RUN --minutes 60
-    python training/enlarger.py export --run RUN --out impasto/assets/enlarger.safetensors
+    IMPASTO_WEIGHTS=FOLDER python training/upsampler.py train --cache CACHE --run RUN --minutes 60
+    python training/upsampler.py export --run RUN --out impasto/assets/enlarger.safetensors
 
 The decoder is the one that ships, frozen. It paints crops in half of their size, in the style of
-crops in half of theirs; the enlarger makes of that a picture of their size, which is judged as
+crops in half of theirs; the upsampler makes of that a picture of their size, which is judged as
 quick's pictures are, by the loss of ``training/quick.py``. All there is said of the schedule and of
 several processes goes for this, too.
 """
@@ -22,13 +22,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.arbitrary.inference import draft
+from impasto.arbitrary.fused import FusedQuick
+from impasto.arbitrary.inference import transfer_style
 from impasto.arbitrary.network import load_quick
-from impasto.arbitrary.upsampler import FACTOR, Enlarger, noise_for
+from impasto.arbitrary.upsampler import FACTOR, Upsampler, noise_for
 from impasto.encoders import Encoder
 
 
-class EnlargerTrainer(Trainer):
+class UpsamplerTrainer(Trainer):
     """Learns to enlarge; it paints with what ships."""
 
     def __init__(self, content: float) -> None:
@@ -39,7 +40,7 @@ class EnlargerTrainer(Trainer):
         self.shipped = load_quick()
         self.decoder.load_state_dict(self.shipped.decoder.state_dict())
         self.decoder.requires_grad_(False)
-        self.network = Enlarger().to(memory_format=torch.channels_last)
+        self.network = Upsampler().to(memory_format=torch.channels_last)
         self.average = deepcopy(self.network)
 
     def go_on_from(self, weights: Path) -> None:
@@ -54,7 +55,7 @@ class EnlargerTrainer(Trainer):
         with torch.no_grad():
             painting, after = self.painting(small, styles, itself, twice)
             painting = painting.clamp(0, 1)
-            code = self.decoder.describe(after)
+            code = self.decoder.style_code(after)
             origin = (int(torch.randint(2048, ())), int(torch.randint(2048, ())))
             noise = noise_for(self.decoder, painting, origin)
         given = (painting, contents, code, noise)
@@ -66,8 +67,9 @@ class EnlargerTrainer(Trainer):
 
     def paint(self, content: Tensor, style: Tensor, encoder: Encoder) -> Tensor:
         average = self.average
-        assert isinstance(average, Enlarger)
-        return draft(self.shipped, content, [F.avg_pool2d(style, FACTOR)], enlarger=average)
+        assert isinstance(average, Upsampler)
+        network, styles = FusedQuick(self.shipped), [F.avg_pool2d(style, FACTOR)]
+        return transfer_style(network, content, styles, upsampler=average)
 
 
 def export(run: Path, out: Path) -> None:
@@ -80,4 +82,4 @@ def export(run: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    command_line(__doc__, EnlargerTrainer, export, minutes=60, rate=2e-3, content=0.13)
+    command_line(__doc__, UpsamplerTrainer, export, minutes=60, rate=2e-3, content=0.13)
