@@ -24,8 +24,6 @@ def test_changes_are_enough_to_make_it_again(changes: dict[str, Any]) -> None:
 def test_what_both_call_by_one_name_means_the_same_in_stylize() -> None:
     groups = (BlendConfig, ColorConfig, MasksConfig)
     shared = {item.name for kind in groups for item in fields(kind)}
-        item.name for kind in (BlendConfig, ColorConfig, MasksConfig) for item in fields(kind)
-    }
 
     def described(config: type) -> dict[str, tuple[Any, ...]]:
         return {
