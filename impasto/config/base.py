@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from impasto.errors import ConfigError, UnknownNameError
@@ -13,9 +14,15 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11 on
 
 
-def setting(default: Any, help: str, **limits: float) -> Any:
-    """A field with its help text and, for numbers, its least and greatest value."""
-    return field(default=default, metadata={"help": help, **limits})
+def setting(default: Any, help: str, *, group: str = "picture", **limits: float) -> Any:
+    """A field with its help text, the group it belongs to and, for numbers, ``least``, ``most``."""
+    return field(default=default, metadata={"help": help, "group": group, **limits})
+
+
+@cache
+def type_hints(config: type) -> dict[str, Any]:
+    """What the fields of a dataclass hold: name -> type, evaluated once for each class."""
+    return get_type_hints(config)
 
 
 def same_setting(config: type, name: str) -> Any:
@@ -37,7 +44,7 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
+        hints = type_hints(type(self))
         for item in fields(self):  # type: ignore[arg-type]  # each subclass is a dataclass
             value = getattr(self, item.name)
             _check_type(item.name, value, hints[item.name])
@@ -62,7 +69,7 @@ class Settings:
         >>> StylizeConfig().with_changes(steps=50).steps
         (50,)
         """
-        hints = get_type_hints(type(self))
+        hints = type_hints(type(self))
         ready = {}
         for name, value in changes.items():
             if name not in hints:

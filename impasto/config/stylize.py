@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args, get_type_hints
+from typing import Literal, get_args
 
-from impasto.config.base import Settings, literals, setting
+from impasto.config.base import Settings, literals, setting, type_hints
 from impasto.config.layers import parse_selections
 from impasto.errors import ConfigError, UnknownNameError
 
@@ -102,6 +102,7 @@ class StylizeConfig(Settings):
     size: int | None = setting(
         512,
         "Long side of the picture in pixels; 'none' keeps the content's own size",
+        group="picture",
         least=16,
         most=16384,
     )
@@ -109,6 +110,7 @@ class StylizeConfig(Settings):
         0.5,
         "How much style, from 0 (the content) to 1 (no content term): 0.2 is a photo with a touch "
         "of paint, 0.8 bold and still readable",
+        group="style",
         least=0,
         most=1,
     )
@@ -118,17 +120,20 @@ class StylizeConfig(Settings):
         "limit",
         "What the strength sets: limit, how far the content may move; weight, that of its loss "
         "(as in papers; always so with lbfgs and with a content_form other than relative)",
+        group="style",
     )
-    seed: int = setting(0, "Seed of everything random", least=0, most=2**63 - 1)
+    seed: int = setting(0, "Seed of everything random", group="picture", least=0, most=2**63 - 1)
 
     # --- subject ---------------------------------------------------------------------------------
     subject: str = setting(
         "auto",
         "What is held most: auto, what the photo is of, as found; a mask; or off, all of it alike",
+        group="subject",
     )
     protect: float = setting(
         0.3,
         "How much less the subject may move than all of the photo: from 0, as much, to 0.95",
+        group="subject",
         least=0,
         most=0.95,
     )
@@ -138,100 +143,146 @@ class StylizeConfig(Settings):
         "style",
         "Whose colours: the style's; keep, the content's; match, the style's paint mixed from the "
         "content's colours; only, the photo itself in the style's colours",
+        group="color",
     )
     color_strength: float = setting(
-        1.0, "How far to go from the style's colours (with only: from the photo's)", least=0, most=1
+        1.0,
+        "How far to go from the style's colours (with only: from the photo's)",
+        group="color",
+        least=0,
+        most=1,
     )
     color_match: ColorMatch = setting(
-        "covariance", "How colours are matched: by mean and covariance, or by histogram as well"
+        "covariance",
+        "How colours are matched: by mean and covariance, or by histogram as well",
+        group="color",
     )
 
     # --- shape -----------------------------------------------------------------------------------
     wrap: Wrap = setting(
-        "off", "Which borders meet without a seam: both for tiles, horizontal for panoramas"
+        "off",
+        "Which borders meet without a seam: both for tiles, horizontal for panoramas",
+        group="shape",
     )
     aspect: float = setting(
-        1.0, "Width over height of a texture; a picture has its content's", least=0.05, most=20
+        1.0,
+        "Width over height of a texture; a picture has its content's",
+        group="shape",
+        least=0.05,
+        most=20,
     )
 
     # --- encoder ---------------------------------------------------------------------------------
-    encoder: str = setting("mini", "mini, vgg16, vgg19, or a file of weights")
-    flavour: Flavour | None = setting(None, "Which of VGG's weights to use (default: those found)")
-    pooling: Pooling = setting("max", "VGG's pooling; Gatys et al. find 'average' more pleasing")
+    encoder: str = setting("mini", "mini, vgg16, vgg19, or a file of weights", group="encoder")
+    flavour: Flavour | None = setting(
+        None, "Which of VGG's weights to use (default: those found)", group="encoder"
+    )
+    pooling: Pooling = setting(
+        "max", "VGG's pooling; Gatys et al. find 'average' more pleasing", group="encoder"
+    )
     # VGG was trained with zeros, but an optimiser answers them with a coloured line at the border.
-    padding: Padding = setting("replicate", "What the encoder sees beyond the border")
+    padding: Padding = setting(
+        "replicate", "What the encoder sees beyond the border", group="encoder"
+    )
 
     # --- objective -------------------------------------------------------------------------------
     # Gatys et al. read relu4_2 alone. relu3_1 with it keeps edges, and mini sees it more truly.
-    content_layers: tuple[str, ...] = setting(("relu3_1", "relu4_2"), "Layers of the content loss")
-    content_weights: tuple[float, ...] | None = setting(
-        None, "One weight for each content layer (default: equal)"
+    content_layers: tuple[str, ...] = setting(
+        ("relu3_1", "relu4_2"), "Layers of the content loss", group="objective"
     )
-    style_layers: tuple[str, ...] = setting(STYLE_LAYERS, "Layers of the style loss")
+    content_weights: tuple[float, ...] | None = setting(
+        None, "One weight for each content layer (default: equal)", group="objective"
+    )
+    style_layers: tuple[str, ...] = setting(
+        STYLE_LAYERS, "Layers of the style loss", group="objective"
+    )
     style_weights: tuple[float, ...] | None = setting(
-        None, "One weight for each style layer (default: equal)"
+        None, "One weight for each style layer (default: equal)", group="objective"
     )
     content_loss: tuple[str, ...] = setting(
         ("features",),
         "What keeps the subject: features, self-similarity, laplacian, each perhaps with a weight",
+        group="objective",
     )
     style_loss: tuple[str, ...] = setting(
         (AUTO,),
         "What makes the style: gram, mean-std, wasserstein, histogram, sliced, patches, emd, each "
         "perhaps with a weight, as in gram,histogram=0.5; auto: gram, in quality best with patches",
+        group="objective",
     )
     balance: Balance = setting(
-        "off", "Let the style's layers and losses pull as hard as their weights say, or as they do"
+        "off",
+        "Let the style's layers and losses pull as hard as their weights say, or as they do",
+        group="objective",
     )
-    content_form: Form = setting("relative", "Normalisation of the content loss")
-    style_form: Form = setting("relative", "Normalisation of the style loss")
+    content_form: Form = setting("relative", "Normalisation of the content loss", group="objective")
+    style_form: Form = setting("relative", "Normalisation of the style loss", group="objective")
     content_weight: float = setting(
         0.045,
         "alpha, at strength 0.5; where the strength is a limit, that with which a run begins",
+        group="objective",
         least=0,
     )
-    style_weight: float = setting(1.0, "beta", least=0)
-    tv_weight: float = setting(0.3, "Weight of total variation (smoothness)", least=0)
+    style_weight: float = setting(1.0, "beta", group="objective", least=0)
+    tv_weight: float = setting(
+        0.3, "Weight of total variation (smoothness)", group="objective", least=0
+    )
     dream: tuple[str, ...] | None = setting(
-        None, "Layers to excite as well: relu4_3=0.2 or relu4_3:7+12=0.2 (default: none)"
+        None,
+        "Layers to excite as well: relu4_3=0.2 or relu4_3:7+12=0.2 (default: none)",
+        group="objective",
     )
     style_scale: tuple[float, ...] = setting(
         (1.0,),
         "Size of the style picture against the content's: one number, or one for each style",
+        group="style",
         least=0.05,
         most=10,
     )
     blend: tuple[float, ...] | None = setting(
-        None, "One weight for each style (default: equal)", least=0
+        None, "One weight for each style (default: equal)", group="style", least=0
     )
     layers_per_style: tuple[str, ...] | None = setting(
         None,
         "The layers that each style gives: all, fine (stages 1 and 2), coarse (3 to 5), or names "
         "joined with +",
+        group="style",
     )
 
     # --- regions ---------------------------------------------------------------------------------
     regions: tuple[str, ...] | None = setting(
         None,
         "Parts of the content: auto, a map of colours, or a mask for each (rest: what they leave)",
+        group="regions",
     )
-    region_count: int = setting(3, "How many regions 'auto' looks for", least=2, most=8)
+    region_count: int = setting(
+        3, "How many regions 'auto' looks for", group="regions", least=2, most=8
+    )
     region_styles: tuple[str, ...] | None = setting(
-        None, "The number of the style that paints each region, from 1; 1+2 blends two"
+        None,
+        "The number of the style that paints each region, from 1; 1+2 blends two",
+        group="regions",
     )
     region_strengths: tuple[float, ...] | None = setting(
-        None, "One strength for each region", least=0, most=1
+        None, "One strength for each region", group="regions", least=0, most=1
     )
     region_scales: tuple[float, ...] | None = setting(
-        None, "Size of the style in each region, times style_scale", least=0.05, most=10
+        None,
+        "Size of the style in each region, times style_scale",
+        group="regions",
+        least=0.05,
+        most=10,
     )
     region_colors: tuple[str, ...] | None = setting(
-        None, "Whose colours each region has: style, keep or match (default: as color says)"
+        None,
+        "Whose colours each region has: style, keep or match (default: as color says)",
+        group="regions",
     )
     style_regions: tuple[str, ...] | None = setting(
         None,
         "Where regions take their style from: one mask for each region, or one map of colours for "
         "each style (all: from everywhere)",
+        group="regions",
     )
     # Gatys et al. (2017) use 'inside', which leaves a strip between regions without coarse strokes;
     # 'simple' leaves none, and was measured to leak no more (the style is taken strictly inside).
@@ -239,60 +290,82 @@ class StylizeConfig(Settings):
         "simple",
         "How much of what a feature sees must lie inside a region: all, what it heeds, or only its "
         "own pixels",
+        group="regions",
     )
-    keep: str | None = setting(None, "Mask of what stays as it is in the content")
+    keep: str | None = setting(None, "Mask of what stays as it is in the content", group="regions")
     feather: float = setting(
-        0.01, "Softness of the masks' edges, in long sides of the picture", least=0, most=0.5
+        0.01,
+        "Softness of the masks' edges, in long sides of the picture",
+        group="regions",
+        least=0,
+        most=0.5,
     )
 
     # --- optimisation ----------------------------------------------------------------------------
-    optimizer: OptimizerName = setting("adam", "What moves the pixels")
-    quality: Quality = setting("standard", "How much work goes into the picture")
+    optimizer: OptimizerName = setting("adam", "What moves the pixels", group="optimizer")
+    quality: Quality = setting("standard", "How much work goes into the picture", group="optimizer")
     steps: tuple[int, ...] | None = setting(
-        None, "Steps at each level of the pyramid, coarsest first (default: by size and quality)"
+        None,
+        "Steps at each level of the pyramid, coarsest first (default: by size and quality)",
+        group="optimizer",
     )
     ratio: float = setting(
         2.0,
         "Size of each level against the one before; about that, so that all pictures begin at the "
         "same coarsest size, where steps are not given",
+        group="optimizer",
         least=1.05,
         most=8,
     )
     coarsest: int = setting(
         256,
         "Long side of the first level, where steps are not given: larger forms from smaller ones",
+        group="optimizer",
         least=32,
         most=4096,
     )
-    learning_rate: float = setting(0.03, "Adam's step, in units of the pixel range", least=1e-6)
+    learning_rate: float = setting(
+        0.03, "Adam's step, in units of the pixel range", group="optimizer", least=1e-6
+    )
     average: float = setting(
-        0.9, "Decay of the iterate average that is the picture (0: last one)", least=0, most=0.9999
+        0.9,
+        "Decay of the iterate average that is the picture (0: last one)",
+        group="optimizer",
+        least=0,
+        most=0.9999,
     )
     detail: float = setting(
-        1.0, "How much of the content's fine detail each finer level begins with", least=0, most=1
+        1.0,
+        "How much of the content's fine detail each finer level begins with",
+        group="optimizer",
+        least=0,
+        most=1,
     )
     init: str = setting(
         "auto",
         "Where to start: content, recolored (the content in the style's colours), noise, style, "
         "quick (a draft in one pass), or a picture's path; auto: recolored where the strength is a "
         "limit, else content",
+        group="optimizer",
     )
 
     # --- machine ---------------------------------------------------------------------------------
-    device: str = setting("auto", "auto, cpu, cuda, mps")
+    device: str = setting("auto", "auto, cpu, cuda, mps", group="machine")
     precision: PixelPrecision = setting(
         "auto",
         "Arithmetic of the encoder; statistics are float32. exact: float32, with sums without "
         "rounding, so that tiles give the same picture to the bit",
+        group="machine",
     )
     tile: int | None = setting(
         None,
         "Compute in tiles of this many pixels a side (default: only if memory is short)",
+        group="machine",
         least=64,
         most=16384,
     )
     max_memory: float | None = setting(
-        None, "GiB that a run may take (default: 80 % of what is free)", least=0.1
+        None, "GiB that a run may take (default: 80 % of what is free)", group="machine", least=0.1
     )
 
     def __post_init__(self) -> None:
@@ -449,7 +522,7 @@ def choices(name: str, config: type[Settings] = StylizeConfig) -> tuple[str, ...
     >>> choices("optimizer")
     ('adam', 'lbfgs')
     """
-    return literals(get_type_hints(config)[name])
+    return literals(type_hints(config)[name])
 
 
 def check_layers(name: str, layers: tuple[str, ...]) -> None:
