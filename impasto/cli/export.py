@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from impasto.cli.options import AsJson, OverwriteOne, Quiet
+from impasto.cli.messages import message, print_json
+from impasto.cli.options import AsJson, Overwrite, Quiet, output
 from impasto.errors import UnknownNameError
 
 app = typer.Typer()
 
+EXAMPLES = """
+impasto export quick -o quick.onnx
+impasto export waves-model -o waves.onnx --overwrite
+"""
+
 MODELS = ("quick",)
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def export(
     model: Annotated[
         str,
@@ -25,15 +30,8 @@ def export(
             help="quick, or the folder of a network that impasto train made.",
         ),
     ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            *("-o", "--output"),
-            help="Where the graph goes.  [default: MODEL.onnx]",
-            metavar="FILE",
-        ),
-    ] = None,
-    overwrite: OverwriteOne = False,
+    graph: Annotated[Path | None, output("Where the graph goes.  [default: MODEL.onnx]")] = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -46,11 +44,10 @@ def export(
     if model not in MODELS and not place.exists():
         raise UnknownNameError("network", model, MODELS)
     name = model if model in MODELS else place.resolve().name.removesuffix(".safetensors")
-    path = (output or Path(f"{name}.onnx")).expanduser()
+    path = (graph or Path(f"{name}.onnx")).expanduser()
 
     from impasto.arbitrary.export import LIMIT, SIZES, export_feedforward, export_quick
     from impasto.arbitrary.network import Quick, load_quick
-    from impasto.cli.run import print_json
     from impasto.feedforward.network import FeedForward, load_feedforward
 
     network: Quick | FeedForward
@@ -65,8 +62,5 @@ def export(
         sizes = [list(size) for size in SIZES]
         found = {"output": str(path), "network": name, "sha256": network.sha256}
         print_json({**found, "difference": most, "limit": LIMIT, "checked_at": sizes})
-    elif not quiet and sys.stderr is not None:
-        print(
-            f"impasto: {path} (at most {most:.1g} from torch at {len(SIZES)} sizes)",
-            file=sys.stderr,
-        )
+    else:
+        message(f"{path} (at most {most:.1g} from torch at {len(SIZES)} sizes)", quiet=quiet)

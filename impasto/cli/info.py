@@ -8,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from impasto.cli.settings import flag_of, render
+from impasto.cli.options import AsJson
+from impasto.cli.settings import CONTENT_SETTINGS, flag_of, render
 from impasto.config.base import Settings
 from impasto.config.dream import CONFIGS
 from impasto.config.networks import QuickConfig
@@ -17,10 +18,16 @@ from impasto.errors import ImpastoError, UsageError
 
 app = typer.Typer()
 
+EXAMPLES = """
+impasto info cat-waves.png
+impasto info cat-waves.png --command
+impasto info cat-waves.png --toml > mine.toml
+"""
+
 AnyConfig = TypeVar("AnyConfig", bound=Settings)
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def info(
     pictures: Annotated[
         list[Path], typer.Argument(metavar="PICTURE...", help="Pictures that impasto made.")
@@ -29,9 +36,7 @@ def info(
         bool, typer.Option("--command", help="The command line that makes it again.")
     ] = False,
     toml: Annotated[bool, typer.Option("--toml", help="Its settings, for --config.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Everything, as one JSON document.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell what made a picture.
 
@@ -44,7 +49,7 @@ def info(
         raise UsageError("--command, --toml and --json exclude each other", "choose one")
     found = [(picture, read_metadata(picture)) for picture in pictures]
     if as_json:
-        from impasto.cli.run import print_json
+        from impasto.cli.messages import print_json
 
         documents = [{"picture": str(path), **told} for path, told in found]
         print_json(documents if len(documents) > 1 else documents[0])
@@ -121,6 +126,8 @@ def command_line(metadata: dict[str, Any], path: Path) -> str:
         changes = config.changes()
     words += ["-o", str(path)]
     for name, value in changes.items():
+        if texture and name in CONTENT_SETTINGS:
+            continue
         if masks := parts(metadata, name) if name in MASKS else []:
             value = [_source(told, name, path) for told in masks]
         words += [flag_of(name), render(value)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,14 +15,16 @@ from impasto.cli.options import (
     Evolution,
     MaxPixels,
     Overwrite,
+    Plot,
     Quiet,
     Resume,
     Threads,
+    output,
 )
-from impasto.cli.outputs import Outputs
-from impasto.cli.settings import PANEL, resolve, with_settings
+from impasto.cli.outputs import Outputs, output_path
+from impasto.cli.settings import resolve, with_settings
 from impasto.config.stylize import StylizeConfig
-from impasto.errors import ConfigError, UsageError
+from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from impasto.transfer.stylization import Stylization
@@ -31,21 +32,12 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-class SectionedCommand(typer.core.TyperCommand):
-    """Its help shows the settings apart from the other options."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments, options, settings."""
-        sections: dict[str, list[Any]] = {}
-        for param in self.get_params(ctx):
-            title = "Options" if param.param_type_name == "option" else "Arguments"
-            if getattr(param, "rich_help_panel", None) == PANEL:
-                title = PANEL
-            if (record := param.get_help_record(ctx)) is not None:
-                sections.setdefault(title, []).append(record)
-        for title in ("Arguments", "Options", PANEL):
-            with formatter.section(title):
-                formatter.write_dl(sections[title])
+EXAMPLES = """
+impasto stylize cat.jpg waves -o cat-waves.png
+impasto stylize cat.jpg mosaic --strength 0.7 --quality draft
+impasto stylize cat.jpg waves mosaic --blend 0.7,0.3 -o both.png
+impasto stylize cat.jpg night --size 1024 --color keep --evolution how.gif
+"""
 
 
 def _presets(incomplete: str) -> list[str]:
@@ -54,7 +46,7 @@ def _presets(incomplete: str) -> list[str]:
     return [name for name in PRESETS if name.startswith(incomplete)]
 
 
-@app.command(cls=SectionedCommand)
+@app.command(epilog=EXAMPLES)
 @with_settings
 def stylize(
     content: Annotated[
@@ -64,13 +56,11 @@ def stylize(
         list[str],
         typer.Argument(metavar="STYLE...", help="The pictures, or swatches, to paint it like."),
     ],
-    output: Annotated[
+    picture: Annotated[
         Path | None,
-        typer.Option(
-            *("-o", "--output"),
-            help="Where the picture goes; - is standard output.  "
-            "[default: CONTENT-STYLE.png, or STYLE-texture.png]",
-            metavar="FILE",
+        output(
+            "Where the picture goes; - is standard output.  "
+            "[default: CONTENT-STYLE.png, or STYLE-texture.png]"
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -95,10 +85,7 @@ def stylize(
     evolution_size: Annotated[
         int, typer.Option(help="Its long side in pixels, at most.", metavar="N", min=16)
     ] = 512,
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="The losses over the steps, as .png, .svg or .pdf.", metavar="FILE"),
-    ] = None,
+    plot: Plot = None,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Tell at each level's end which losses and layers pull."),
@@ -138,19 +125,9 @@ def stylize(
         from impasto.transfer.stylization import for_texture
 
         chosen = for_texture(chosen)
-    if depth not in (8, 16):
-        raise ConfigError(f"--depth is {depth}", "give 8 or 16")
     check_styles_exist(styles)
-    to_stdout = output is not None and str(output) == "-"
-    if to_stdout and as_json:
-        raise UsageError("-o - and --json would both use standard output", "leave one of them out")
-    if output is None:
-        output = default_output(content, styles)
-
-    from impasto.cli.run import is_resumable, paint, print_json, tell_result
-
     outputs = Outputs(
-        None if to_stdout else output.expanduser(),
+        output_path(picture, default_output(content, styles), as_json=as_json),
         evolution=evolution,
         evolution_size=evolution_size,
         plot=plot,
@@ -159,12 +136,12 @@ def stylize(
         depth=depth,
         overwrite=overwrite,
     )
-    if resume and is_resumable(outputs):  # what that run has written is there to be replaced
-        outputs = replace(outputs, overwrite=True)
-    outputs.check(
-        [x for x in (content, *styles, *masks_of(chosen)) if x is not None],
-        steps=chosen.most_steps,
-    )
+
+    from impasto.cli.messages import print_json
+    from impasto.cli.run import checked, execute, report_result
+
+    inputs = [x for x in (content, *styles, *masks_of(chosen)) if x is not None]
+    outputs = checked(outputs, inputs, steps=chosen.most_steps, resume=resume)
     if save_config is not None:
         _save_config(save_config, chosen, overwrite=outputs.overwrite)
 
@@ -174,18 +151,20 @@ def stylize(
     def make(**where: Any) -> Stylization:
         return Stylization(content, styles, chosen, max_pixels=max_pixels, **where)
 
-    with use_threads(threads):
-        if dry_run:
+    if dry_run:
+        with use_threads(threads):
             run = make()
-            outputs.check_result(run)
-            plan = plan_of(run, outputs)
-            if as_json:
-                print_json(plan)
-            else:
-                print(plan_text(plan))
-            return
-        result, written = paint(make, outputs, resume=resume, quiet=quiet, explained=explain)
-    tell_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
+        outputs.check_result(run)
+        plan = plan_of(run, outputs)
+        if as_json:
+            print_json(plan)
+        else:
+            print(plan_text(plan))
+        return
+    result, written = execute(
+        make, outputs, threads=threads, resume=resume, quiet=quiet, explained=explain
+    )
+    report_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
 
 
 def default_output(content: str | None, styles: Sequence[str]) -> Path:

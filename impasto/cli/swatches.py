@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from impasto.cli.options import Overwrite
+from impasto.cli.options import AsJson, Overwrite, output
 from impasto.errors import UnknownNameError, UsageError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 app = typer.Typer()
 
-COLUMNS = 5
-GAP = 12  # pixels between the swatches of a sheet
-LABEL = 22  # pixels for a name below each
+EXAMPLES = """
+impasto swatches
+impasto swatches waves -o waves.png --size 1024
+impasto swatches --all -o swatches --sheet swatches.png
+"""
+
+COLUMNS = 5  # of a sheet
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def swatches(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Which ones to write.")
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            *("-o", "--output"), metavar="PATH", help="A file for one swatch, a folder for several."
-        ),
+    place: Annotated[
+        Path | None, output("A file for one swatch, a folder for several.", "PATH")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Write all of them.")] = False,
     sheet: Annotated[
@@ -39,7 +37,7 @@ def swatches(
     size: Annotated[int, typer.Option("-s", "--size", metavar="N", help="Side in pixels.")] = 512,
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another painting.")] = 0,
     overwrite: Overwrite = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the built-in styles, or write them as pictures.
 
@@ -53,9 +51,9 @@ def swatches(
     if names and every:
         raise UsageError("names and --all exclude each other", "leave one of them out")
     chosen = list(SWATCHES) if every else list(dict.fromkeys(names or ()))
-    if output is not None and not chosen:
+    if place is not None and not chosen:
         raise UsageError("-o needs to know which swatches", "name some, or give --all")
-    targets = _targets(chosen, output) if chosen else {}
+    targets = _targets(chosen, place) if chosen else {}
     _check(targets, sheet, overwrite)
 
     from impasto.image.io import save_image
@@ -67,11 +65,15 @@ def swatches(
         save_image(path, swatch(name, size=size, seed=seed), overwrite=overwrite)
         written.append(path)
     if sheet is not None:
-        picture = contact_sheet(chosen or list(SWATCHES), size=min(size, 256), seed=seed)
-        save_image(sheet, picture, overwrite=overwrite)
+        from impasto.outputs.contact_sheet import Cell, contact_sheet
+
+        side = min(size, 256)
+        cells = [Cell(name, swatch(name, size=side, seed=seed)) for name in chosen or SWATCHES]
+        rows = [cells[k : k + COLUMNS] for k in range(0, len(cells), COLUMNS)]
+        save_image(sheet, contact_sheet(rows, side), overwrite=overwrite)
         written.append(sheet)
     if as_json:
-        from impasto.cli.run import print_json
+        from impasto.cli.messages import print_json
 
         table = [
             {"name": each.name, "title": each.title, "description": each.description}
@@ -84,30 +86,6 @@ def swatches(
         width = max(map(len, SWATCHES))
         for each in SWATCHES.values():
             print(f"{each.name:{width}}  {each.description}")
-
-
-def contact_sheet(names: Sequence[str], *, size: int = 256, seed: int = 0) -> Tensor:
-    """All swatches in ``names`` side by side with their names below, ``(1, 3, H, W)``.
-
-    >>> contact_sheet(["waves", "mosaic"], size=32).shape
-    torch.Size([1, 3, 78, 100])
-    """
-    from PIL import Image, ImageDraw, ImageFont
-
-    from impasto.image.io import load_image, to_pil
-    from impasto.swatches import swatch
-
-    columns = min(COLUMNS, len(names))
-    rows = -(-len(names) // columns)
-    width, height = columns * (size + GAP) + GAP, rows * (size + GAP + LABEL) + GAP
-    picture = Image.new("RGB", (width, height), "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(max(9, min(14, size // 8)))
-    for number, name in enumerate(names):
-        left = GAP + number % columns * (size + GAP)
-        top = GAP + number // columns * (size + GAP + LABEL)
-        picture.paste(to_pil(swatch(name, size=size, seed=seed)), (left, top))
-        draw.text((left, top + size + 3), name, fill="black", font=font)
-    return load_image(picture)
 
 
 def _targets(names: Sequence[str], output: Path | None) -> dict[str, Path]:
