@@ -14,7 +14,6 @@ import typer
 
 from impasto.cli.messages import message, print_json, print_table
 from impasto.cli.options import AsJson, Overwrite, Quiet, Threads
-from impasto.cli.progress import counter
 from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -115,6 +114,7 @@ def evaluate(
     """
     cases = _pairs_of(words, mask) if pairs is None else _read_pairs(pairs, words, mask)
 
+    from impasto.cli.progress import counter
     from impasto.devices import threads as use_threads
     from impasto.metrics import evaluate as metrics
     from impasto.metrics.judges import get_edges, get_judge, get_second_judge

@@ -13,7 +13,12 @@ from contextlib import contextmanager, suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol
 
-from impasto.cli.messages import message
+import rich.progress
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from impasto.cli.messages import give_up, message
 from impasto.events import Event, LevelDone, LevelStarted, Step, Trained, Validated
 
 if TYPE_CHECKING:
@@ -33,6 +38,9 @@ class Progress(Protocol):
 
     def on_event(self, event: Event) -> None:
         """Show where the run is now."""
+
+    def on_count(self, name: str, done: int, total: int | None, text: Callable[[int], str]) -> None:
+        """Show where something is that is counted."""
 
     def message(self, text: str) -> None:
         """One line for the user."""
@@ -55,23 +63,8 @@ def counter(
 
     A bar on a terminal, a line every ten seconds elsewhere.
     """
-    from rich.console import Console
-    from rich.progress import Progress as RichProgress
-
-    live = not quiet and sys.stderr is not None and sys.stderr.isatty()
-    console, told = Console(file=sys.stderr), time.monotonic()
-    with RichProgress(console=console, disable=not live, transient=True) as bar:
-        task = bar.add_task(name, total=None)
-
-        def show(done: int, total: int | None) -> None:
-            nonlocal told
-            bar.update(task, completed=done, total=total)
-            if not live and time.monotonic() - told >= PAUSE:
-                told = time.monotonic()
-                of = "" if total is None else f" of {text(total)}"
-                message(f"{name}: {text(done)}{of}", quiet=quiet)
-
-        yield show
+    with make_progress(quiet=quiet) as progress:
+        yield lambda done, total: progress.on_count(name, done, total, text)
 
 
 class NullProgress:
@@ -86,6 +79,9 @@ class NullProgress:
     def on_event(self, event: Event) -> None:
         """Nothing."""
 
+    def on_count(self, name: str, done: int, total: int | None, text: Callable[[int], str]) -> None:
+        """Nothing."""
+
     def message(self, text: str) -> None:
         """Nothing."""
 
@@ -94,28 +90,18 @@ class RunProgress:
     """A bar that changes in place where it is ``live``, else a line every ten seconds."""
 
     def __init__(self, levels: Sequence[Level], *, live: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichProgress
-        from rich.text import Text
-
-        class LossColumn(ProgressColumn):
-            def render(self, task: Task) -> Text:
-                """As much of the losses as the terminal is wide."""
-                return Text(task.fields["loss"], "dim", no_wrap=True, overflow="ellipsis")
-
         self.live = live
         self.pixels = [level.height * level.width for level in levels]
         work = [level.steps * pixels for level, pixels in zip(levels, self.pixels, strict=True)]
         self.before = list(accumulate(work, initial=0))
         self.time_left = TimeRemainingColumn()
-        self.bar = RichProgress(
+        self.bar = rich.progress.Progress(
             TextColumn("{task.description}"),
             BarColumn(20),
-            TextColumn("{task.fields[step]}"),
+            TextColumn("{task.fields[place]}"),
             self.time_left,
-            LossColumn(),
-            console=Console(file=sys.stderr, highlight=False),
+            _LossColumn(),
+            console=_Console(file=sys.stderr, highlight=False),
             auto_refresh=False,
             disable=not live,
             transient=True,
@@ -123,7 +109,7 @@ class RunProgress:
             redirect_stderr=False,
             speed_estimate_period=MEMORY,
         )
-        task = self.bar.add_task("", total=self.before[-1] or 1.0, step="", loss="")
+        task = self.bar.add_task("", total=self.before[-1] or 1.0, place="", loss="")
         self.task = self.bar.tasks[task]
         self.told = self.drawn = time.monotonic()
 
@@ -140,6 +126,12 @@ class RunProgress:
         """Move the bar, or write a line where it is time for one; never raises."""
         with suppress(Exception):
             self._show(event)
+
+    def on_count(self, name: str, done: int, total: int | None, text: Callable[[int], str]) -> None:
+        """The same for something that is counted."""
+        self.task.description, self.task.total = name, total
+        with suppress(Exception):
+            self._move(text(done) if total is None else f"{text(done)} of {text(total)}", done)
 
     def message(self, text: str) -> None:
         """One line for the user, above the bar; never raises."""
@@ -161,29 +153,43 @@ class RunProgress:
                 self.message(event.note)
             self._move(
                 f"step {event.index}/{event.steps}",
-                event.total,
-                event.losses,
-                completed=self.before[event.level] + event.index * self.pixels[event.level],
+                self.before[event.level] + event.index * self.pixels[event.level],
+                losses_text(event.total, event.losses),
             )
         elif isinstance(event, LevelDone) and not self.live:
             self.message(f"level {event.level + 1}/{event.levels} done in {event.seconds:.1f} s")
         elif isinstance(event, Trained):
             self.task.description = "training"
-            self._move(f"step {event.step}", event.total, event.losses, completed=event.progress)
+            losses = losses_text(event.total, event.losses)
+            self._move(f"step {event.step}", event.progress, losses)
         elif isinstance(event, Validated):
             self.message(validation_text(event))
 
-    def _move(
-        self, step: str, total: float, losses: Mapping[str, float], *, completed: float
-    ) -> None:
-        loss, now = f"loss {losses_text(total, losses)}", time.monotonic()
-        self.bar.update(self.task.id, completed=completed, step=step, loss=loss)
+    def _move(self, place: str, completed: float, losses: str = "") -> None:
+        now, loss = time.monotonic(), f"loss {losses}" if losses else ""
+        self.bar.update(self.task.id, completed=completed, place=place, loss=loss)
         if self.live and now - self.drawn >= REFRESH:
             self.drawn = now
             self.bar.refresh()
         elif not self.live and now - self.told >= PAUSE:
-            share, left = self.task.percentage, self.time_left.render(self.task)
-            self.message(f"{self.task.description}: {step}, {share:.0f} %, {loss}, {left} left")
+            parts = [place, loss]
+            if self.task.total is not None:
+                left = self.time_left.render(self.task)
+                parts = [place, f"{self.task.percentage:.0f} %", loss, f"{left} left"]
+            told = ", ".join(part for part in parts if part)
+            self.message(f"{self.task.description}: {told}")
+
+
+class _LossColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """As much of the losses as the terminal is wide."""
+        return Text(task.fields["loss"], "dim", no_wrap=True, overflow="ellipsis")
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads any more; rich would end the process, and the picture with it."""
+        give_up(sys.stderr)
 
 
 def validation_text(event: Validated) -> str:

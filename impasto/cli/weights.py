@@ -9,7 +9,6 @@ import typer
 
 from impasto.cli.messages import message, print_json, print_table
 from impasto.cli.options import AsJson, Overwrite, Quiet
-from impasto.cli.progress import counter
 from impasto.errors import IntegrityError, WeightsError
 
 if TYPE_CHECKING:
@@ -64,6 +63,7 @@ def download(
     as_json: AsJson = False,
 ) -> None:
     """Download a file of weights into the cache; what broke off earlier is resumed."""
+    from impasto.cli.progress import counter
     from impasto.encoders.weights import download, read_weights
 
     with counter(name, _megabytes, quiet=quiet) as show:

@@ -68,7 +68,7 @@ def kill_and_resume(
             process.join()
             done += 1
             resumed += (killed / ".out.png.checkpoint").exists()
-            for path in killed.iterdir():  # as if the user had come back later: see sweeping.AGE
+            for path in killed.iterdir():  # as if the user had come back later: see stale_files.AGE
                 os.utime(path, (1, 1))
         elif process.exitcode == OUTPUT_EXISTS:  # killed between its last deed and its end
             compare(alone, killed)

@@ -13,7 +13,6 @@ import pytest
 from filelock import FileLock
 
 from impasto.cli.outputs import Recorder
-from impasto.events import Step
 from impasto.image.io import load_image, read_metadata
 from tests.cli.conftest import Stylize
 
@@ -26,8 +25,8 @@ def send_after(monkeypatch: pytest.MonkeyPatch) -> Arm:
     original = Recorder.on_step
 
     def arm(step: int, *signals: int) -> None:
-        def on_step(self: Recorder, event: Step) -> None:
-            original(self, event)
+        def on_step(self: Recorder) -> None:
+            original(self)
             if len(self.run.history) == step:
                 for number in signals:
                     os.kill(os.getpid(), number)
