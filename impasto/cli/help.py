@@ -5,6 +5,7 @@ As plain text: rich's boxes would double the time that ``impasto --help`` takes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -45,25 +46,23 @@ class Command(_WithExamples, typer.core.TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments, then each panel that has an option."""
-        panels: dict[str, list[tuple[str, str]]] = {
-            name: [] for name in ("Arguments", *PANELS.values(), RUN)
-        }
-        for parameter in self.get_params(ctx):
-            if (record := parameter.get_help_record(ctx)) is not None:
-                panels[panel_of(parameter)].append(record)
-        shown = {name: records for name, records in panels.items() if records}
-        for name, records in shown.items():
-            alone = name == RUN and len(shown.keys() - {"Arguments"}) == 1
-            with formatter.section("Options" if alone else name):
-                formatter.write_dl(records)
+        shown = [x for x in self.get_params(ctx) if x.get_help_record(ctx) is not None]
+        for name, parameters in by_panel(shown).items():
+            with formatter.section(name):
+                formatter.write_dl([x.get_help_record(ctx) for x in parameters])
 
 
 class Group(_WithExamples, typer.core.TyperGroup):
     """A group of commands whose help has examples."""
 
 
-def panel_of(parameter: Any) -> str:
-    """The panel that shows a parameter of a command."""
-    if parameter.param_type_name == "argument":
-        return "Arguments"
-    return getattr(parameter, "rich_help_panel", None) or RUN
+def by_panel(parameters: Iterable[Any]) -> dict[str, list[Any]]:
+    """The parameters of a command in its panels; where there is only one, it is called Options."""
+    panels: dict[str, list[Any]] = {name: [] for name in ("Arguments", *PANELS.values(), RUN)}
+    for parameter in parameters:
+        is_option = parameter.param_type_name == "option"
+        panels[(parameter.rich_help_panel or RUN) if is_option else "Arguments"].append(parameter)
+    found = {name: those for name, those in panels.items() if those}
+    if not found.keys() - {"Arguments", RUN}:
+        found = {"Options" if name == RUN else name: those for name, those in found.items()}
+    return found

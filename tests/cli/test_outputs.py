@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.cli.outputs import FRAMES, Outputs, Recorder, frame_steps
+from impasto.cli.outputs import FRAMES, Outputs, Recorder, frame_steps, output_path
 from impasto.config.stylize import StylizeConfig
 from impasto.encoders.mini import Mini
 from impasto.errors import OutputExistsError, UsageError
@@ -62,6 +62,27 @@ def test_previews_come_at_intervals_and_at_the_end(
     assert times[0] > 0
     assert load_image(tmp_path / "p.png").shape == (1, 3, 60, 80)
     assert times[-1] > times[0] or len(times) == 1
+
+
+def test_a_preview_that_cannot_be_written_ends_no_run(
+    photo: Tensor, painting: Tensor, tmp_path: Path
+) -> None:
+    run = make_run(photo, painting)
+    told: list[str] = []
+    outputs = Outputs(tmp_path / "o.png", preview=tmp_path / "gone" / "p.png")
+    recorder = Recorder(run, outputs, told.append)
+    for event in run:
+        if isinstance(event, Step):
+            recorder.on_step()
+    assert run.done
+    assert told
+    assert all(text.startswith("there is no preview: ") for text in told)
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "a.png"), ("b.png", "b.png"), ("-", None)])
+def test_where_the_picture_goes(given: str | None, expected: str | None) -> None:
+    path = output_path(None if given is None else Path(given), "a.png")
+    assert path == (None if expected is None else Path(expected))
 
 
 def test_names_must_differ(tmp_path: Path) -> None:

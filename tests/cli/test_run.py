@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -157,3 +159,22 @@ def test_two_runs_cannot_paint_the_same_picture_at_once(
     assert not (folder / "out.png").exists()
     assert stylize("--size", "32", "--steps", "1") == 0
     assert names(folder) == {"out.png"}
+
+
+class Broken(io.StringIO):
+    """A stderr that nobody reads any more."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_a_broken_terminal_costs_no_picture(
+    tty: bool, stylize: Stylize, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stylize(output="whole.png") == 0
+    broken = Broken()
+    monkeypatch.setattr(broken, "isatty", lambda: tty)
+    monkeypatch.setattr(sys, "stderr", broken)
+    assert stylize("--explain", "--preview", "p.png") == 0
+    assert load_image("out.png").equal(load_image("whole.png"))
