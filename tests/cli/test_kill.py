@@ -35,9 +35,9 @@ def start(argv: list[str]) -> multiprocessing.process.BaseProcess:
     return process
 
 
-def command(folder: Path, encoder: Path, optimizer: str) -> list[str]:
+def command(folder: Path, encoder: Path, optimizer: str, size: int) -> list[str]:
     flags = (
-        f"--encoder {encoder} --optimizer {optimizer} --size 64 --steps 100 --threads 1 "
+        f"--encoder {encoder} --optimizer {optimizer} --size {size} --steps 60,40 --threads 1 "
         "--precision float32 -q --init noise"
     )
     outputs = f"-o {folder / 'out.png'} --evolution {folder / 'out.webp'} --save-every 50"
@@ -46,7 +46,12 @@ def command(folder: Path, encoder: Path, optimizer: str) -> list[str]:
 
 
 def kill_and_resume(
-    folder: Path, encoder: Path, kills: int, chance: random.Random, optimizer: str = "adam"
+    folder: Path,
+    encoder: Path,
+    kills: int,
+    chance: random.Random,
+    optimizer: str = "adam",
+    size: int = 96,
 ) -> int:
     """Kill runs until they have ended, compare with one that was left alone; returns how many
     kills left something to resume."""
@@ -55,13 +60,13 @@ def kill_and_resume(
     killed.mkdir()
     start(["--version"]).join()  # from here on the server of processes is there
     began = time.perf_counter()
-    process = start(command(alone, encoder, optimizer))
+    process = start(command(alone, encoder, optimizer, size))
     process.join(120)
     duration = time.perf_counter() - began
     assert process.exitcode == 0
     resumed = done = 0
     while done < kills or any(killed.iterdir()):
-        process = start([*command(killed, encoder, optimizer), "--resume"])
+        process = start([*command(killed, encoder, optimizer, size), "--resume"])
         process.join(chance.uniform(0.1, 0.9) * duration if done < kills else 120)
         if process.exitcode is None:
             process.kill()
@@ -128,6 +133,10 @@ def test_a_training_that_is_killed_ends_with_the_same_network(
                 time.sleep(random.uniform(0, 0.2))
                 process.kill()
                 killed += 1
+                process.join()
+                for path in (folder / "killed").iterdir():  # see stale_files.AGE
+                    if path.suffix == ".part":
+                        os.utime(path, (1, 1))
                 break
             process.join(0.01)
         process.join(240)
@@ -152,7 +161,7 @@ def _modified(folder: Path) -> int:
 
 
 def test_two_kills_change_nothing(folder: Path, encoder_file: Path) -> None:
-    kill_and_resume(folder, encoder_file, 2, random.Random(time.time()))
+    kill_and_resume(folder, encoder_file, 2, random.Random(time.time()), size=80)
 
 
 @pytest.mark.slow
