@@ -21,7 +21,7 @@ from impasto.cli.options import (
     Quiet,
     Resume,
     Threads,
-    output,
+    output_flag,
 )
 from impasto.cli.outputs import Outputs, output_path
 from impasto.cli.settings import parse_all, with_settings
@@ -45,9 +45,9 @@ impasto dream cat.jpg --frames 60 --zoom 1.03 -o journey.webp
 @partial(with_settings, config=DreamConfig)
 def dream(
     photo: Annotated[str, typer.Argument(metavar="PHOTO", help="The picture to dream on.")],
-    picture: Annotated[
+    output: Annotated[
         Path | None,
-        output(
+        output_flag(
             "Where the picture goes, or, of a sequence, the .gif, .webp, .mp4 or .png.  "
             "[default: PHOTO-dream.png]"
         ),
@@ -78,7 +78,7 @@ def dream(
     chosen = DreamConfig().with_changes(**parse_all(settings, DreamConfig))
     several = chosen.frames > 1
     default = f"{Path(photo).stem}-dream.{'gif' if several else 'png'}"
-    path = output_path(picture, default, as_json=as_json)
+    path = output_path(output, default, as_json=as_json)
     if path is None and several:
         raise UsageError("-o - holds one picture and nothing else", "give -o a file")
 

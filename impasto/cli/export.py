@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from impasto.cli.messages import message, print_json
-from impasto.cli.options import AsJson, Overwrite, Quiet, output
+from impasto.cli.options import AsJson, Overwrite, Quiet, output_flag
 from impasto.errors import UnknownNameError
 
 app = typer.Typer()
@@ -30,7 +30,9 @@ def export(
             help="quick, or the folder of a network that impasto train made.",
         ),
     ],
-    graph: Annotated[Path | None, output("Where the graph goes.  [default: MODEL.onnx]")] = None,
+    output: Annotated[
+        Path | None, output_flag("Where the graph goes.  [default: MODEL.onnx]")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -44,7 +46,7 @@ def export(
     if model not in MODELS and not place.exists():
         raise UnknownNameError("network", model, MODELS)
     name = model if model in MODELS else place.resolve().name.removesuffix(".safetensors")
-    path = (graph or Path(f"{name}.onnx")).expanduser()
+    path = (output or Path(f"{name}.onnx")).expanduser()
 
     from impasto.arbitrary.export import LIMIT, SIZES, export_feedforward, export_quick
     from impasto.arbitrary.network import Quick, load_quick

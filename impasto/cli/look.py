@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from impasto.cli.options import AsJson, MaxPixels, Overwrite, Quiet, Threads, output
+from impasto.cli.options import AsJson, MaxPixels, Overwrite, Quiet, Threads, output_flag
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.dream import LookConfig
@@ -34,9 +34,9 @@ def look(
         str | None,
         typer.Argument(metavar="[PICTURE]", help="The picture to look at; none with --channels."),
     ] = None,
-    sheet: Annotated[
+    output: Annotated[
         Path | None,
-        output("Where the sheet goes.  [default: PICTURE-SHOW.png, or channels.png]"),
+        output_flag("Where the sheet goes.  [default: PICTURE-SHOW.png, or channels.png]"),
     ] = None,
     style: Annotated[
         str | None,
@@ -69,7 +69,7 @@ def look(
         raise UsageError("there is nothing to look at", "give a picture, or --channels LAYER")
     chosen = LookConfig().with_changes(**given)
     default = "channels.png" if picture is None else f"{Path(picture).stem}-{chosen.show}.png"
-    outputs = Outputs((sheet or Path(default)).expanduser(), overwrite=overwrite)
+    outputs = Outputs((output or Path(default)).expanduser(), overwrite=overwrite)
 
     from impasto.cli.run import checked, execute, report_result
     from impasto.dream.visualize import Look

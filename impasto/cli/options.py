@@ -45,6 +45,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stand
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")]
 
 
-def output(help: str, metavar: str = "FILE") -> Any:
+def output_flag(help: str, metavar: str = "FILE") -> Any:
     """The flag ``-o``, which says something else in each command."""
     return typer.Option("-o", "--output", help=help, metavar=metavar)

@@ -10,7 +10,7 @@ import typer
 
 from impasto.cli.info import masks_of
 from impasto.cli.messages import log_shown, message
-from impasto.cli.options import AsJson, Depth, MaxPixels, Overwrite, Quiet, Threads, output
+from impasto.cli.options import AsJson, Depth, MaxPixels, Overwrite, Quiet, Threads, output_flag
 from impasto.cli.outputs import Outputs, output_path
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import default_output
@@ -43,9 +43,9 @@ def quick(
             help="A network that impasto train made, in the place of styles.", metavar="FOLDER"
         ),
     ] = None,
-    picture: Annotated[
+    output: Annotated[
         Path | None,
-        output(
+        output_flag(
             "Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png, or "
             "CONTENT-FOLDER.png]"
         ),
@@ -70,7 +70,7 @@ def quick(
             "both styles and --model are given" if styles else "there is no STYLE and no --model",
             "give pictures to paint it like, or a network that impasto train made",
         )
-    path = output_path(picture, default_output(content, styles or [str(model)]), as_json=as_json)
+    path = output_path(output, default_output(content, styles or [str(model)]), as_json=as_json)
     outputs = Outputs(path, depth=depth, overwrite=overwrite)
     config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
 

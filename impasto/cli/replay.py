@@ -12,7 +12,7 @@ import typer
 
 from impasto.cli.info import MASKS, config_of, is_texture, masks_of, parts
 from impasto.cli.messages import message
-from impasto.cli.options import AsJson, MaxPixels, Overwrite, Resume, output
+from impasto.cli.options import AsJson, MaxPixels, Overwrite, Resume, output_flag
 from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Recipe:
 @app.command(epilog=EXAMPLES)
 def replay(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture of impasto's.")],
-    path: Annotated[Path, output("Where the new one goes.")],
+    output: Annotated[Path, output_flag("Where the new one goes.")],
     content: Annotated[
         str | None, typer.Option(metavar="FILE", help="The content picture, if it has moved.")
     ] = None,
@@ -83,10 +83,10 @@ def replay(
     from impasto.transfer.stylization import Stylization
 
     recipe = read_recipe(picture, content=content, style=style)
-    depth = recipe.depth if path.suffix.lower() in LOSSLESS else 8
+    depth = recipe.depth if output.suffix.lower() in LOSSLESS else 8
     pictures = [x for x in (recipe.content, *recipe.styles) if x is not None]
     outputs = checked(
-        Outputs(path.expanduser(), depth=depth, overwrite=overwrite),
+        Outputs(output.expanduser(), depth=depth, overwrite=overwrite),
         [*pictures, *masks_of(recipe.config), picture],
         resume=resume,
     )

@@ -19,7 +19,7 @@ from impasto.cli.options import (
     Quiet,
     Resume,
     Threads,
-    output,
+    output_flag,
 )
 from impasto.cli.outputs import Outputs, output_path
 from impasto.cli.settings import resolve, with_settings
@@ -56,9 +56,9 @@ def stylize(
         list[str],
         typer.Argument(metavar="STYLE...", help="The pictures, or swatches, to paint it like."),
     ],
-    picture: Annotated[
+    output: Annotated[
         Path | None,
-        output(
+        output_flag(
             "Where the picture goes; - is standard output.  "
             "[default: CONTENT-STYLE.png, or STYLE-texture.png]"
         ),
@@ -127,7 +127,7 @@ def stylize(
         chosen = for_texture(chosen)
     check_styles_exist(styles)
     outputs = Outputs(
-        output_path(picture, default_output(content, styles), as_json=as_json),
+        output_path(output, default_output(content, styles), as_json=as_json),
         evolution=evolution,
         evolution_size=evolution_size,
         plot=plot,

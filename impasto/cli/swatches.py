@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from impasto.cli.options import AsJson, Overwrite, output
+from impasto.cli.options import AsJson, Overwrite, output_flag
 from impasto.errors import UnknownNameError, UsageError
 
 app = typer.Typer()
@@ -27,8 +27,8 @@ def swatches(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Which ones to write.")
     ] = None,
-    place: Annotated[
-        Path | None, output("A file for one swatch, a folder for several.", "PATH")
+    output: Annotated[
+        Path | None, output_flag("A file for one swatch, a folder for several.", "PATH")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Write all of them.")] = False,
     sheet: Annotated[
@@ -51,9 +51,9 @@ def swatches(
     if names and every:
         raise UsageError("names and --all exclude each other", "leave one of them out")
     chosen = list(SWATCHES) if every else list(dict.fromkeys(names or ()))
-    if place is not None and not chosen:
+    if output is not None and not chosen:
         raise UsageError("-o needs to know which swatches", "name some, or give --all")
-    targets = _targets(chosen, place) if chosen else {}
+    targets = _targets(chosen, output) if chosen else {}
     _check(targets, sheet, overwrite)
 
     from impasto.image.io import save_image

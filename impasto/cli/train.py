@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from impasto.cli.messages import message, print_json
-from impasto.cli.options import AsJson, Overwrite, Quiet, Resume, Threads, output
+from impasto.cli.options import AsJson, Overwrite, Quiet, Resume, Threads, output_flag
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.networks import TrainConfig
 
@@ -38,9 +38,11 @@ def train(
             help="Photos to learn from: some hundred, in this folder and below.", metavar="FOLDER"
         ),
     ],
-    place: Annotated[
+    output: Annotated[
         Path | None,
-        output("The folder to make, with the network in it.  [default: STYLE-model]", "FOLDER"),
+        output_flag(
+            "The folder to make, with the network in it.  [default: STYLE-model]", "FOLDER"
+        ),
     ] = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
@@ -55,7 +57,7 @@ def train(
     the network as it is and ends; --resume goes on from there, and after a kill.
     """
     config = TrainConfig().with_changes(**parse_all(settings, TrainConfig))
-    folder = (place or Path(f"{Path(style).stem}-model")).expanduser()
+    folder = (output or Path(f"{Path(style).stem}-model")).expanduser()
 
     from impasto.cli.run import output_lock
     from impasto.devices import keep_freed_memory
