@@ -153,7 +153,7 @@ def table(metadata: dict[str, Any], path: Path) -> str:
     config = _part(metadata, "config")
     for key, value in metadata.items():
         if key in (*_ROLES, *MASKS, "guide", "model"):
-            rows += [(key, _name_of(told)) for told in parts(metadata, key)]
+            rows += [(key, source_name(told)) for told in parts(metadata, key)]
         elif key == "size" and isinstance(value, list):
             rows.append(("height x width", "x".join(map(str, value))))
         elif key == "moved" and isinstance(value, dict):
@@ -188,6 +188,17 @@ def parts(metadata: dict[str, Any], role: str) -> list[dict[str, Any]]:
     return [part if isinstance(part, dict) else {} for part in listed]
 
 
+def source_name(told: dict[str, Any]) -> str:
+    """An input as it is shown: the place of its file, or the word that stands for it.
+
+    >>> source_name({"swatch": "waves"})
+    'swatch waves'
+    """
+    if "swatch" in told:
+        return f"swatch {told['swatch']}"
+    return str(told.get("path", told.get("word", "unknown")))
+
+
 def masks_of(config: StylizeConfig) -> list[str]:
     """The files of masks that settings name.
 
@@ -205,12 +216,6 @@ BEFORE_LIMITS = {"strength_mode": "weight", "subject": "off"}
 
 MASKS = ("regions", "style_regions", "keep", "subject")
 """The settings that name files."""
-
-
-def _name_of(told: dict[str, Any]) -> str:
-    if "swatch" in told:
-        return f"swatch {told['swatch']}"
-    return str(told.get("path", told.get("word", "unknown")))
 
 
 def _moved(moved: dict[str, Any], name: str) -> str:

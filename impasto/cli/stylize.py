@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import masks_of, parts
+from impasto.cli.info import masks_of, parts, source_name
 from impasto.cli.options import (
     AsJson,
     Depth,
@@ -168,7 +168,7 @@ def stylize(
 
 
 def default_output(content: str | None, styles: Sequence[str]) -> Path:
-    """Where the picture goes when nobody says: into the current folder.
+    """Where the picture goes without -o: into the current folder.
 
     >>> str(default_output("photos/cat.jpg", ["waves", "art/mosaic.png"]))
     'cat-waves-mosaic.png'
@@ -188,7 +188,7 @@ def check_styles_exist(styles: Sequence[str]) -> None:
 
 
 def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:
-    """What a run is going to do, as plain JSON."""
+    """The plan of a run, as plain JSON."""
     return {
         "dry_run": True,
         "output": str(outputs.picture or "-"),
@@ -202,13 +202,13 @@ def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:
 
 
 def plan_text(plan: dict[str, Any]) -> str:
-    """The plan for people."""
+    """The plan in lines for people."""
     told = plan["metadata"]
     machine = told["machine"]
     lines = [
         f"output   {plan['output']}, {plan['size'][0]}x{plan['size'][1]}",
         *(
-            f"{role:8} {_source_text(source)}"
+            f"{role:8} {source_name(source)}"
             for role in ("content", "style", "regions", "keep", "subject")
             if role in told
             for source in parts(told, role)
@@ -224,11 +224,6 @@ def plan_text(plan: dict[str, Any]) -> str:
     changes = StylizeConfig.from_dict(told["config"]).changes()
     lines += [f"setting  {name} = {value}" for name, value in changes.items()]
     return "\n".join(lines)
-
-
-def _source_text(source: dict[str, Any]) -> str:
-    named = source.get("path", source.get("word", "-"))
-    return f"swatch {source['swatch']}" if "swatch" in source else str(named)
 
 
 def _save_config(path: Path, config: StylizeConfig, *, overwrite: bool) -> None:
