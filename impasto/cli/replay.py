@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import MASKS, config_of, is_texture, masks_of, parts
+from impasto.cli.info import MASKS, config_of, is_texture, masks_of, sources
 from impasto.cli.messages import message
 from impasto.cli.options import AsJson, MaxPixels, Overwrite, Resume, output_flag
 from impasto.errors import InputError, UsageError
@@ -130,13 +130,13 @@ def read_recipe(
     warnings: list[str] = []
     if is_texture(metadata) and content is not None:
         raise UsageError(f"{picture} is a texture and has no content", "leave out --content")
-    told_styles = parts(metadata, "style")
+    told_styles = sources(metadata, "style")
     if style and len(style) != len(told_styles):
         raise UsageError(
             f"{picture} was made from {len(told_styles)} styles, and {len(style)} were given",
             "give --style once for each",
         )
-    [told_content] = parts(metadata, "content")[:1] or [{}]
+    [told_content] = sources(metadata, "content")[:1] or [{}]
     given: Sequence[str | None] = style or [None] * len(told_styles)
     styles = [
         _input("style", told, picture, name, warnings)
@@ -165,7 +165,7 @@ def read_recipe(
 def _with_masks(config: StylizeConfig, metadata: dict[str, Any], picture: Path) -> StylizeConfig:
     """The settings with masks where they lie now."""
     for role in MASKS:
-        if told := parts(metadata, role):
+        if told := sources(metadata, role):
             places = [
                 str(part["word"]) if "word" in part else _input(role, part, picture, None, [])
                 for part in told
@@ -186,7 +186,7 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
         yield from _difference(path, then, now)
     for name in ("torch", "device", "dtype", "cpu", "threads"):
         yield from _difference(f"machine.{name}", then, now)
-    for before, after in zip(parts(then, "style"), parts(now, "style"), strict=False):
+    for before, after in zip(sources(then, "style"), sources(now, "style"), strict=False):
         swatch = before.get("swatch")
         repainted = before.get("sha256") != after.get("sha256")
         if swatch is not None and swatch == after.get("swatch") and repainted:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import masks_of, parts, source_name
+from impasto.cli.info import masks_of, source_name, sources
 from impasto.cli.options import (
     AsJson,
     Depth,
@@ -211,7 +211,7 @@ def plan_text(plan: dict[str, Any]) -> str:
             f"{role:8} {source_name(source)}"
             for role in ("content", "style", "regions", "keep", "subject")
             if role in told
-            for source in parts(told, role)
+            for source in sources(told, role)
         ),
         f"encoder  {told['encoder']['name']}",
         f"machine  {machine['device']}, {machine['dtype']}, {machine['threads']} threads",
