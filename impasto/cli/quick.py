@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,20 +9,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from impasto.cli.info import masks_of
-from impasto.cli.options import AsJson, Depth, MaxPixels, OverwriteOne, Quiet, Threads
-from impasto.cli.outputs import Outputs
+from impasto.cli.messages import log_shown, message
+from impasto.cli.options import AsJson, Depth, MaxPixels, Overwrite, Quiet, Threads, output_flag
+from impasto.cli.outputs import Outputs, output_path
 from impasto.cli.settings import parse_all, with_settings
-from impasto.cli.stylize import SectionedCommand, default_output
+from impasto.cli.stylize import default_output
 from impasto.config.quick import QuickConfig
-from impasto.errors import ConfigError, UsageError
+from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from impasto.runs.result import Result
 
 app = typer.Typer()
 
+EXAMPLES = """
+impasto quick cat.jpg waves -o cat-waves.png
+impasto quick cat.jpg waves mosaic --blend 3,1
+impasto quick cat.jpg night --quality draft --size 2048
+"""
 
-@app.command(cls=SectionedCommand)
+
+@app.command(epilog=EXAMPLES)
 @partial(with_settings, config=QuickConfig)
 def quick(
     content: Annotated[str, typer.Argument(metavar="CONTENT", help="The picture to repaint.")],
@@ -39,17 +45,15 @@ def quick(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            *("-o", "--output"),
-            help="Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png, or "
-            "CONTENT-FOLDER.png]",
-            metavar="FILE",
+        output_flag(
+            "Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png, or "
+            "CONTENT-FOLDER.png]"
         ),
     ] = None,
     depth: Depth = 8,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
-    overwrite: OverwriteOne = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     **settings: str | None,
@@ -66,39 +70,31 @@ def quick(
             "both styles and --model are given" if styles else "there is no STYLE and no --model",
             "give pictures to paint it like, or a network that impasto train made",
         )
-    if depth not in (8, 16):
-        raise ConfigError(f"--depth is {depth}", "give 8 or 16")
-    to_stdout = output is not None and str(output) == "-"
-    if to_stdout and as_json:
-        raise UsageError("-o - and --json would both use standard output", "leave one of them out")
-    if output is None:
-        output = default_output(content, styles or [str(model)])
+    path = output_path(output, default_output(content, styles or [str(model)]), as_json=as_json)
+    outputs = Outputs(path, depth=depth, overwrite=overwrite)
     config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
-    outputs = Outputs(None if to_stdout else output.expanduser(), depth=depth, overwrite=overwrite)
-    outputs.check([content, *styles, *masks_of(config)], steps=0)
 
     from impasto.arbitrary.api import quick as paint
-    from impasto.cli.progress import log_shown
-    from impasto.cli.run import tell_result
+    from impasto.cli.run import checked, report_result
     from impasto.devices import keep_freed_memory
     from impasto.devices import threads as use_threads
 
+    checked(outputs, [content, *styles, *masks_of(config)])
     keep_freed_memory()
     with use_threads(threads), log_shown(quiet=quiet):
         result = paint(content, styles, config, model=model, max_pixels=max_pixels)
         outputs.save(result)
-    tell_result(result, outputs, {}, as_json=as_json, quiet=quiet)
-    if not (as_json or quiet):
-        _tell_if_smaller(result)
+    report_result(result, outputs, {}, as_json=as_json, quiet=quiet)
+    _message_if_smaller(result, quiet=quiet or as_json)
 
 
-def _tell_if_smaller(result: Result) -> None:
-    """One line on stderr where the picture has fewer pixels than its photo."""
+def _message_if_smaller(result: Result, *, quiet: bool) -> None:
+    """One line where the picture has fewer pixels than its photo."""
     height, width = result.metadata["size"]
     own_height, own_width = result.metadata["content"]["size"]
-    if max(height, width) < max(own_height, own_width) and sys.stderr is not None:
-        print(
-            f"impasto: painted at {height}x{width}; the photo has {own_height}x{own_width}: "
+    if max(height, width) < max(own_height, own_width):
+        message(
+            f"painted at {height}x{width}; the photo has {own_height}x{own_width}: "
             "--size none for all of it",
-            file=sys.stderr,
+            quiet=quiet,
         )

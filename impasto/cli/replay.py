@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import MASKS, config_of, is_texture, masks_of, parts
-from impasto.cli.options import AsJson, OverwriteOne, Resume
+from impasto.cli.info import MASKS, config_of, is_texture, masks_of, sources
+from impasto.cli.messages import message
+from impasto.cli.options import AsJson, MaxPixels, Overwrite, Resume, output_flag
 from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from impasto.transfer.stylization import Stylization
 
 app = typer.Typer()
+
+EXAMPLES = """
+impasto replay cat-waves.png -o again.png
+impasto replay cat-waves.png -o again.png --content photos/cat.jpg
+"""
 
 LOSSLESS = (".png", ".tif", ".tiff")
 
@@ -44,12 +49,10 @@ class Recipe:
     warnings: list[str] = field(default_factory=list)
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def replay(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture of impasto's.")],
-    output: Annotated[
-        Path, typer.Option(*("-o", "--output"), metavar="FILE", help="Where the new one goes.")
-    ],
+    output: Annotated[Path, output_flag("Where the new one goes.")],
     content: Annotated[
         str | None, typer.Option(metavar="FILE", help="The content picture, if it has moved.")
     ] = None,
@@ -63,10 +66,8 @@ def replay(
         int | None,
         typer.Option(metavar="N", min=1, help="CPU threads.  [default: as many as then]"),
     ] = None,
-    max_pixels: Annotated[
-        int | None, typer.Option(metavar="N", help="Refuse input pictures with more.")
-    ] = None,
-    overwrite: OverwriteOne = False,
+    max_pixels: MaxPixels = None,
+    overwrite: Overwrite = False,
     resume: Resume = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and warnings.")] = False,
@@ -78,17 +79,17 @@ def replay(
     unless --content or --style names others. Says whether the pixels are the same again.
     """
     from impasto.cli.outputs import Outputs
-    from impasto.cli.run import is_resumable, paint, tell_result
-    from impasto.devices import threads as use_threads
+    from impasto.cli.run import checked, execute, report_result
     from impasto.transfer.stylization import Stylization
 
     recipe = read_recipe(picture, content=content, style=style)
     depth = recipe.depth if output.suffix.lower() in LOSSLESS else 8
-    outputs = Outputs(output.expanduser(), depth=depth, overwrite=overwrite)
-    if resume and is_resumable(outputs):
-        outputs = replace(outputs, overwrite=True)
     pictures = [x for x in (recipe.content, *recipe.styles) if x is not None]
-    outputs.check([*pictures, *masks_of(recipe.config), picture], steps=0)
+    outputs = checked(
+        Outputs(output.expanduser(), depth=depth, overwrite=overwrite),
+        [*pictures, *masks_of(recipe.config), picture],
+        resume=resume,
+    )
     warnings = list(recipe.warnings)
 
     def make(**where: Any) -> Stylization:
@@ -97,17 +98,21 @@ def replay(
         )
         warnings.extend(differences(recipe.metadata, run.metadata()))
         for warning in warnings:
-            if sys.stderr is not None:
-                print(f"impasto: warning: {warning}", file=sys.stderr)
+            message(f"warning: {warning}")
         return run
 
-    with use_threads(threads or recipe.threads):
-        result, _ = paint(make, outputs, resume=resume, quiet=quiet, stop_after=recipe.steps)
+    result, _ = execute(
+        make,
+        outputs,
+        threads=threads or recipe.threads,
+        resume=resume,
+        quiet=quiet,
+        stop_after=recipe.steps,
+    )
     same = is_same(result, recipe)
     extra: dict[str, Any] = {"identical": same, "warnings": warnings}
-    tell_result(result, outputs, extra, as_json=as_json, quiet=quiet)
-    if not as_json and not quiet and sys.stderr is not None:
-        print(f"impasto: {_verdict(same, picture)}", file=sys.stderr)
+    report_result(result, outputs, extra, as_json=as_json, quiet=quiet)
+    message(_verdict(same, picture), quiet=quiet or as_json)
 
 
 def read_recipe(
@@ -125,13 +130,13 @@ def read_recipe(
     warnings: list[str] = []
     if is_texture(metadata) and content is not None:
         raise UsageError(f"{picture} is a texture and has no content", "leave out --content")
-    told_styles = parts(metadata, "style")
+    told_styles = sources(metadata, "style")
     if style and len(style) != len(told_styles):
         raise UsageError(
             f"{picture} was made from {len(told_styles)} styles, and {len(style)} were given",
             "give --style once for each",
         )
-    [told_content] = parts(metadata, "content")[:1] or [{}]
+    [told_content] = sources(metadata, "content")[:1] or [{}]
     given: Sequence[str | None] = style or [None] * len(told_styles)
     styles = [
         _input("style", told, picture, name, warnings)
@@ -160,7 +165,7 @@ def read_recipe(
 def _with_masks(config: StylizeConfig, metadata: dict[str, Any], picture: Path) -> StylizeConfig:
     """The settings with masks where they lie now."""
     for role in MASKS:
-        if told := parts(metadata, role):
+        if told := sources(metadata, role):
             places = [
                 str(part["word"]) if "word" in part else _input(role, part, picture, None, [])
                 for part in told
@@ -181,7 +186,7 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
         yield from _difference(path, then, now)
     for name in ("torch", "device", "dtype", "cpu", "threads"):
         yield from _difference(f"machine.{name}", then, now)
-    for before, after in zip(parts(then, "style"), parts(now, "style"), strict=False):
+    for before, after in zip(sources(then, "style"), sources(now, "style"), strict=False):
         swatch = before.get("swatch")
         repainted = before.get("sha256") != after.get("sha256")
         if swatch is not None and swatch == after.get("swatch") and repainted:

@@ -11,16 +11,23 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import typer
 
-from impasto.config.base import Settings
+from impasto.config.base import Settings, type_hints
 from impasto.config.stylize import StylizeConfig, choices
 from impasto.errors import ConfigError
 
 SHORT = {"size": "-s"}
-PANEL = "Settings"
+
+CONTENT_SETTINGS = (
+    *("strength", "strength_mode", "subject", "protect", "keep", "detail", "coarsest"),
+    *("color", "color_strength", "color_match"),
+    *("content_layers", "content_weights", "content_loss", "content_form", "content_weight"),
+    *("region_count", "region_strengths", "region_colors"),
+)
+"""Settings that mean nothing to a texture, which has no content."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -118,7 +125,7 @@ def kind_of(name: str, config: type[Settings] = StylizeConfig) -> Kind:
     >>> kind_of("content_weights")
     Kind(element=<class 'float'>, is_list=True, optional=True)
     """
-    hint = get_type_hints(config)[name]
+    hint = type_hints(config)[name]
     options = [option for option in get_args(hint) if option is not type(None)]
     optional = type(None) in get_args(hint)
     if optional:
@@ -144,7 +151,7 @@ def _options(config: type[Settings]) -> Iterator[tuple[str, Any]]:
                 metavar=_metavar(kind_of(item.name, config), allowed),
                 show_default=False,
                 autocompletion=_complete(allowed) if allowed else None,
-                rich_help_panel=PANEL,
+                rich_help_panel=config.group_of(item.name),
             ),
         )
 

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import masks_of, parts
+from impasto.cli.info import masks_of, source_name, sources
 from impasto.cli.options import (
     AsJson,
     Depth,
     Evolution,
     MaxPixels,
     Overwrite,
+    Plot,
     Quiet,
     Resume,
     Threads,
+    output_flag,
 )
-from impasto.cli.outputs import Outputs
-from impasto.cli.settings import PANEL, resolve, with_settings
+from impasto.cli.outputs import Outputs, output_path
+from impasto.cli.settings import resolve, with_settings
 from impasto.config.stylize import StylizeConfig
-from impasto.errors import ConfigError, UsageError
+from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from impasto.transfer.stylization import Stylization
@@ -31,21 +32,12 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-class SectionedCommand(typer.core.TyperCommand):
-    """Its help shows the settings apart from the other options."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments, options, settings."""
-        sections: dict[str, list[Any]] = {}
-        for param in self.get_params(ctx):
-            title = "Options" if param.param_type_name == "option" else "Arguments"
-            if getattr(param, "rich_help_panel", None) == PANEL:
-                title = PANEL
-            if (record := param.get_help_record(ctx)) is not None:
-                sections.setdefault(title, []).append(record)
-        for title in ("Arguments", "Options", PANEL):
-            with formatter.section(title):
-                formatter.write_dl(sections[title])
+EXAMPLES = """
+impasto stylize cat.jpg waves -o cat-waves.png
+impasto stylize cat.jpg mosaic --strength 0.7 --quality draft
+impasto stylize cat.jpg waves mosaic --blend 0.7,0.3 -o both.png
+impasto stylize cat.jpg night --size 1024 --color keep --evolution how.gif
+"""
 
 
 def _presets(incomplete: str) -> list[str]:
@@ -54,7 +46,7 @@ def _presets(incomplete: str) -> list[str]:
     return [name for name in PRESETS if name.startswith(incomplete)]
 
 
-@app.command(cls=SectionedCommand)
+@app.command(epilog=EXAMPLES)
 @with_settings
 def stylize(
     content: Annotated[
@@ -66,11 +58,9 @@ def stylize(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(
-            *("-o", "--output"),
-            help="Where the picture goes; - is standard output.  "
-            "[default: CONTENT-STYLE.png, or STYLE-texture.png]",
-            metavar="FILE",
+        output_flag(
+            "Where the picture goes; - is standard output.  "
+            "[default: CONTENT-STYLE.png, or STYLE-texture.png]"
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -95,10 +85,7 @@ def stylize(
     evolution_size: Annotated[
         int, typer.Option(help="Its long side in pixels, at most.", metavar="N", min=16)
     ] = 512,
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="The losses over the steps, as .png, .svg or .pdf.", metavar="FILE"),
-    ] = None,
+    plot: Plot = None,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Tell at each level's end which losses and layers pull."),
@@ -138,19 +125,9 @@ def stylize(
         from impasto.transfer.prepare import for_texture
 
         chosen = for_texture(chosen)
-    if depth not in (8, 16):
-        raise ConfigError(f"--depth is {depth}", "give 8 or 16")
     check_styles_exist(styles)
-    to_stdout = output is not None and str(output) == "-"
-    if to_stdout and as_json:
-        raise UsageError("-o - and --json would both use standard output", "leave one of them out")
-    if output is None:
-        output = default_output(content, styles)
-
-    from impasto.cli.run import is_resumable, paint, print_json, tell_result
-
     outputs = Outputs(
-        None if to_stdout else output.expanduser(),
+        output_path(output, default_output(content, styles), as_json=as_json),
         evolution=evolution,
         evolution_size=evolution_size,
         plot=plot,
@@ -159,12 +136,12 @@ def stylize(
         depth=depth,
         overwrite=overwrite,
     )
-    if resume and is_resumable(outputs):  # what that run has written is there to be replaced
-        outputs = replace(outputs, overwrite=True)
-    outputs.check(
-        [x for x in (content, *styles, *masks_of(chosen)) if x is not None],
-        steps=chosen.most_steps,
-    )
+
+    from impasto.cli.messages import print_json
+    from impasto.cli.run import checked, execute, report_result
+
+    inputs = [x for x in (content, *styles, *masks_of(chosen)) if x is not None]
+    outputs = checked(outputs, inputs, steps=chosen.most_steps, resume=resume)
     if save_config is not None:
         _save_config(save_config, chosen, overwrite=outputs.overwrite)
 
@@ -174,22 +151,24 @@ def stylize(
     def make(**where: Any) -> Stylization:
         return Stylization(content, styles, chosen, max_pixels=max_pixels, **where)
 
-    with use_threads(threads):
-        if dry_run:
+    if dry_run:
+        with use_threads(threads):
             run = make()
-            outputs.check_result(run)
-            plan = plan_of(run, outputs)
-            if as_json:
-                print_json(plan)
-            else:
-                print(plan_text(plan))
-            return
-        result, written = paint(make, outputs, resume=resume, quiet=quiet, explained=explain)
-    tell_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
+        outputs.check_result(run)
+        plan = plan_of(run, outputs)
+        if as_json:
+            print_json(plan)
+        else:
+            print(plan_text(plan))
+        return
+    result, written = execute(
+        make, outputs, threads=threads, resume=resume, quiet=quiet, explained=explain
+    )
+    report_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
 
 
 def default_output(content: str | None, styles: Sequence[str]) -> Path:
-    """Where the picture goes when nobody says: into the current folder.
+    """Where the picture goes without -o: into the current folder.
 
     >>> str(default_output("photos/cat.jpg", ["waves", "art/mosaic.png"]))
     'cat-waves-mosaic.png'
@@ -209,7 +188,7 @@ def check_styles_exist(styles: Sequence[str]) -> None:
 
 
 def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:
-    """What a run is going to do, as plain JSON."""
+    """The plan of a run, as plain JSON."""
     return {
         "dry_run": True,
         "output": str(outputs.picture or "-"),
@@ -223,16 +202,16 @@ def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:
 
 
 def plan_text(plan: dict[str, Any]) -> str:
-    """The plan for people."""
+    """The plan in lines for people."""
     told = plan["metadata"]
     machine = told["machine"]
     lines = [
         f"output   {plan['output']}, {plan['size'][0]}x{plan['size'][1]}",
         *(
-            f"{role:8} {_source_text(source)}"
+            f"{role:8} {source_name(source)}"
             for role in ("content", "style", "regions", "keep", "subject")
             if role in told
-            for source in parts(told, role)
+            for source in sources(told, role)
         ),
         f"encoder  {told['encoder']['name']}",
         f"machine  {machine['device']}, {machine['dtype']}, {machine['threads']} threads",
@@ -245,11 +224,6 @@ def plan_text(plan: dict[str, Any]) -> str:
     changes = StylizeConfig.from_dict(told["config"]).changes()
     lines += [f"setting  {name} = {value}" for name, value in changes.items()]
     return "\n".join(lines)
-
-
-def _source_text(source: dict[str, Any]) -> str:
-    named = source.get("path", source.get("word", "-"))
-    return f"swatch {source['swatch']}" if "swatch" in source else str(named)
 
 
 def _save_config(path: Path, config: StylizeConfig, *, overwrite: bool) -> None:

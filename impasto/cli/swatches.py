@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from impasto.cli.options import Overwrite
+from impasto.cli.options import AsJson, Overwrite, output_flag
 from impasto.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -16,21 +16,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-COLUMNS = 5
-GAP = 12  # pixels between the swatches of a sheet
-LABEL = 22  # pixels for a name below each
+EXAMPLES = """
+impasto swatches
+impasto swatches waves -o waves.png --size 1024
+impasto swatches --all -o swatches --sheet swatches.png
+"""
+
+COLUMNS = 5  # of a sheet
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def swatches(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Which ones to write.")
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            *("-o", "--output"), metavar="PATH", help="A file for one swatch, a folder for several."
-        ),
+        Path | None, output_flag("A file for one swatch, a folder for several.", "PATH")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Write all of them.")] = False,
     sheet: Annotated[
@@ -40,7 +41,7 @@ def swatches(
         int, typer.Option("-s", "--size", metavar="N", help="Side in pixels, up to 1024.")
     ] = 512,
     overwrite: Overwrite = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the built-in styles, or write them as pictures.
 
@@ -65,10 +66,17 @@ def swatches(
         _write(path, render_swatch(name, size=size), overwrite)
         written.append(path)
     if sheet is not None:
-        _write(sheet, contact_sheet(chosen or list(SWATCHES), size=min(size, 256)), overwrite)
+        from impasto.image.io import save_image
+        from impasto.image.swatches import swatch
+        from impasto.outputs.contact_sheet import Cell, contact_sheet
+
+        side = min(size, 256)
+        cells = [Cell(name, swatch(name, size=side)) for name in chosen or SWATCHES]
+        rows = [cells[k : k + COLUMNS] for k in range(0, len(cells), COLUMNS)]
+        save_image(sheet, contact_sheet(rows, side), overwrite=overwrite)
         written.append(sheet)
     if as_json:
-        from impasto.cli.run import print_json
+        from impasto.cli.messages import print_json
 
         table = [
             {"name": each.name, "title": each.title, "description": each.description}
@@ -83,39 +91,6 @@ def swatches(
             print(f"{each.name:{width}}  {each.description}")
 
 
-def contact_sheet(names: Sequence[str], *, size: int = 256) -> Image.Image:
-    """All swatches in ``names`` side by side with their names below.
-
-    >>> contact_sheet(["waves", "mosaic"], size=32).size
-    (100, 78)
-    """
-    from PIL import Image, ImageDraw, ImageFont
-
-    from impasto.image.swatches import render_swatch
-
-    columns = min(COLUMNS, len(names))
-    rows = -(-len(names) // columns)
-    width, height = columns * (size + GAP) + GAP, rows * (size + GAP + LABEL) + GAP
-    picture = Image.new("RGB", (width, height), "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(max(9, min(14, size // 8)))
-    for number, name in enumerate(names):
-        left = GAP + number % columns * (size + GAP)
-        top = GAP + number // columns * (size + GAP + LABEL)
-        picture.paste(render_swatch(name, size=size), (left, top))
-        draw.text((left, top + size + 3), name, fill="black", font=font)
-    return picture
-
-
-def _write(path: Path, picture: Image.Image, overwrite: bool) -> None:
-    import numpy as np
-
-    from impasto.image.codecs import WRITABLE, encode
-    from impasto.image.files import write_bytes
-
-    data = encode(np.asarray(picture), WRITABLE[path.suffix.lower()])
-    write_bytes(path, data, overwrite=overwrite)
-
-
 def _targets(names: Sequence[str], output: Path | None) -> dict[str, Path]:
     """Where each swatch goes."""
     if output is None:
@@ -126,6 +101,17 @@ def _targets(names: Sequence[str], output: Path | None) -> dict[str, Path]:
     if output.suffix and not output.is_dir():
         raise UsageError(f"{output} is one file for {len(names)} swatches", "give a folder")
     return {name: output / f"{name}.png" for name in names}
+
+
+def _write(path: Path, picture: Image.Image, overwrite: bool) -> None:
+    """Without torch, which takes a second to load."""
+    import numpy as np
+
+    from impasto.image.codecs import WRITABLE, encode
+    from impasto.image.files import write_bytes
+
+    data = encode(np.asarray(picture), WRITABLE[path.suffix.lower()])
+    write_bytes(path, data, overwrite=overwrite)
 
 
 def _check(targets: dict[str, Path], sheet: Path | None, overwrite: bool) -> None:

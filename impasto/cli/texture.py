@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
 import typer
 
-from impasto.cli.stylize import SectionedCommand, stylize
+from impasto.cli.settings import CONTENT_SETTINGS, flag_of
+from impasto.cli.stylize import stylize
+from impasto.errors import UsageError
 
 app = typer.Typer()
+
+EXAMPLES = """
+impasto texture waves -o waves-texture.png
+impasto texture mosaic --size 512 --wrap both -o tile.png
+impasto texture night --size 1024 --aspect 2 --wrap horizontal -o panorama.png
+"""
 
 
 def texture(**options: Any) -> None:
     """Make more of a style, without seams if wanted.
 
     STYLE is a picture file or the name of a swatch (see impasto swatches). --wrap both makes a tile
-    without seams, --wrap horizontal --aspect 2 a panorama whose ends meet. Settings of the content
-    mean nothing here; the others, and the files written, are those of impasto stylize.
+    without seams, --wrap horizontal --aspect 2 a panorama whose ends meet. The settings and the
+    files written are those of impasto stylize, but for the settings of a content.
     """
+    for name in CONTENT_SETTINGS:
+        if options[name] is not None:
+            raise UsageError(
+                f"{flag_of(name)} is given, and a texture has no content", "leave it out"
+            )
     stylize(content=None, **options)
 
 
-# All that stylize takes, but for the content.
-_parameters = inspect.signature(stylize).parameters
-texture.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-    [parameter for name, parameter in _parameters.items() if name != "content"]
-)
-app.command(cls=SectionedCommand)(texture)
+def _parameters() -> list[inspect.Parameter]:
+    """All that stylize takes, but for the content; settings of a content are not shown."""
+    found = []
+    for name, parameter in inspect.signature(stylize).parameters.items():
+        if name in CONTENT_SETTINGS:
+            hidden = copy.copy(parameter.default)
+            hidden.hidden = True
+            parameter = parameter.replace(default=hidden)
+        if name != "content":
+            found.append(parameter)
+    return found
+
+
+texture.__signature__ = inspect.Signature(_parameters())  # type: ignore[attr-defined]
+app.command(epilog=EXAMPLES)(texture)

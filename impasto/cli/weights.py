@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from impasto.cli.messages import message, print_json, print_table
+from impasto.cli.options import AsJson, Overwrite, Quiet
 from impasto.errors import IntegrityError, WeightsError
 
 if TYPE_CHECKING:
     from impasto.encoders.weights import LoadedWeights
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+EXAMPLES = """
+impasto weights list
+impasto weights verify
+impasto weights download vgg19-caffe
+"""
 
-PAUSE = 10.0  # seconds between lines where there is no terminal to draw a bar on
+SHOWN = ("name", "architecture", "flavour", "size", "sha256", "licence", "source", "url")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, epilog=EXAMPLES)
 
 
 @app.command("list")
@@ -33,40 +34,23 @@ def list_weights(as_json: AsJson = False) -> None:
     places = search_path()
     if as_json:
         rows = [
-            {
-                "name": name,
-                "architecture": spec.architecture,
-                "flavour": spec.flavour,
-                "path": str(found[name]) if found[name] else None,
-                "size": spec.size,
-                "sha256": spec.sha256,
-                "licence": spec.licence,
-                "source": spec.source,
-                "url": spec.url,
-            }
+            {name: getattr(spec, name) for name in SHOWN}
+            | {"path": str(found[name]) if found[name] else None}
             for name, spec in WEIGHTS.items()
         ]
-        _print_json({"weights": rows, "search_path": [str(place) for place in places]})
+        print_json({"weights": rows, "search_path": [str(place) for place in places]})
         return
 
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("name", "flavour", "size", "licence", "found"):
-        table.add_column(title, overflow="fold")
+    cells = []
     for name, spec in WEIGHTS.items():
         file = found[name]
         size = file.stat().st_size if file else spec.size
         where = str(file) if file else "no" if spec.url else "no; not to be downloaded"
-        cells = (name, spec.flavour, _megabytes(size) if size else "?", spec.licence, where)
-        table.add_row(*(Text(cell) for cell in cells))
-    console = Console(width=None if sys.stdout.isatty() else 240, highlight=False)
-    console.print(table)
+        cells.append((name, spec.flavour, _megabytes(size) if size else "?", spec.licence, where))
+    print_table(("name", "flavour", "size", "licence", "found"), cells)
     for place in places:
         kind = "" if place.is_dir() else " (a file)" if place.is_file() else " (does not exist)"
-        console.print(Text(f"looked for in {place}{kind}"), soft_wrap=True)
+        print(f"looked for in {place}{kind}")
 
 
 @app.command()
@@ -75,17 +59,18 @@ def download(
     sha256: Annotated[
         str | None, typer.Option(help="The file must have this checksum (8 digits or more).")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Download a file of weights into the cache; what broke off earlier is resumed."""
+    from impasto.cli.progress import counter
     from impasto.encoders.weights import download, read_weights
 
-    with _progress(name, quiet=quiet or sys.stderr is None) as report:
-        path = download(name, sha256=sha256, on_progress=report)
+    with counter(name, _megabytes, quiet=quiet) as show:
+        path = download(name, sha256=sha256, on_progress=show)
     loaded = read_weights(path)
     if as_json:
-        _print_json(_told(loaded))
+        print_json(_told(loaded))
     else:
         print(path)
 
@@ -120,11 +105,11 @@ def verify(
         if not as_json and (len(names) > 1 or not errors):
             print(line)
     if as_json:
-        _print_json({"files": reports})
+        print_json({"files": reports})
         if errors:  # told above; one document is enough
             raise typer.Exit(WeightsError.exit_code)
     elif not names:
-        print("no weights were found", file=sys.stderr)
+        message("no weights were found")
     elif errors and len(names) == 1:
         raise errors[0]
     elif errors:
@@ -140,7 +125,7 @@ def convert(
         str | None, typer.Option(help="caffe, torchvision or normalised, if SOURCE does not tell.")
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store float16: half the size.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DESTINATION.")] = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Write weights as safetensors with canonical names and metadata."""
@@ -154,7 +139,7 @@ def convert(
         overwrite=overwrite,
     )
     if as_json:
-        _print_json(_told(read_weights(path)))
+        print_json(_told(read_weights(path)))
     else:
         print(path)
 
@@ -179,10 +164,6 @@ def _line(loaded: LoadedWeights) -> str:
     )
 
 
-def _print_json(document: dict[str, Any]) -> None:
-    print(json.dumps(document, indent=2))
-
-
 def _megabytes(count: int) -> str:
     """A size for people.
 
@@ -190,41 +171,3 @@ def _megabytes(count: int) -> str:
     '575 MB'
     """
     return f"{count / 1e6:.0f} MB"
-
-
-@contextlib.contextmanager
-def _progress(name: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
-    """A bar on a terminal's stderr, a line now and then elsewhere, or nothing."""
-    if quiet:
-        yield None
-    elif not sys.stderr.isatty():
-        told = [time.monotonic()]
-
-        def line(done: int, total: int | None) -> None:
-            if time.monotonic() - told[0] >= PAUSE:
-                told[0] = time.monotonic()
-                of = f" of {_megabytes(total)}" if total else ""
-                print(f"impasto: {name}: {_megabytes(done)}{of}", file=sys.stderr, flush=True)
-
-        yield line
-    else:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-            task = bar.add_task(name, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 
 from impasto.errors import ConfigError, UnknownNameError
@@ -19,6 +20,12 @@ def setting(default: Any, help: str, **limits: float) -> Any:
     return field(default=default, metadata={"help": help, **limits})
 
 
+@cache
+def type_hints(config: type) -> dict[str, Any]:
+    """What the fields of a dataclass hold: name -> type, evaluated once for each class."""
+    return get_type_hints(config)
+
+
 class Settings:
     """What dataclasses of settings have in common: types and ranges are checked when one is made.
 
@@ -29,7 +36,7 @@ class Settings:
     """What the settings of a class of its own are called together."""
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
+        hints = type_hints(type(self))
         for item in fields(self):  # type: ignore[arg-type]  # each subclass is a dataclass
             value = getattr(self, item.name)
             _check_type(item.name, value, hints[item.name])
@@ -54,7 +61,7 @@ class Settings:
         >>> StylizeConfig().with_changes(steps=50).steps
         (50,)
         """
-        hints = get_type_hints(type(self))
+        hints = type_hints(type(self))
         ready = {}
         for name, value in changes.items():
             if name not in hints:

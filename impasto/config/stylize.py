@@ -177,7 +177,7 @@ class ObjectiveConfig(Settings):
 class OptimizerConfig(Settings):
     """How the picture is moved towards the objective: steps, sizes, where it starts."""
 
-    group = "Optimizer"
+    group = "Optimiser"
 
     optimizer: OptimizerName = setting("adam", "What moves the pixels")
     quality: Quality = setting("standard", "How much work goes into the picture")

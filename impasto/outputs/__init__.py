@@ -1,1 +1,1 @@
-"""TODO"""
+"""What is made of a run besides its picture: animations, plots, contact sheets."""

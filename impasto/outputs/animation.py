@@ -1,9 +1,9 @@
 """FRAMES -> FILE: write an animation as GIF, animated WebP or PNG, or MP4.
 
-The only importer of PyAV, and only when an MP4 is asked for. MP4 is streamed frame by frame; the
-other kinds need all frames before the first byte (one palette for a GIF, the number of frames for
-a PNG), so what they hold in memory is bounded: past that bound every other frame is dropped and
-the rest shown twice as long.
+The only importer of PyAV, and only for an MP4. An MP4 is streamed frame by frame; the other formats
+need all frames before the first byte (one palette for a GIF, the number of frames for a PNG), so
+the memory for them is bounded: past that bound every other frame is dropped and the rest are shown
+twice as long.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,26 +34,26 @@ Pixels = NDArray[np.uint8]
 """One frame ``(H, W, 3)``, sRGB, 0 to 255."""
 
 MAX_HELD_BYTES = 512 * 1024**2
-"""How much memory the frames of a GIF, WebP or PNG may take while they wait for the last one."""
+"""Upper bound of the memory for the frames of a GIF, WebP or PNG."""
 
-_PALETTE_PIXELS = 2**18  # looked at to choose the colours of a GIF
+_PALETTE_PIXELS = 2**18  # sampled to choose the colours of a GIF
 _PALETTE_FRAMES = 16
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """What a file format allows: frames per second, pixels per side, the unit of a duration."""
+class _Format:
+    """Limits of a file format: frames per second, pixels per side, the unit of a duration."""
 
     max_fps: float
     max_side: int
     tick: int = 1  # milliseconds
 
 
-KINDS = {
-    ".gif": _Kind(max_fps=50, max_side=65_535, tick=10),  # faster ones are slowed by browsers
-    ".webp": _Kind(max_fps=120, max_side=16_383),
-    ".png": _Kind(max_fps=120, max_side=65_535),
-    ".mp4": _Kind(max_fps=120, max_side=16_384),
+FORMATS = {
+    ".gif": _Format(max_fps=50, max_side=65_535, tick=10),  # browsers slow down faster ones
+    ".webp": _Format(max_fps=120, max_side=16_383),
+    ".png": _Format(max_fps=120, max_side=65_535),
+    ".mp4": _Format(max_fps=120, max_side=16_384),
 }
 
 
@@ -75,11 +76,11 @@ end it in .gif, .webp, .png, .mp4
 
 
 def check_rate(path: str | os.PathLike[str], fps: float) -> None:
-    """``ConfigError`` for a number of frames a second that the kind of file does not allow."""
+    """Raise ``ConfigError`` for a frame rate that the format does not allow."""
     extension = _extension(path)
-    if not 0.1 <= fps <= KINDS[extension].max_fps:
+    if not 0.1 <= fps <= FORMATS[extension].max_fps:
         raise ConfigError(
-            f"fps is {fps}; {extension} allows 0.1 to {KINDS[extension].max_fps:g}",
+            f"fps is {fps}; {extension} allows 0.1 to {FORMATS[extension].max_fps:g}",
             "choose a rate in between",
         )
 
@@ -93,39 +94,39 @@ def write_animation(
     loop: bool = True,
     overwrite: bool = True,
 ) -> Path:
-    """Write frames as the kind of animation that the extension names; return the path.
+    """Write an animation in the format that the extension names; return the path.
 
     ``frames`` are ``(1, 3, H, W)`` sRGB in [0, 1], all of one size, and may be a generator.
-    The last one stays for ``hold_last`` seconds. ``loop`` starts again at the end for ever (a
-    player decides that for an MP4). An MP4 of an odd size gets its last row or column twice,
-    since H.264 halves the colour planes. Equal frames in a row may be stored as one long one.
+    The last frame is held for ``hold_last`` seconds. ``loop`` repeats the animation for ever (of
+    an MP4 the player decides). An MP4 of an odd size repeats its last row or column, since H.264
+    halves the colour planes. Equal successive frames may be stored as one.
 
     The file appears whole or not at all. Raises what ``check_animation_path`` raises,
     ``UsageError`` for no frames or frames of different sizes, ``ConfigError`` for a rate or a
-    size that the kind does not allow, ``ResourceError`` when the disk is full.
+    size that the format does not allow, ``ResourceError`` when the disk is full.
     """
     check_animation_path(path, overwrite=overwrite)
     check_rate(path, fps)
     extension = _extension(path)
-    kind = KINDS[extension]
+    limits = FORMATS[extension]
     if not 0 <= hold_last <= 60:
         raise ConfigError(f"hold_last is {hold_last}; 0 to 60 seconds are allowed", "change it")
-    pixels = _checked(frames, kind, extension)
+    pixels = _to_pixels(frames, extension)
     if extension == ".mp4":
         data = _encode_mp4(pixels, fps, hold_last)
     else:
         images, stride = _collect(pixels, MAX_HELD_BYTES)
-        durations = _durations(len(images), fps / stride, hold_last, kind.tick)
-        encode = {".gif": _encode_gif, ".webp": _encode_webp, ".png": _encode_png}[extension]
-        data = encode(images, durations, loop)
+        durations = _durations(len(images), fps / stride, hold_last, limits.tick)
+        encode = _encode_gif if extension == ".gif" else partial(_save_all, codec=extension[1:])
+        data = encode(images, durations, loop=loop)
     return write_bytes(path, data, overwrite=overwrite)
 
 
 def _extension(path: str | os.PathLike[str]) -> str:
     extension = Path(path).suffix.lower()
-    if extension not in KINDS:
+    if extension not in FORMATS:
         raise UsageError(
-            f"{quoted(path)} is no animation that impasto writes", f"end it in {', '.join(KINDS)}"
+            f"{quoted(path)} is no animation that impasto writes", f"end it in {', '.join(FORMATS)}"
         )
     return extension
 
@@ -138,8 +139,9 @@ def _import_av() -> ModuleType:
     return av
 
 
-def _checked(frames: Iterable[Tensor], kind: _Kind, extension: str) -> Iterator[Pixels]:
-    """The frames as bytes, each compared with the first; raises for none at all."""
+def _to_pixels(frames: Iterable[Tensor], extension: str) -> Iterator[Pixels]:
+    """The frames as bytes, each checked against the first; raises for none at all."""
+    max_side = FORMATS[extension].max_side
     first: tuple[int, ...] | None = None
     for index, frame in enumerate(frames):
         shape = tuple(frame.shape)
@@ -151,24 +153,20 @@ def _checked(frames: Iterable[Tensor], kind: _Kind, extension: str) -> Iterator[
                 f"frame {index} is {shape[2]}x{shape[3]}, the first was {first[2]}x{first[3]}",
                 "resize all frames to one size",
             )
-        if max(shape) > kind.max_side:
+        if max(shape) > max_side:
             raise ConfigError(
-                f"frames are {shape[2]}x{shape[3]}; {extension} allows {kind.max_side} per side",
+                f"frames are {shape[2]}x{shape[3]}; {extension} allows {max_side} per side",
                 "make them smaller",
             )
-        yield _to_pixels(frame)
+        levels = frame.detach()[0].float().clamp(0, 1).mul(255).round().byte()
+        yield levels.permute(1, 2, 0).contiguous().cpu().numpy()  # (H, W, 3)
     if first is None:
         raise UsageError("there are no frames to write", "give at least one")
 
 
-def _to_pixels(frame: Tensor) -> Pixels:
-    levels = frame.detach()[0].float().clamp(0, 1).mul(255).round().byte()
-    pixels: Pixels = levels.permute(1, 2, 0).contiguous().cpu().numpy()  # (H, W, 3)
-    return pixels
-
-
 def _collect(pixels: Iterable[Pixels], max_bytes: int) -> tuple[list[Image.Image], int]:
-    """The frames, every ``stride``-th where all would take too much; the last one always."""
+    """The frames and their stride: every ``stride``-th where all would take too much memory, and
+    always the last one."""
     held: list[Image.Image] = []
     stride, index = 1, 0
     for index, frame in enumerate(pixels):
@@ -183,7 +181,7 @@ def _collect(pixels: Iterable[Pixels], max_bytes: int) -> tuple[list[Image.Image
 
 
 def _durations(count: int, fps: float, hold_last: float, tick: int) -> list[int]:
-    """Milliseconds per frame, in whole ticks whose sum keeps pace with ``fps``.
+    """Milliseconds per frame, in whole ticks that do not drift away from ``fps``.
 
     >>> _durations(4, 12, 2.0, 10)
     [80, 90, 80, 2000]
@@ -193,20 +191,19 @@ def _durations(count: int, fps: float, hold_last: float, tick: int) -> list[int]
     return [*each[:-1], max(each[-1], tick * round(hold_last * 1000 / tick))]
 
 
-def _encode_gif(images: list[Image.Image], durations: list[int], loop: bool) -> bytes:
-    """One palette for all frames, so that colours that stand still do not flicker."""
+def _encode_gif(images: list[Image.Image], durations: list[int], *, loop: bool) -> bytes:
+    """A GIF with one palette for all frames, so that still parts do not flicker."""
     palette = _palette(images)
     images = [
         image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for image in images
     ]
     colors = bytes(palette.getpalette() or ())
-    repeat = {"loop": 0} if loop else {}
-    return _save_all(images, "GIF", durations, palette=colors, optimize=False, **repeat)
+    return _save_all(images, durations, codec="gif", loop=loop, palette=colors, optimize=False)
 
 
 def _palette(images: list[Image.Image]) -> Image.Image:
-    """A picture with the 256 colours that suit the frames, the last one most of all."""
-    # Evenly spread from the last one backwards, so that it is there and seen longest.
+    """An image with the 256 colours that suit the frames, half of them those of the last one."""
+    # Evenly spread from the last frame backwards: it is seen longest.
     chosen = images[:: -max(1, len(images) // _PALETTE_FRAMES)]
     weights = [len(chosen), *[1] * (len(chosen) - 1)]
     samples = []
@@ -218,15 +215,13 @@ def _palette(images: list[Image.Image]) -> Image.Image:
     return strip.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1)
 
 
-def _encode_webp(images: list[Image.Image], durations: list[int], loop: bool) -> bytes:
-    return _save_all(images, "WEBP", durations, quality=90, method=4, loop=0 if loop else 1)
-
-
-def _encode_png(images: list[Image.Image], durations: list[int], loop: bool) -> bytes:
-    return _save_all(images, "PNG", durations, loop=0 if loop else 1)
-
-
-def _save_all(images: list[Image.Image], codec: str, durations: list[int], **options: Any) -> bytes:
+def _save_all(
+    images: list[Image.Image], durations: list[int], *, codec: str, loop: bool, **options: Any
+) -> bytes:
+    if codec == "webp":
+        options |= {"quality": 90, "method": 4}
+    if loop or codec != "gif":  # a GIF without a number of loops is shown once
+        options["loop"] = 0 if loop else 1
     buffer = io.BytesIO()
     first, *rest = images
     first.save(buffer, codec, save_all=True, append_images=rest, duration=durations, **options)
@@ -234,7 +229,7 @@ def _save_all(images: list[Image.Image], codec: str, durations: list[int], **opt
 
 
 def _encode_mp4(frames: Iterator[Pixels], fps: float, hold_last: float) -> bytes:
-    """H.264, streamed to a temporary file: moving the index to the front needs a real one."""
+    """H.264, streamed to a temporary file: moving the index to the front needs a file."""
     av = _import_av()
     first = next(frames)
     height, width = (side + side % 2 for side in first.shape[:2])
@@ -260,7 +255,7 @@ def _encode_mp4(frames: Iterator[Pixels], fps: float, hold_last: float) -> bytes
 
 
 def _tag_colors(context: Any) -> None:
-    """Say which colours these are: players guess by size where nothing is said."""
+    """Name the colour space: without it, players guess from the size."""
     from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
     context.colorspace = Colorspace.ITU709

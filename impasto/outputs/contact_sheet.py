@@ -1,4 +1,4 @@
-"""Many small pictures on one: rows of cells with labels, and colours for plain numbers."""
+"""PICTURES -> ONE PICTURE: rows of labelled cells, and a colour map for numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from impasto.image.io import read_image, resize
 GAP, LABEL = 6, 18  # pixels
 INK = "#333333"
 
-# From nothing to much: black, violet, red, orange, pale yellow; each lighter than the one before.
+# From 0 to 1: black, violet, red, orange, pale yellow; each lighter than the one before.
 HEAT = (
     (0.00, 0.00, 0.02),
     (0.23, 0.06, 0.44),
@@ -29,8 +29,8 @@ HEAT = (
 
 @dataclass
 class Cell:
-    """One picture of a sheet: ``(1, 3, h, w)``, or None for one that is not there yet, and will
-    be ``aspect`` times as high as wide."""
+    """One picture of a sheet: ``(1, 3, h, w)``, or None for one that is still to come, and will be
+    ``aspect`` times as high as wide."""
 
     label: str = ""
     image: Tensor | None = field(default=None, repr=False)
@@ -40,7 +40,7 @@ class Cell:
 def contact_sheet(rows: Sequence[Sequence[Cell]], width: int) -> Tensor:
     """Cells in rows, each ``width`` pixels wide, with their labels below: ``(1, 3, H, W)``.
 
-    Small maps are enlarged without smoothing, so that one sees their positions.
+    Small maps are enlarged without smoothing, so that each of their positions is visible.
     """
     fitted = [[_fitted(cell, width) for cell in row] for row in rows]
     heights = [max((x.shape[-2] for x in row), default=width) for row in fitted]
@@ -60,7 +60,7 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], width: int) -> Tensor:
 
 
 def heat(values: Tensor) -> Tensor:
-    """Numbers ``(h, w)`` from 0 to 1 as colours ``(1, 3, h, w)``; others are clamped.
+    """Numbers ``(h, w)`` as colours ``(1, 3, h, w)``, clamped to [0, 1].
 
     >>> heat(torch.tensor([[0.0, 1.0]]))[0, :, 0, 1]
     tensor([0.9900, 0.9900, 0.7500])
@@ -73,7 +73,7 @@ def heat(values: Tensor) -> Tensor:
 
 
 def stretched(values: Tensor, share: float = 0.995) -> Tensor:
-    """Numbers scaled so that all but the largest few lie between 0 and 1; negative ones are 0."""
+    """Numbers scaled so that the quantile ``share`` of them is 1; negative ones become 0."""
     top = torch.quantile(values.float().flatten()[:: max(1, values.numel() // 2**20)], share)
     return values.float().clamp_min(0) / top.clamp_min(1e-12)
 

@@ -1,7 +1,7 @@
-"""LOSSES -> PICTURE: how a run went, drawn.
+"""LOSSES -> PICTURE: plot the losses of a run.
 
 The only importer of matplotlib, and only when a plot is asked for. Figures are made without
-``pyplot``, so nothing global changes and no window opens.
+``pyplot``: no global state, no window.
 """
 
 from __future__ import annotations
@@ -54,27 +54,27 @@ def plot_losses(
     overwrite: bool = True,
     shares: Mapping[int, Mapping[str, float]] | None = None,
 ) -> Path:
-    """Draw the losses of a run over its steps and write the picture; return the path.
+    """Plot the losses of a run over its steps; return the path.
 
-    Left the weighted terms and their sum, right what each style layer contributes, both
-    logarithmic; vertical lines show where a pyramid level begins, with its size. ``history`` has
-    one entry per step::
+    Left the weighted terms and their sum, right the part of each style layer, both logarithmic;
+    vertical lines mark where a pyramid level begins, with its size. ``history`` has one entry per
+    step::
 
         {"step": 42, "level": 1, "size": (192, 256), "total": 3.1,
          "losses": {"content": 0.8, "style": 2.2, "tv": 0.1, "style.relu1_1": 0.4, ...}}
 
     where ``step`` counts through all levels and a name with a dot is a layer's part of a term.
-    ``shares`` are what :mod:`impasto.optim.gradients` found after some of the steps: each part's
-    share of the gradients' lengths, ``{42: {"content.relu4_2": 0.1, ...}}``; they get a panel of
-    their own. A history that ends below zero, a dream's, is drawn upside down on a linear scale:
-    what grows. The extension of ``path`` chooses PNG, SVG or PDF. Raises what ``check_plot_path``
-    raises, ``UsageError`` for an empty history, ``ResourceError`` when the disk is full.
+    ``shares`` come from :mod:`impasto.optim.gradients`, after some of the steps: each part's share
+    of the gradient norms, ``{42: {"content.relu4_2": 0.1, ...}}``; they get a panel of their own.
+    The losses of a dream are negative: the negated ones are plotted on a linear scale. The
+    extension of ``path`` chooses PNG, SVG or PDF. Raises what ``check_plot_path`` raises,
+    ``UsageError`` for an empty history, ``ResourceError`` when the disk is full.
     """
     check_plot_path(path, overwrite=overwrite)
     if not history:
         raise UsageError("there are no losses to plot", "run at least one step")
-    climbs = all(entry["total"] < 0 for entry in history[-1:])  # a dream: shown as what grows
-    if climbs:
+    is_dream = history[-1]["total"] < 0
+    if is_dream:
         history = [_negated(entry) for entry in history]
     names = list(dict.fromkeys(name for entry in history for name in entry["losses"]))
     terms = [name for name in names if "." not in name and _is_ever_positive(history, name)]
@@ -91,7 +91,10 @@ def plot_losses(
     colors = itertools.cycle(matplotlib.color_sequences["tab10"])
     for name, color in zip(terms, colors, strict=False):
         _draw(left, history, name, label=name, color=color)
-    _finish(left, "excitement" if climbs else "losses, weighted", "linear" if climbs else "log")
+    if is_dream:
+        _finish(left, "excitement", "linear")
+    else:
+        _finish(left, "losses, weighted")
     if shares:
         _draw_shares(right.pop(), shares, matplotlib)
     for axes in right:
@@ -116,7 +119,7 @@ def _import_matplotlib() -> ModuleType:
 
 
 def _value(entry: Mapping[str, Any], name: str) -> float:
-    """NaN, which is left out, for what a logarithmic axis cannot show."""
+    """The value, or NaN, which is not drawn, where a logarithmic axis cannot show it."""
     value = float(entry["total"] if name == "total" else entry["losses"].get(name, math.nan))
     return value if 0 < value < math.inf else math.nan
 
@@ -126,7 +129,7 @@ def _is_ever_positive(history: Sequence[Mapping[str, Any]], name: str) -> bool:
 
 
 def _draw(axes: Any, history: Sequence[Mapping[str, Any]], name: str, **look: Any) -> None:
-    """One curve, interrupted where a level begins: losses of different sizes do not compare."""
+    """Plot one curve, interrupted where a level begins: losses of two levels do not compare."""
     steps: list[float] = []
     values: list[float] = []
     for index, entry in enumerate(history):
@@ -135,7 +138,7 @@ def _draw(axes: Any, history: Sequence[Mapping[str, Any]], name: str, **look: An
             values.append(math.nan)
         steps.append(entry["step"])
         values.append(_value(entry, name))
-    # A level of a single step would be a line of no length.
+    # Without markers a level of a single step would be invisible.
     marker = "." if len(history) < 20 else None
     axes.plot(steps, values, marker=marker, **{"linewidth": 1.3, **look})
 
@@ -161,9 +164,9 @@ def _draw_levels(axes: Any, history: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _draw_shares(axes: Any, shares: Mapping[int, Mapping[str, float]], matplotlib: Any) -> None:
-    """A bar for each step that was explained: style layers from dark to bright, the rest grey."""
+    """Plot a bar for each explained step: style layers from dark to bright, the rest grey."""
     names = list(dict.fromkeys(name for found in shares.values() for name in found))
-    names.sort(key=lambda name: not name.startswith("style"))  # below what is not style
+    names.sort(key=lambda name: not name.startswith("style"))  # at the bottom
     style = [name for name in names if name.startswith("style")]
     rest = names[len(style) :]
     bottom = [0.0] * len(shares)
@@ -176,7 +179,7 @@ def _draw_shares(axes: Any, shares: Mapping[int, Mapping[str, float]], matplotli
         label = name.removeprefix("style").lstrip(".-")
         axes.bar([str(k) for k in shares], heights, 0.6, bottom, label=label, color=color)
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
-    _finish(axes, "who pulls, % of the gradients", "linear")
+    _finish(axes, "share of the gradients, %", "linear")
     axes.set_ylim(0, 100)
     axes.grid(visible=False)
     axes.set_xlabel("after step", color=_INK)
@@ -191,7 +194,7 @@ def _finish(axes: Any, title: str, scale: str = "log") -> None:
     axes.set_yscale(scale)
     axes.margins(x=0.01)
     low, high = axes.get_ylim()
-    # Room for the sizes above the curves.
+    # Room for the sizes of the levels above the curves.
     top = high * (high / low) ** 0.25 if scale == "log" else high + 0.25 * (high - low)
     axes.set_ylim(low, top)
     axes.set_title(title, loc="left", fontsize=10, color=_INK)

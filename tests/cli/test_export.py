@@ -1,4 +1,4 @@
-"""``impasto export`` from the outside; what it writes is tested in arbitrary/test_export.py."""
+"""``impasto export`` from the outside; what it writes: tests/arbitrary/test_export.py."""
 
 from __future__ import annotations
 
@@ -47,21 +47,45 @@ def test_json(exported: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
     assert exported[0]["overwrite"]
 
 
-def test_a_network_of_ones_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
+@pytest.fixture
+def own_network(folder: Path) -> FeedForward:
+    """A small network in the folder ``my-style``."""
     model = FeedForward((4, 8, 8), 1, name="dots").eval()
     Path("my-style").mkdir()
     save_feedforward(model, Path("my-style") / "model.safetensors", style="dots")
+    return model
+
+
+def test_a_network_of_ones_own(
+    own_network: FeedForward, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described: dict[str, str] = {}
+
+    def export(model: FeedForward, path: Path, **options: Any) -> float:
+        described.update(options["described"])
+        return 0.0
+
+    monkeypatch.setattr("impasto.arbitrary.export.export_feedforward", export)
     assert main(["export", "my-style", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["network"] == "my-style"
+    assert (told["network"], told["output"]) == ("my-style", "my-style.onnx")
+    assert described == {"style": "dots", "sha256": told["sha256"]}
+
+
+@pytest.mark.slow
+def test_its_graph_computes_what_it_computes(
+    own_network: FeedForward, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    assert main(["export", "my-style", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
     assert told["difference"] < 1e-4
     photo = torch.rand(1, 3, 41, 58)
     session = onnxruntime.InferenceSession(told["output"], providers=["CPUExecutionProvider"])
     [found] = session.run(None, {"content": photo.numpy()})
     with torch.no_grad():
-        assert (torch.from_numpy(found) - model(photo)).abs().max() < 1e-4
+        assert (torch.from_numpy(found) - own_network(photo)).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize(

@@ -45,37 +45,39 @@ def command(folder: Path, encoder: Path, optimizer: str) -> list[str]:
     return ["stylize", str(content), str(style), *flags.split(), *outputs.split()]
 
 
-def kill_and_resume(
-    folder: Path, encoder: Path, kills: int, chance: random.Random, optimizer: str = "adam"
-) -> int:
-    """Kill runs until they have ended, compare with one that was left alone; returns how many
-    kills left something to resume."""
-    alone, killed = folder / "alone", folder / "killed"
-    alone.mkdir()
-    killed.mkdir()
+def run_alone(folder: Path, encoder: Path, optimizer: str = "adam") -> float:
+    """Make the files in ``folder / "alone"``, undisturbed; returns the seconds that it took."""
+    for name in ("alone", "killed"):
+        (folder / name).mkdir()
     start(["--version"]).join()  # from here on the server of processes is there
     began = time.perf_counter()
-    process = start(command(alone, encoder, optimizer))
+    process = start(command(folder / "alone", encoder, optimizer))
     process.join(120)
-    duration = time.perf_counter() - began
     assert process.exitcode == 0
-    resumed = done = 0
-    while done < kills or any(killed.iterdir()):
-        process = start([*command(killed, encoder, optimizer), "--resume"])
-        process.join(chance.uniform(0.1, 0.9) * duration if done < kills else 120)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            done += 1
-            resumed += (killed / ".out.png.checkpoint").exists()
-            for path in killed.iterdir():  # as if the user had come back later: see sweeping.AGE
-                os.utime(path, (1, 1))
-        elif process.exitcode == OUTPUT_EXISTS:  # killed between its last deed and its end
-            compare(alone, killed)
-        else:
-            assert process.exitcode == 0
-            compare(alone, killed)
-    return resumed
+    return time.perf_counter() - began
+
+
+def kill(process: multiprocessing.process.BaseProcess, folder: Path) -> None:
+    """Kill the process; what it leaves is old, as if the user had come back later."""
+    process.kill()
+    process.join()
+    for path in folder.iterdir():  # see stale_files.AGE
+        os.utime(path, (1, 1))
+
+
+def until_saved(process: multiprocessing.process.BaseProcess, checkpoint: Path) -> None:
+    """Wait until the process has written its checkpoint, or has ended."""
+    before = _modified(checkpoint)
+    while process.exitcode is None and _modified(checkpoint) <= before:
+        process.join(0.01)
+
+
+def _modified(path: Path) -> int:
+    """When the file was written; 0 if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def compare(alone: Path, killed: Path) -> None:
@@ -89,6 +91,43 @@ def compare(alone: Path, killed: Path) -> None:
             ours, theirs = read_image(alone / name), read_image(killed / name)
             assert ours.pixels.equal(theirs.pixels), name
         (killed / name).unlink()
+
+
+def test_two_kills_change_nothing(folder: Path, encoder_file: Path) -> None:
+    """Each with a checkpoint to go on from."""
+    run_alone(folder, encoder_file)
+    killed = folder / "killed"
+    for _ in range(2):
+        process = start([*command(killed, encoder_file, "adam"), "--resume"])
+        until_saved(process, killed / ".out.png.checkpoint")
+        assert process.exitcode is None
+        kill(process, killed)
+    process = start([*command(killed, encoder_file, "adam"), "--resume"])
+    process.join(120)
+    assert process.exitcode == 0
+    compare(folder / "alone", killed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_twenty_kills_change_nothing(folder: Path, encoder_file: Path, optimizer: str) -> None:
+    """At any moment of runs that are made again and again."""
+    duration = run_alone(folder, encoder_file, optimizer)
+    killed = folder / "killed"
+    kills = ended = resumed = 0
+    while kills < 20 or not ended:
+        process = start([*command(killed, encoder_file, optimizer), "--resume"])
+        process.join(random.uniform(0.1, 0.9) * duration if kills < 20 else 120)
+        if process.exitcode is None:
+            kill(process, killed)
+            kills += 1
+            ended = 0
+            resumed += (killed / ".out.png.checkpoint").exists()
+        else:  # OUTPUT_EXISTS: killed between its last deed and its end
+            assert process.exitcode in (0, OUTPUT_EXISTS)
+            compare(folder / "alone", killed)
+            ended += 1
+    assert resumed
 
 
 TRAINING = """
@@ -119,44 +158,18 @@ def test_a_training_that_is_killed_ends_with_the_same_network(
     process = begin("alone")
     process.join(240)
     assert process.exitcode == 0
-    killed = 0
-    while True:
+    for _ in range(5):
         process = begin("killed", "--resume")
-        before = _modified(folder / "killed")
-        while killed < 5 and process.exitcode is None:
-            if _modified(folder / "killed") > before:  # a checkpoint of its own: it has learned
-                time.sleep(random.uniform(0, 0.2))
-                process.kill()
-                killed += 1
-                break
-            process.join(0.01)
-        process.join(240)
-        if process.exitcode in (0, OUTPUT_EXISTS):  # the latter: killed when all was done
-            break
-        assert process.exitcode == -9
-    assert killed == 5
+        until_saved(process, folder / "killed" / ".model.safetensors.checkpoint")
+        time.sleep(random.uniform(0, 0.1))
+        assert process.exitcode is None
+        kill(process, folder / "killed")
+    process = begin("killed", "--resume")
+    process.join(240)
+    assert process.exitcode == 0
     ours, theirs = (folder / name for name in ("killed", "alone"))
     names = sorted(path.relative_to(theirs) for path in theirs.rglob("*"))
     assert names == sorted(path.relative_to(ours) for path in ours.rglob("*"))
     for name in names:
         if name.suffix in (".safetensors", ".png"):
             assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
-
-
-def _modified(folder: Path) -> int:
-    """When the checkpoint in a training's folder was written; 0 if there is none."""
-    try:
-        return (folder / ".model.safetensors.checkpoint").stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
-
-
-def test_three_kills_change_nothing(folder: Path, encoder_file: Path) -> None:
-    kill_and_resume(folder, encoder_file, 3, random.Random(time.time()))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_twenty_kills_change_nothing(folder: Path, encoder_file: Path, optimizer: str) -> None:
-    chance = random.Random(time.time())
-    assert kill_and_resume(folder, encoder_file, 20, chance, optimizer) > 5

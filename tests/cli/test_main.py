@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -164,6 +165,15 @@ def test_all_other_errors_are_one_line(
     text = capsys.readouterr().err
     assert text.startswith(f"impasto: {line}")
     assert text.count("\n") == 1
+
+
+def test_a_terminal_that_knows_no_umlauts_is_told_nevertheless(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, "ascii", errors="strict"))
+    assert main(["info", "größe.png"]) == 3
+    assert rb"gr\xf6\xdfe.png" in written.getvalue()
 
 
 @pytest.mark.parametrize("argv", [["--debug", "presets", "x"], ["presets", "x", "--debug"]])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.cli.outputs import FRAMES, Outputs, Recorder, moments
+from impasto.cli.outputs import FRAMES, Outputs, Recorder, frame_steps, output_path
 from impasto.config.stylize import StylizeConfig
 from impasto.encoders.mini import Mini
 from impasto.errors import OutputExistsError, UsageError
@@ -19,7 +19,7 @@ from impasto.transfer.stylization import Stylization
 
 @pytest.mark.parametrize("steps", [1, 2, 10, 59, 60, 61, 250, 1000])
 def test_frames_are_denser_at_the_beginning(steps: int) -> None:
-    chosen = sorted(moments(steps))
+    chosen = sorted(frame_steps(steps))
     assert chosen[0] == 1
     assert chosen[-1] == steps
     assert len(chosen) <= FRAMES
@@ -39,10 +39,10 @@ def test_all_frames_have_the_final_shape_and_are_kept_as_bytes(
 ) -> None:
     run = make_run(photo, painting)
     outputs = Outputs(tmp_path / "o.png", evolution=tmp_path / "e.gif", evolution_size=40)
-    recorder = Recorder(run, outputs)
+    recorder = Recorder(run, outputs, print)
     for event in run:
         if isinstance(event, Step):
-            recorder.on_step(event)
+            recorder.on_step()
     frames = run.attachments["frames"]
     assert list(frames) == [1, 2, 3, 4] if len(run.levels) == 2 else [1, 2]
     assert {tuple(frame.shape) for frame in frames.values()} == {(1, 3, 30, 40)}
@@ -54,14 +54,35 @@ def test_previews_come_at_intervals_and_at_the_end(
 ) -> None:
     run = make_run(photo, painting)
     outputs = Outputs(tmp_path / "o.png", preview=tmp_path / "p.png")
-    recorder, times = Recorder(run, outputs), []
+    recorder, times = Recorder(run, outputs, print), []
     for event in run:
         if isinstance(event, Step):
-            recorder.on_step(event)
+            recorder.on_step()
             times.append(recorder.previewed)
     assert times[0] > 0
     assert load_image(tmp_path / "p.png").shape == (1, 3, 60, 80)
     assert times[-1] > times[0] or len(times) == 1
+
+
+def test_a_preview_that_cannot_be_written_ends_no_run(
+    photo: Tensor, painting: Tensor, tmp_path: Path
+) -> None:
+    run = make_run(photo, painting)
+    told: list[str] = []
+    outputs = Outputs(tmp_path / "o.png", preview=tmp_path / "gone" / "p.png")
+    recorder = Recorder(run, outputs, told.append)
+    for event in run:
+        if isinstance(event, Step):
+            recorder.on_step()
+    assert run.done
+    assert told
+    assert all(text.startswith("there is no preview: ") for text in told)
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "a.png"), ("b.png", "b.png"), ("-", None)])
+def test_where_the_picture_goes(given: str | None, expected: str | None) -> None:
+    path = output_path(None if given is None else Path(given), "a.png")
+    assert path == (None if expected is None else Path(expected))
 
 
 def test_names_must_differ(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,6 @@ import pytest
 from filelock import FileLock
 
 from impasto.cli.outputs import Recorder
-from impasto.events import Step
 from impasto.image.io import load_image, read_metadata
 from tests.cli.conftest import Stylize
 
@@ -26,8 +27,8 @@ def send_after(monkeypatch: pytest.MonkeyPatch) -> Arm:
     original = Recorder.on_step
 
     def arm(step: int, *signals: int) -> None:
-        def on_step(self: Recorder, event: Step) -> None:
-            original(self, event)
+        def on_step(self: Recorder) -> None:
+            original(self)
             if len(self.run.history) == step:
                 for number in signals:
                     os.kill(os.getpid(), number)
@@ -158,3 +159,22 @@ def test_two_runs_cannot_paint_the_same_picture_at_once(
     assert not (folder / "out.png").exists()
     assert stylize("--size", "32", "--steps", "1") == 0
     assert names(folder) == {"out.png"}
+
+
+class Broken(io.StringIO):
+    """A stderr that nobody reads any more."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_a_broken_terminal_costs_no_picture(
+    tty: bool, stylize: Stylize, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stylize(output="whole.png") == 0
+    broken = Broken()
+    monkeypatch.setattr(broken, "isatty", lambda: tty)
+    monkeypatch.setattr(sys, "stderr", broken)
+    assert stylize("--explain", "--preview", "p.png") == 0
+    assert load_image("out.png").equal(load_image("whole.png"))

@@ -6,36 +6,43 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from impasto.config.networks import QuickConfig, TrainConfig
 
 from impasto.cli import main
+from impasto.cli.help import PANELS
 from impasto.cli.settings import flag_of, kind_of, parse, render, resolve
+from impasto.config.base import Settings
+from impasto.config.dream import CONFIGS
 from impasto.config.presets import PRESETS
 from impasto.config.stylize import StylizeConfig, choices
 from impasto.errors import ConfigError
 
-NAMES = [item.name for item in fields(StylizeConfig)]
 
-
-@pytest.mark.parametrize("name", NAMES)
 def test_every_setting_is_a_flag_with_its_help(
-    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["stylize", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    [item] = [item for item in fields(StylizeConfig) if item.name == name]
-    assert f"{flag_of(name)} " in text
-    assert item.metadata["help"] in text
-    assert all(choice in text for choice in choices(name))
-    if item.default is not None:
-        assert f"{item.metadata['help']} [default: {render(item.default)}]" in text
+    for item in fields(StylizeConfig):
+        shown = item.metadata["help"]
+        if item.default is not None:
+            shown += f" [default: {render(item.default)}]"
+        assert f"{flag_of(item.name)} " in text
+        assert shown in text
+        assert all(choice in text for choice in choices(item.name))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("config", [StylizeConfig, QuickConfig, TrainConfig, *CONFIGS.values()])
+def test_every_setting_has_a_group(config: type[Settings]) -> None:
+    assert {config.group_of(item.name) for item in fields(config)} <= set(PANELS)  # type: ignore[arg-type]  # a dataclass
+
+
 @pytest.mark.parametrize("preset", PRESETS)
-def test_what_is_rendered_is_parsed_again(name: str, preset: str) -> None:
-    value = getattr(PRESETS[preset], name)
-    assert parse(name, render(value)) == value
+def test_what_is_rendered_is_parsed_again(preset: str) -> None:
+    for item in fields(StylizeConfig):
+        value = getattr(PRESETS[preset], item.name)
+        assert parse(item.name, render(value)) == value
 
 
 @pytest.mark.parametrize(

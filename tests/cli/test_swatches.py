@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from impasto.cli import main
 from impasto.image.io import load_image
 from impasto.image.swatches import SWATCHES
+from impasto.outputs.contact_sheet import GAP, LABEL
 
 
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,10 +37,21 @@ def test_one_into_a_file_and_several_into_a_folder(
     assert capsys.readouterr().out.splitlines() == ["w.png", "here/waves.png", "here/mosaic.png"]
 
 
-def test_all_and_a_sheet(folder: Path) -> None:
-    assert main(["swatches", "--all", "-o", "every", "--sheet", "sheet.png", "--size", "32"]) == 0
+def test_all_and_a_sheet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without painting them: see tests/test_swatches.py."""
+
+    def plain(name: str, *, size: int, seed: int) -> Tensor:
+        return torch.full((1, 3, size, size), 0.5)
+
+    monkeypatch.setattr("impasto.swatches.swatch", plain)
+    assert main(["swatches", "--all", "-o", "every", "--size", "32"]) == 0
     assert {path.stem for path in Path("every").iterdir()} == set(SWATCHES)
-    assert load_image("sheet.png").shape[-1] == 5 * (32 + 12) + 12
+    names = list(SWATCHES)[:6]
+    assert main(["swatches", *names, "-o", "six", "--sheet", "sheet.png", "--size", "32"]) == 0
+    assert load_image("sheet.png").shape[-2:] == (
+        2 * (32 + GAP + LABEL) + GAP,
+        5 * (32 + GAP) + GAP,
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import impasto
 from impasto.cli import main
+from impasto.cli.info import command_line
+from impasto.cli.settings import CONTENT_SETTINGS
 from impasto.config.stylize import StylizeConfig
 from impasto.image.io import load_image, read_image, read_metadata
 
@@ -58,4 +61,43 @@ def test_colours_of_a_content_it_has_not(
     folder: Path, small: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["texture", "waves", "--color", "keep", *small]) == 2
-    assert "a texture has no content" in capsys.readouterr().err
+    told = "impasto: error: --color is given, and a texture has no content; leave it out\n"
+    assert capsys.readouterr().err == told
+
+
+CHANGED: dict[str, Any] = {
+    "strength": 0.9,
+    "strength_mode": "weight",
+    "subject": "off",
+    "protect": 0.9,
+    "detail": 0.1,
+    "coarsest": 32,
+    "color_strength": 0.2,
+    "color_match": "histogram",
+    "content_layers": ("relu1_1",),
+    "content_weights": (1.0, 2.0),
+    "content_loss": ("self-similarity",),
+    "content_form": "mean",
+    "content_weight": 3.0,
+    "region_count": 2,
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_it_refuses_would_change_nothing(name: str, folder: Path, encoder_file: Path) -> None:
+    config = StylizeConfig(encoder=str(encoder_file), size=48, steps=(2,), precision="float32")
+    plain = impasto.texture("art.png", config).image
+    assert impasto.texture("art.png", config, **{name: CHANGED[name]}).image.equal(plain)
+
+
+def test_the_rest_of_what_it_refuses_is_of_regions_or_refused_by_the_library() -> None:
+    assert {*CONTENT_SETTINGS} - {*CHANGED} == {
+        *("color", "keep", "region_strengths", "region_colors")
+    }
+
+
+def test_its_command_line_has_no_settings_of_a_content() -> None:
+    config = StylizeConfig(strength=0.9, seed=3)
+    metadata = {"method": "synthesis of a texture", "config": config.to_dict()}
+    made = command_line({**metadata, "style": {"swatch": "waves"}}, Path("out.png"))
+    assert made == "impasto texture waves -o out.png --seed 3"

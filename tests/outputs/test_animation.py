@@ -24,7 +24,7 @@ from impasto.errors import (
     UsageError,
 )
 from impasto.outputs import animation as module
-from impasto.outputs.animation import KINDS, check_animation_path, write_animation
+from impasto.outputs.animation import FORMATS, check_animation_path, write_animation
 
 Pixels = NDArray[np.uint8]
 av = pytest.importorskip("av")
@@ -58,7 +58,7 @@ def distance(pixels: Pixels, frame: Tensor) -> float:
     return float(np.abs(pixels[: wanted.shape[0], : wanted.shape[1]] - wanted).mean())
 
 
-@pytest.mark.parametrize("extension", KINDS)
+@pytest.mark.parametrize("extension", FORMATS)
 def test_what_is_written_can_be_seen(tmp_path: Path, frames: list[Tensor], extension: str) -> None:
     path = tmp_path / f"waves{extension}"
     assert write_animation(path, iter(frames), fps=10, hold_last=1.5) == path
@@ -75,7 +75,7 @@ def test_what_is_written_can_be_seen(tmp_path: Path, frames: list[Tensor], exten
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("extension", KINDS)
+@pytest.mark.parametrize("extension", FORMATS)
 def test_flat_colours_keep_their_value(tmp_path: Path, extension: str) -> None:
     colors = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.1, 0.2, 0.9], [0.5, 0.5, 0.5]])
     flat = [color.view(1, 3, 1, 1).expand(1, 3, 64, 64) for color in colors]
@@ -150,7 +150,7 @@ def test_loop(tmp_path: Path, frames: list[Tensor], extension: str, once: int | 
     assert loops(write_animation(path, frames, loop=False)) == once
 
 
-@pytest.mark.parametrize("extension", KINDS)
+@pytest.mark.parametrize("extension", FORMATS)
 def test_one_frame_is_enough(tmp_path: Path, photo: Tensor, extension: str) -> None:
     pictures = decode_any(write_animation(tmp_path / f"a{extension}", [photo], hold_last=0))
     assert len(pictures) == 1
@@ -210,13 +210,13 @@ def test_a_failing_source_leaves_the_old_file(tmp_path: Path, photo: Tensor) -> 
         yield photo
         raise RuntimeError("stopped")
 
-    for extension in KINDS:
+    for extension in FORMATS:
         path = tmp_path / f"a{extension}"
         path.write_bytes(b"old")
         with pytest.raises(RuntimeError, match="stopped"):
             write_animation(path, source())
         assert path.read_bytes() == b"old"
-    assert len(list(tmp_path.iterdir())) == len(KINDS)
+    assert len(list(tmp_path.iterdir())) == len(FORMATS)
 
 
 def test_a_failing_encoder_is_a_resource_error(

@@ -140,6 +140,6 @@ def test_who_pulled_gets_a_panel(tmp_path: Path) -> None:
     parts = {"content.relu4_2": 0.2, "tv.image": 0.05, **{f"style.{x}": 0.15 for x in LAYERS}}
     path = plot_losses(run(), tmp_path / "a.svg", shares={40: parts, 80: parts})
     text = path.read_text(encoding="utf-8")
-    for word in ("who pulls", "relu1_1", "content.relu4_2", "after step"):
+    for word in ("share of the gradients", "relu1_1", "content.relu4_2", "after step"):
         assert word in text
-    assert "who pulls" not in labels(tmp_path, run())
+    assert "share of the gradients" not in labels(tmp_path, run())

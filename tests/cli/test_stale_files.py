@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from impasto.cli.sweeping import sweep
+from impasto.cli.stale_files import remove_stale_files
 
 DEAD = 99_999_999
 
@@ -28,5 +28,5 @@ def test_only_old_files_of_the_dead_are_deleted(tmp_path: Path) -> None:
     kept[-1].touch()  # just now: perhaps by another machine
     old(tmp_path / f".impasto-{DEAD}-0123abcd.tmp")
     old(tmp_path / f".out.png.checkpoint.{DEAD}.part")
-    assert sweep(tmp_path) == 2
+    assert remove_stale_files(tmp_path) == 2
     assert sorted(tmp_path.iterdir()) == sorted(kept)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from impasto.cli.failures import Terminated, failure_of, is_out_of_memory
+from impasto.cli.error_report import Terminated, error_report, is_out_of_memory
 from impasto.errors import ConfigError, Interrupted, OutputExistsError
 
 
 def test_errors_of_impasto_keep_their_words_and_code() -> None:
-    failure = failure_of(ConfigError("size is 3", "use more"))
-    assert failure.line == "impasto: error: size is 3; use more"
-    assert failure.exit_code == 2
-    assert (failure.kind, failure.message, failure.remedy) == (
+    found = error_report(ConfigError("size is 3", "use more"))
+    assert found.line == "error: size is 3; use more"
+    assert found.exit_code == 2
+    assert (found.kind, found.message, found.remedy) == (
         "ConfigError",
         "size is 3",
         "use more",
@@ -18,12 +18,14 @@ def test_errors_of_impasto_keep_their_words_and_code() -> None:
 
 
 def test_the_remedy_speaks_of_flags() -> None:
-    assert "--overwrite" in failure_of(OutputExistsError("'a.png' exists already", "allow it")).line
+    assert (
+        "--overwrite" in error_report(OutputExistsError("'a.png' exists already", "allow it")).line
+    )
 
 
 def test_stopping_is_no_error() -> None:
-    assert failure_of(Interrupted("stopped at step 3")).line == "impasto: stopped at step 3"
-    assert failure_of(Terminated("ended")).exit_code == 143
+    assert error_report(Interrupted("stopped at step 3")).line == "stopped at step 3"
+    assert error_report(Terminated("ended")).exit_code == 143
 
 
 def test_out_of_memory_on_any_device() -> None:

@@ -8,17 +8,17 @@ import threading
 
 import pytest
 
-from impasto.cli.stopping import stopping
+from impasto.cli.signals import deferred_signals
 
 
 def test_one_ctrl_c_is_noted_and_two_are_obeyed() -> None:
     said: list[str] = []
     before = signal.getsignal(signal.SIGINT)
-    with stopping(said.append) as stop:
-        assert not stop
+    with deferred_signals(said.append) as received:
+        assert not received
         os.kill(os.getpid(), signal.SIGINT)
-        assert stop
-        assert stop.interrupted
+        assert received
+        assert received.interrupted
         assert len(said) == 1
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
@@ -26,17 +26,17 @@ def test_one_ctrl_c_is_noted_and_two_are_obeyed() -> None:
 
 
 def test_sigterm_is_noted() -> None:
-    with stopping(lambda text: None) as stop:
+    with deferred_signals(lambda text: None) as received:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.terminated
+        assert received.terminated
 
 
 def test_other_threads_take_no_signals() -> None:
     seen: list[bool] = []
 
     def work() -> None:
-        with stopping(lambda text: None) as stop:
-            seen.append(bool(stop))
+        with deferred_signals(lambda text: None) as received:
+            seen.append(bool(received))
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 
-class Stop:
+class Received:
     """Which signal has come, if any: ``interrupted`` by Ctrl-C, ``terminated`` by SIGTERM."""
 
     def __init__(self) -> None:
@@ -21,33 +21,32 @@ class Stop:
 
 
 @contextmanager
-def stopping(say: Callable[[str], None]) -> Iterator[Stop]:
-    """Within the block signals only set the :class:`Stop` that is yielded, to be looked at.
+def deferred_signals(message: Callable[[str], None]) -> Iterator[Received]:
+    """Within the block signals only set the :class:`Received` that is yielded, to be looked at.
 
     A second Ctrl-C raises KeyboardInterrupt on the spot. Outside of the main thread, where Python
     takes no signals, nothing is changed.
     """
-    stop = Stop()
+    received = Received()
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
-        if stop.interrupted:
+        if received.interrupted:
             raise KeyboardInterrupt
-        stop.interrupted = True
-        with suppress(RuntimeError):  # it came in the middle of another print
-            say("stopping after this step; Ctrl-C once more stops at once")
+        received.interrupted = True
+        message("stopping after this step; Ctrl-C once more stops at once")
 
     def on_terminate(number: int, frame: FrameType | None) -> None:
-        stop.terminated = True
+        received.terminated = True
 
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield received
         return
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, on_interrupt),
         signal.SIGTERM: signal.signal(signal.SIGTERM, on_terminate),
     }
     try:
-        yield stop
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

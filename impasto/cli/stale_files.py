@@ -1,4 +1,4 @@
-"""What a killed run leaves beside its output: half-written files of processes that are no more."""
+"""Half-written files that killed runs have left beside their outputs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ AGE = 10.0
 share a folder, and there a file that is being written must be left alone."""
 
 
-def sweep(folder: Path, *, age: float = AGE) -> int:
+def remove_stale_files(folder: Path, *, age: float = AGE) -> int:
     """Delete temporary files of dead processes in ``folder``; returns how many.
 
-    >>> sweep(Path("there is no such folder"))
+    >>> remove_stale_files(Path("there is no such folder"))
     0
     """
-    swept = 0
+    removed = 0
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
             found = TEMPORARY.fullmatch(entry.name) or PART.fullmatch(entry.name)
@@ -31,8 +31,8 @@ def sweep(folder: Path, *, age: float = AGE) -> int:
                 with contextlib.suppress(OSError):
                     if time.time() - entry.stat(follow_symlinks=False).st_mtime >= age:
                         os.unlink(entry.path)
-                        swept += 1
-    return swept
+                        removed += 1
+    return removed
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,0 +1,95 @@
+"""How a command ends when it fails: one line on stderr, an exit code, a JSON document if asked."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from contextlib import suppress
+from typing import NamedTuple
+
+from impasto.cli.messages import give_up, message
+from impasto.errors import ImpastoError, Interrupted, OutputExistsError, ResourceError
+
+BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
+TERMINATED = 143
+
+
+class Terminated(Interrupted):
+    """SIGTERM asked the run to end; its checkpoint has been saved."""
+
+    exit_code = TERMINATED
+
+
+class ErrorReport(NamedTuple):
+    """An error as it is reported to the user."""
+
+    lead: str  # of the line: "error: ", or nothing where the user stopped the run
+    exit_code: int
+    kind: str
+    message: str
+    remedy: str
+
+    @property
+    def line(self) -> str:
+        """The error in one line."""
+        text = f"{self.message}; {self.remedy}" if self.remedy else self.message
+        return self.lead + " ".join(text.split())
+
+
+def error_report(error: BaseException) -> ErrorReport:
+    """The report of any error.
+
+    >>> error_report(ValueError("odd")).line
+    'internal error: ValueError: odd; run again with --debug and report it'
+    """
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
+        error = Interrupted("stopped; nothing more was written")
+    elif is_out_of_memory(error):
+        error = ResourceError("memory ran out", "choose a smaller --size, or fewer --style-layers")
+    elif isinstance(error, OutputExistsError):
+        error = OutputExistsError(error.message, "give another name, or --overwrite")
+    kind = type(error).__name__
+    if isinstance(error, ImpastoError):
+        lead = "" if isinstance(error, Interrupted) else "error: "
+        return ErrorReport(lead, error.exit_code, kind, error.message, error.remedy)
+    text = getattr(error, "format_message", None)
+    if text is not None:  # typer's own errors; where its classes live differs between versions
+        context = getattr(error, "ctx", None)
+        command = getattr(context, "command_path", None) or "impasto"
+        told = " ".join(text().split()).rstrip(".")
+        return ErrorReport("error: ", 2, "UsageError", told, f"see {command} --help")
+    told = " ".join(f"{kind}: {error}".split()).rstrip(": ")
+    return ErrorReport("internal error: ", 1, kind, told, "run again with --debug and report it")
+
+
+def report(error: BaseException, *, as_json: bool = False, debug: bool = False) -> int:
+    """Tell the user of ``error``; returns the exit code."""
+    if isinstance(error, BrokenPipeError):
+        give_up(sys.stdout)
+        return BROKEN_PIPE
+    found = error_report(error)
+    if debug and sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            traceback.print_exception(error)
+    message(found.line)
+    if as_json:
+        told = {
+            "type": found.kind,
+            "message": found.message,
+            "remedy": found.remedy,
+            "exit_code": found.exit_code,
+        }
+        try:
+            print(json.dumps({"error": told}), flush=True)
+        except BrokenPipeError:
+            give_up(sys.stdout)
+    return found.exit_code
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: Python's way of saying so, or one of torch's."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    return "can't allocate memory" in text or "not enough memory" in text

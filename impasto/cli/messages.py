@@ -1,0 +1,79 @@
+"""What a command says: lines on stderr, or one JSON document on stdout.
+
+Nothing that is said may cost a picture: where stderr cannot be written to, it is given up.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+
+def message(text: str, *, quiet: bool = False) -> None:
+    """One line for the user on stderr; never raises."""
+    if quiet or sys.stderr is None:
+        return
+    try:
+        print(f"impasto: {text}", file=sys.stderr, flush=True)
+    except RuntimeError:  # a signal came in the middle of another print
+        return
+    except (OSError, ValueError):  # nobody reads any more, or it is closed
+        give_up(sys.stderr)
+
+
+def print_json(document: Any) -> None:
+    """The one JSON document on standard output."""
+    print(json.dumps(document, indent=2, ensure_ascii=True))
+
+
+def print_table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
+) -> None:
+    """A table on standard output; the columns with ``numbers`` are aligned at the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for title in titles:
+        if title in numbers:
+            table.add_column(title, justify="right")
+        else:
+            table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
+
+
+@contextmanager
+def log_shown(*, quiet: bool = False) -> Iterator[None]:
+    """Show what the package logs inside the block (what takes long and has no steps)."""
+    log, handler = logging.getLogger("impasto"), _MessageHandler()
+    level = log.level
+    if not quiet:
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def give_up(stream: TextIO) -> None:
+    """Send ``stream`` nowhere: what it still buffers must not complain when Python ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+class _MessageHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """One message for each record."""
+        message(record.getMessage())
