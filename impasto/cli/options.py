@@ -12,8 +12,6 @@ from typing import Annotated, Any
 
 import typer
 
-from impasto.cli.help import PANELS
-
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
@@ -31,14 +29,14 @@ Plot = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(help="CPU threads to use.", metavar="N", min=1, rich_help_panel=PANELS["machine"]),
+    typer.Option(help="CPU threads to use.", metavar="N", min=1, rich_help_panel="Machine"),
 ]
 MaxPixels = Annotated[
     int | None,
     typer.Option(
         help="Refuse input pictures with more.  [default: 100 million]",
         metavar="N",
-        rich_help_panel=PANELS["machine"],
+        rich_help_panel="Machine",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

@@ -6,7 +6,6 @@ import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 
 from impasto.errors import ConfigError, UnknownNameError
@@ -20,10 +19,14 @@ def setting(default: Any, help: str, **limits: float) -> Any:
     return field(default=default, metadata={"help": help, **limits})
 
 
-@cache
+_type_hints: dict[type, dict[str, Any]] = {}
+
+
 def type_hints(config: type) -> dict[str, Any]:
     """What the fields of a dataclass hold: name -> type, evaluated once for each class."""
-    return get_type_hints(config)
+    if config not in _type_hints:
+        _type_hints[config] = get_type_hints(config)
+    return _type_hints[config]
 
 
 class Settings:

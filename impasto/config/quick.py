@@ -37,7 +37,7 @@ class QuickConfig(
     """All settings of :func:`impasto.quick`; names shared with :class:`StylizeConfig` mean
     the same there."""
 
-    group = "Quick"
+    group = "Picture"
 
     size: int | Literal["auto"] | None = setting(
         "auto",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_type_hints
+from typing import Literal
 
-from impasto.config.base import Settings, literals, setting
+from impasto.config.base import Settings, literals, setting, type_hints
 from impasto.config.groups import (
     ColorConfig,
     EncoderConfig,
@@ -356,4 +356,4 @@ def choices(name: str, config: type[Settings] = StylizeConfig) -> tuple[str, ...
     >>> choices("optimizer")
     ('adam', 'lbfgs')
     """
-    return literals(get_type_hints(config)[name])
+    return literals(type_hints(config)[name])
