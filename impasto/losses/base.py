@@ -14,16 +14,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor
 
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
-
-if TYPE_CHECKING:
-    from impasto.losses.statistics import StatisticLoss
-
 
 Role = Literal["", "content", "style"]
 
@@ -46,6 +42,14 @@ class LossOptions:
     power: float = 1.0
 
 
+class Measurable(Protocol):
+    """A loss whose target is made of sums over a picture's positions."""
+
+    @classmethod
+    def measure(cls, features: Features, masks: Features) -> Sums:
+        """What adds up over positions, each as often as its mask says."""
+
+
 class StyleSource(Protocol):
     """One of the styles that a target is made of, at one size."""
 
@@ -60,7 +64,7 @@ class StyleSource(Protocol):
     def features(self, quarter_turns: int = 0) -> tuple[Features, Features]:
         """Its features, and how much each of their positions counts; turned, where asked for."""
 
-    def measure(self, loss: type[StatisticLoss]) -> Sums:
+    def measure(self, loss: type[Measurable]) -> Sums:
         """What ``loss`` adds up over it, tile by tile where it is large."""
 
 
