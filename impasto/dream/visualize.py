@@ -19,9 +19,9 @@ from torch.nn import functional as F
 from impasto.config.dream import LookConfig
 from impasto.config.layers import Selection, parse_selections
 from impasto.devices import choose_device, choose_dtype, generator
-from impasto.dream.eyes import check_layers, open_eyes
+from impasto.dream.encoder import check_layers, prepare_encoder
 from impasto.dream.parametrize import Fourier
-from impasto.dream.transform import Robust
+from impasto.dream.transform import RandomTransform
 from impasto.encoders import Encoder, pop_encoder
 from impasto.errors import ConfigError, UsageError
 from impasto.events import Event, Step
@@ -103,7 +103,7 @@ class Look(Run[Result]):
         if picture is None and config.show != "channels":
             raise UsageError(f"there is no picture to show the {config.show} of", "give one")
         by_channel = config.show in ("features", "gram", "channels")
-        self.encoder = open_eyes(
+        self.encoder = prepare_encoder(
             encoder or config.encoder, config, self.device, self.dtype, by_channel=by_channel
         )
         self.sources: dict[str, dict[str, Any]] = {}
@@ -231,7 +231,7 @@ class Look(Run[Result]):
         self.state = State(start.to(self.device), "adam", config.learning_rate, fourier)
         layer = before_relu(self.encoder, batch.layer)
         objective = Objective(channel=(ChannelLoss(layer, batch.channels), 1.0))
-        yield from self._optimise(number, objective, transform=Robust(seed=seed))
+        yield from self._optimise(number, objective, transform=RandomTransform(seed=seed))
         cells = {cell.label: cell for row in self.rows for cell in row}
         for channel, image in zip(batch.channels, self.state.picture().cpu(), strict=True):
             cells[f"{batch.layer}:{channel}"].image = image[None]

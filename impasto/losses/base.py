@@ -126,7 +126,7 @@ class Loss(ABC):
             )
         return {}
 
-    def begin(self, step: int) -> None:  # noqa: B027  # most losses draw nothing
+    def on_step_start(self, step: int) -> None:  # noqa: B027  # most losses draw nothing
         """Called before each step, with its number from 0: time for a loss to draw at random.
 
         What is drawn may depend on a seed and on ``step`` only, so that a resumed run repeats it.
@@ -231,10 +231,10 @@ class Objective:
                 moved = self.multipliers.get(name, 0.0) + ASCENT * excess
                 self.multipliers[name] = min(max(moved, -FARTHEST), FARTHEST)
 
-    def begin(self, step: int) -> None:
+    def on_step_start(self, step: int) -> None:
         """Tell all losses that the step with this number, from 0, begins."""
         for loss, _ in self.terms.values():
-            loss.begin(step)
+            loss.on_step_start(step)
 
     def __call__(self, features: Features) -> Evaluation:
         """Evaluate all terms on ``features``, which must hold ``self.layers``."""

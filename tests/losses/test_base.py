@@ -236,7 +236,7 @@ def test_bad_weights(weight: float) -> None:
 
 def test_all_losses_are_told_of_a_step() -> None:
     loss = SlicedLoss(features(0))
-    Objective(a=(loss, 1.0), tv=(TotalVariation(), 1.0)).begin(7)
+    Objective(a=(loss, 1.0), tv=(TotalVariation(), 1.0)).on_step_start(7)
     assert loss.step == 7
 
 
