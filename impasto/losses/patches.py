@@ -44,7 +44,7 @@ class PatchLoss(SampledLoss):
         """The loss of a sample of ``layer``."""
         x, y = normalize(centred(ours)), self.target[layer].vectors
         # Of features in half precision the nearest are looked for in that: some three times faster.
-        match, _ = nearest(x.to(self.searched), y.to(self.searched))
+        match = nearest(x.to(self.searched), y.to(self.searched))
         return (ours.weight * (1 - (x * y[match]).sum(1))).sum()
 
 
@@ -72,7 +72,7 @@ class EarthMoverLoss(SampledLoss):
         """The loss of a sample of ``layer``."""
         style = self.target[layer]
         x, y = normalize(ours.vectors), normalize(style.vectors)
-        to_style, to_ours = nearest(x, y)
+        to_style, to_ours = nearest_both_ways(x, y)
         there = (ours.weight * (1 - (x * y[to_style]).sum(1))).sum()
         # Not x[to_ours]: on several threads its gradient is added up in any order.
         back = (style.weight * (1 - (x.index_select(0, to_ours) * y).sum(1))).sum()
@@ -90,20 +90,26 @@ def normalize(vectors: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """For each row of x ``(n, C)`` the row of y ``(m, C)`` with the largest product, and the other
-    way round: indices ``(n,)`` and ``(m,)``. Memory grows with m only, not with n m.
+def nearest(x: Tensor, y: Tensor) -> Tensor:
+    """For each row of x ``(n, C)`` the row of y ``(m, C)`` with the largest product: indices
+    ``(n,)``. Memory grows with m only, not with n m.
 
     >>> x, y = torch.eye(3), torch.tensor([[0.0, 1.0, 0.0], [0.6, 0.0, 0.8]])
     >>> nearest(x, y)
-    (tensor([1, 0, 1]), tensor([1, 2]))
+    tensor([1, 0, 1])
     """
+    return torch.cat([(rows @ y.t()).argmax(1) for rows in x.split(CHUNK)])
+
+
+@torch.no_grad()
+def nearest_both_ways(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`nearest` of x in y, and of y in x, from the same products: ``(n,)`` and ``(m,)``."""
     forth = []
     best, back = y.new_full((len(y),), -torch.inf), torch.zeros_like(y[:, 0], dtype=torch.long)
     for first in range(0, len(x), CHUNK):
-        similarity = x[first : first + CHUNK] @ y.t()
-        forth.append(similarity.argmax(1))
-        value, index = similarity.max(0)
+        products = x[first : first + CHUNK] @ y.t()
+        forth.append(products.argmax(1))
+        value, index = products.max(0)
         better = value > best
         best = torch.where(better, value, best)
         back = torch.where(better, index + first, back)
