@@ -1,5 +1,5 @@
 # make demo    a stylised picture in a minute or two, from nothing
-# make test    the tests; make test ARGS="-k gif -x" passes arguments on; with
+# make test    the tests in two processes; make test ARGS="-k gif -x" passes arguments on; with
 #              HYPOTHESIS_PROFILE=thorough the random ones try 200 cases, not 10
 # make lint    ruff and mypy
 # make clean   away with everything that was made here
@@ -16,7 +16,7 @@ demo: .venv/.installed-demo
 	$(BIN)/python examples/demo.py
 
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check
