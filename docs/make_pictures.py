@@ -284,8 +284,11 @@ def _looked(run: impasto.Look) -> list[list[tuple[str, Tensor]]]:
 
 def layers(studio: Studio) -> list[list[tuple[str, Tensor]]]:
     """What each layer's style adds: each of them alone, then all."""
-    row = [(layer, studio.paint("chelsea", "mosaic", style_layers=layer)) for layer in LAYERS]
-    return [[*row, ("all five", studio.paint("chelsea", "mosaic"))]]
+    choices: dict[str, Any] = {layer: layer for layer in LAYERS} | {"all five": LAYERS}
+    cells = []
+    for label, chosen in choices.items():
+        cells.append((label, studio.paint("chelsea", "mosaic", style_layers=chosen, strength=0.85)))
+    return [cells[:3], cells[3:]]
 
 
 def brushes(studio: Studio) -> list[list[tuple[str, Tensor]]]:
@@ -302,7 +305,8 @@ def pulls(studio: Studio) -> list[list[tuple[str, Tensor]]]:
     """Where in a picture each loss pulls: the gradient's magnitude, over each one's largest."""
     photo = impasto.load_image(load("chelsea"), size=min(studio.size, 256))
     painting = impasto.swatch("mosaic", size=min(studio.size, 256))
-    image = studio.paint("chelsea", "mosaic", size=max(photo.shape[-2:])).requires_grad_()
+    image = studio.paint("chelsea", "mosaic", size=max(photo.shape[-2:]), strength=0.8)
+    image.requires_grad_()
     content = FeatureLoss(studio.encoder(photo, ["relu4_2"]), normalization="relative")
     style = GramLoss(studio.encoder(painting, LAYERS), normalization="relative")
     objective = Objective(content=(content, 1.0), style=(style, 1.0), tv=(TotalVariation(), 1.0))
@@ -336,7 +340,7 @@ PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], in
     "channels.webp": (channels, 128),
     "features.webp": (features, 128),
     "grams.webp": (grams, 170),
-    "layers.webp": (layers, 170),
+    "layers.webp": (layers, 230),
     "brushes.webp": (brushes, 220),
     "pulls.webp": (pulls, 190),
 }
