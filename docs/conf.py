@@ -74,6 +74,19 @@ html_show_sphinx = False
 html_theme_options = {"source_repository": "", "top_of_page_buttons": []}
 
 
+SHOWN = {
+    "01": "pictures/features.webp",
+    "02": "pictures/reconstructions.webp",
+    "03": "pictures/grams.webp",
+    "04": "pictures/strengths.webp",
+    "05": "pictures/evolution.webp",
+    "06": "pictures/sizes.webp",
+    "07": "gallery/pictures/quick-3.webp",
+    "08": "pictures/dreams.webp",
+}
+"""A picture for the page of each lesson, whose own pictures are made by whoever runs it."""
+
+
 class LessonParser(MystParser):  # type: ignore[misc]  # sphinx's types are loose here
     """A lesson (docs/lessons, a script in the percent format) as the page that it is."""
 
@@ -83,7 +96,9 @@ class LessonParser(MystParser):  # type: ignore[misc]  # sphinx's types are loos
         """Its cells of text are Markdown, those of code are blocks."""
         notebook = jupytext.reads(inputstring, "py:percent")
         notebook.metadata = {}
-        super().parse(jupytext.writes(notebook, "md"), document)
+        title, rest = jupytext.writes(notebook, "md").split("\n", 1)
+        picture = SHOWN[Path(document["source"]).name[:2]]
+        super().parse(f"{title}\n\n![{title.strip('# ')}](../{picture})\n{rest}", document)
 
 
 # --- formulas without a script --------------------------------------------------------------------
@@ -146,8 +161,10 @@ def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     for path in SOURCES:
         code = highlight((ROOT / path).read_text("utf-8"), PythonLexer(), formatter)
         body = f"<h1>{path.as_posix()}</h1>{code}"
-        yield f"source/{path.with_suffix('').as_posix()}", {"title": path.name, "body": body}, (
-            "page.html"
+        yield (
+            f"source/{path.with_suffix('').as_posix()}",
+            {"title": path.name, "body": body},
+            ("page.html"),
         )
     items = [
         f'<li><a href="{path.stem}.html">{path.name}</a></li>'

@@ -409,7 +409,9 @@ def test_lines_fit() -> None:
 def test_every_public_name_is_in_the_reference() -> None:
     pages = sorted((ROOT / "docs" / "api").glob("*.rst"))
     text = "\n".join(page.read_text("utf-8") for page in pages)
-    documented = re.findall(r"^\.\. (?:auto(?:function|class|exception)|py:data):: impasto\.(\w+)$", text, re.MULTILINE)
+    documented = re.findall(
+        r"^\.\. (?:auto(?:function|class|exception)|py:data):: impasto\.(\w+)$", text, re.MULTILINE
+    )
     assert sorted(documented) == sorted(set(impasto.__all__) - {"__version__"})
 
 

@@ -97,7 +97,11 @@ answer_1 = (512 // 4) * (384 // 4)
 assert answer_1 == torch.Size(encoder.feature_size("relu3_1", 384, 512)).numel() == 12288
 
 answer_2 = {"relu3_4", "relu4_4", "relu5_4"}
-vgg16 = {f"relu{stage}_{n}" for stage, count in enumerate((2, 2, 3, 3, 3), 1) for n in range(1, count + 1)}
+vgg16 = {
+    f"relu{stage}_{n}"
+    for stage, count in enumerate((2, 2, 3, 3, 3), 1)
+    for n in range(1, count + 1)
+}
 vgg19 = {name for name in impasto.Mini.layers if name.startswith("relu")}  # the same as VGG-19's
 assert vgg19 - vgg16 == answer_2
 

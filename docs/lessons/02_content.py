@@ -95,9 +95,9 @@ print(errors)
 answer_2 = "relu1_1"
 assert min(errors, key=errors.get) == answer_2
 
-twice_P, twice_F = {k: 2 * v for k, v in P.items()}, {k: 2 * v for k, v in F.items()}
+doubled_target, doubled = {k: 2 * v for k, v in P.items()}, {k: 2 * v for k, v in F.items()}
 for normalization, answer_3 in (("gatys", 4.0), ("relative", 1.0)):
     before = FeatureLoss(P, normalization=normalization)(F)["relu4_2"]
-    after = FeatureLoss(twice_P, normalization=normalization)(twice_F)["relu4_2"]
+    after = FeatureLoss(doubled_target, normalization=normalization)(doubled)["relu4_2"]
     assert torch.isclose(after / before, torch.tensor(answer_3), rtol=1e-3)
 print("all right")

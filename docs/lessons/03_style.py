@@ -115,7 +115,9 @@ impasto.compare(waves, texture, labels=["waves", "texture"])
 
 # %%
 answer_1 = torch.tensor([[0.5, 0.0], [0.0, 0.5]])
-assert torch.allclose(gram(torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 1]]).reshape(1, 2, 1, 4))[0], answer_1)
+assert torch.allclose(
+    gram(torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 1]]).reshape(1, 2, 1, 4))[0], answer_1
+)
 
 shuffled = F[:, torch.randperm(M, generator=torch.Generator().manual_seed(0))]
 answer_2 = 0.0

@@ -68,9 +68,7 @@ with torch.no_grad():
     values = {form: GramLoss(wanted, normalization=form)(seen) for form in ("gatys", "relative")}
 for layer in LAYERS:
     print(layer, *(f"{form} {float(v[layer]):10.4g}" for form, v in values.items()))
-spread = {
-    form: float(max(v.values()) / min(v.values())) for form, v in values.items()
-}
+spread = {form: float(max(v.values()) / min(v.values())) for form, v in values.items()}
 print("largest over smallest:", {form: round(value, 1) for form, value in spread.items()})
 assert spread["relative"] < spread["gatys"]
 
@@ -83,7 +81,10 @@ assert spread["relative"] < spread["gatys"]
 
 # %%
 strengths = (0.2, 0.5, 0.8)
-strip = [impasto.stylize(photo, painting, encoder=encoder, size=SIZE, steps=STEPS, strength=s) for s in strengths]
+strip = [
+    impasto.stylize(photo, painting, encoder=encoder, size=SIZE, steps=STEPS, strength=s)
+    for s in strengths
+]
 impasto.compare(photo, *strip, labels=["photo", *[f"strength {s}" for s in strengths]])
 
 # %% [markdown]

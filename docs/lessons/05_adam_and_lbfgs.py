@@ -68,7 +68,8 @@ for name, config in SETUPS.items():
         if isinstance(event, impasto.Step) and event.index % max(1, STEPS // 12) == 0:
             frames[name].append(run.picture().clone())
     runs[name] = run
-    print(f"{name}: {len(run.history)} steps in {run.seconds:.1f} s, loss {run.history[-1]['total']:.4f}")
+    loss = run.history[-1]["total"]
+    print(f"{name}: {len(run.history)} steps in {run.seconds:.1f} s, loss {loss:.4f}")
 
 impasto.compare(photo, *[run.result() for run in runs.values()], labels=["photo", *runs])
 

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 6. Coarse to fine
 #
-# A filter sees a window of fixed size in pixels. On a large picture that is a small part of it: only
-# small strokes form, and moving a large shape takes very long. So the picture is painted small
+# A filter sees a window of fixed size in pixels. On a large picture that is a small part of it:
+# only small strokes form, and moving a large shape takes very long. So the picture is painted small
 # first, enlarged, and painted on (Gatys et al. 2017, section 6). At level $k$ of $n$, a picture of
 # $H \times W$ has
 #
@@ -22,7 +22,7 @@ from skimage.data import chelsea
 import impasto
 from impasto.optim.pyramid import plan
 
-SIZE = int(os.environ.get("SIZE", "256"))
+SIZE = int(os.environ.get("SIZE", "192"))
 encoder = impasto.get_encoder(os.environ.get("ENCODER", "mini"))
 photo = impasto.load_image(chelsea(), size=SIZE)
 height, width = photo.shape[-2:]

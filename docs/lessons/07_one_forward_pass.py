@@ -37,9 +37,18 @@ photo = impasto.load_image(data.chelsea(), size=SIZE)
 # %%
 with tempfile.TemporaryDirectory() as folder:
     for name in ("astronaut", "chelsea", "coffee", "rocket", "camera"):
-        impasto.save_image(Path(folder) / f"{name}.png", impasto.load_image(getattr(data, name)(), size=256))
+        impasto.save_image(
+            Path(folder) / f"{name}.png", impasto.load_image(getattr(data, name)(), size=256)
+        )
     training = Training(
-        "waves", folder, minutes=MINUTES, crop=64, style_size=128, width=8, blocks=2, validate_every=20
+        "waves",
+        folder,
+        minutes=MINUTES,
+        crop=64,
+        style_size=128,
+        width=8,
+        blocks=2,
+        validate_every=20,
     )
     totals, validations = [], []
     for event in training:

@@ -88,11 +88,16 @@ from impasto.objective.finder import find_subject  # noqa: E402
 with torch.no_grad():
     seen = {
         name: encoder(image, ["relu3_1"])["relu3_1"]
-        for name, image in (("photo", photo), ("with", with_subject.image), ("without", without.image))
+        for name, image in (
+            ("photo", photo),
+            ("with", with_subject.image),
+            ("without", without.image),
+        )
     }
 mask = find_subject(photo, size=tuple(seen["photo"].shape[-2:]))
 moved = {
-    name: float(((seen[name] - seen["photo"]).square() * mask).sum()) for name in ("with", "without")
+    name: float(((seen[name] - seen["photo"]).square() * mask).sum())
+    for name in ("with", "without")
 }
 print(moved)
 answer_3 = "with"

@@ -37,7 +37,7 @@ class HasImage(Protocol):
 
 @dataclass(frozen=True)
 class Sheet:
-    """Pictures side by side: ``image`` ``(1, 3, H, W)`` in [0, 1]. It shows itself in a notebook."""
+    """Pictures side by side, which a notebook shows: ``image`` ``(1, 3, H, W)`` in [0, 1]."""
 
     image: Tensor = field(repr=False)
 
@@ -130,8 +130,8 @@ def png(image: Tensor, alpha: Tensor | None = None, *, largest: int = SHOWN) -> 
     height, width = image.shape[-2:]
     if max(height, width) > largest:
         size = size_to_fit(height, width, largest)
-        image, alpha = (None if x is None else resize(x.float(), size) for x in (image, alpha))
-        assert image is not None
+        image = resize(image.float(), size)
+        alpha = None if alpha is None else resize(alpha.float(), size)
     buffer = io.BytesIO()
     to_pil(image, alpha).save(buffer, "PNG")
     return buffer.getvalue()

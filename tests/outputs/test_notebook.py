@@ -31,7 +31,7 @@ def test_transparency_is_shown() -> None:
     result = impasto.Result(picture(), alpha=torch.zeros(1, 1, 40, 60))
     shown = Image.open(io.BytesIO(result._repr_png_()))
     assert shown.mode == "RGBA"
-    assert shown.getextrema()[3] == (0, 0)
+    assert shown.getchannel("A").getextrema() == (0, 0)
 
 
 def test_swatches_show_themselves() -> None:
@@ -40,14 +40,14 @@ def test_swatches_show_themselves() -> None:
 
 
 def test_compare_lays_results_and_tensors_side_by_side() -> None:
-    red, blue = torch.zeros(2, 1, 3, 32, 32)
+    red, blue = torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)
     red[:, 0] = 1
     blue[:, 2] = 1
     sheet = compare(impasto.Result(red), blue, labels=["red", "blue"], width=32)
     assert sheet.image[0, :, 20, 20].tolist() == [1, 0, 0]
     assert sheet.image[0, :, 20, 20 + 38].tolist() == [0, 0, 1]
     shown = Image.open(io.BytesIO(sheet._repr_png_()))
-    assert shown.size == sheet.image.shape[:1:-1]
+    assert shown.size == (sheet.image.shape[3], sheet.image.shape[2])
     assert compare(*[red] * 7, width=32, columns=3).image.shape[-2] > 3 * 32
 
 
