@@ -342,6 +342,20 @@ def test_quotes_are_in_their_files() -> None:
     assert found
 
 
+def test_every_formula_has_its_line() -> None:
+    """A section with a formula quotes the code that computes it; in a lesson the whole lesson."""
+    without, seen = [], 0
+    for page in [*PAGES, *LESSONS]:
+        sections = re.split(r"^## ", read(page), flags=re.MULTILINE)
+        for section in sections if page.suffix == ".md" else ["\n".join(sections)]:
+            if re.search(r"^\$\$", section, re.MULTILINE):
+                seen += 1
+                if "```py\n" not in section:
+                    without.append(f"{page.name}: {section[:40]}")
+    assert without == []
+    assert seen >= 20
+
+
 def test_links_resolve() -> None:
     found = [(page, target) for page in [*PAGES, *LESSONS] for target in links(page)]
     wrong = [
