@@ -39,7 +39,10 @@ for level in plan(height, width, (40, 30, 10)):
 # %%
 COARSE = tuple(int(n) for n in os.environ.get("STEPS", "40,30,10").split(","))
 common = impasto.StylizeConfig(size=SIZE, strength=0.8)
-flat = impasto.stylize(photo, "nouveau", common, encoder=encoder, steps=sum(COARSE))
+progress = impasto.NotebookProgress()  # a bar, in a notebook
+flat = impasto.stylize(
+    photo, "nouveau", common, encoder=encoder, steps=sum(COARSE), on_event=progress
+)
 pyramid = impasto.stylize(photo, "nouveau", common, encoder=encoder, steps=COARSE)
 seconds = {name: x.metadata["seconds"] for name, x in (("flat", flat), ("pyramid", pyramid))}
 print(seconds)
