@@ -96,9 +96,11 @@ class LessonParser(MystParser):  # type: ignore[misc]  # sphinx's types are loos
         """Its cells of text are Markdown, those of code are blocks."""
         notebook = jupytext.reads(inputstring, "py:percent")
         notebook.metadata = {}
-        title, rest = jupytext.writes(notebook, "md").split("\n", 1)
-        picture = SHOWN[Path(document["source"]).name[:2]]
-        super().parse(f"{title}\n\n![{title.strip('# ')}](../{picture})\n{rest}", document)
+        picture = f"![what this lesson shows](../{SHOWN[Path(document['source']).name[:2]]})"
+        text = re.sub(
+            r"^# .+$", rf"\g<0>\n\n{picture}", jupytext.writes(notebook, "md"), count=1, flags=re.M
+        )
+        super().parse(text, document)
 
 
 # --- formulas without a script --------------------------------------------------------------------

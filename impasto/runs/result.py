@@ -24,8 +24,8 @@ class Result:
     """A picture that was made: ``image`` ``(1, 3, H, W)`` in [0, 1], ``alpha`` ``(1, 1, H, W)`` or
     None, ``metadata`` that tells how, and ``history``, the losses of every step."""
 
-    image: Tensor
-    alpha: Tensor | None = None
+    image: Tensor = field(repr=False)
+    alpha: Tensor | None = field(default=None, repr=False)
     depth: int = 8
     exif: bytes = b""
     metadata: dict[str, Any] = field(default_factory=dict)
