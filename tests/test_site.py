@@ -54,8 +54,10 @@ def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     line; formulas need no script."""
     pytest.importorskip("sphinx")
     process = subprocess.run(
-        [*(sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet")]
-        + ["-c", "docs", "-d", str(tmp_path / "doctrees"), ".", str(tmp_path / "site")],
+        [
+            *(sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"),
+            *("-c", "docs", "-d", str(tmp_path / "doctrees"), ".", str(tmp_path / "site")),
+        ],
         capture_output=True,
         text=True,
         cwd=ROOT,
