@@ -116,7 +116,11 @@ def visit_math(writer: Any, node: nodes.Element) -> None:
 
 # --- pages of source, and links to their lines ----------------------------------------------------
 
-FOLDERS = {"docs/decisions": "docs/decisions/index", "examples": "source/examples/index"}
+FOLDERS = {
+    "docs/decisions": "docs/decisions/index",
+    "docs/lessons": "docs/lessons/index",
+    "examples": "source/examples/index",
+}
 """Where links to folders lead."""
 SOURCES = [
     path.relative_to(ROOT)

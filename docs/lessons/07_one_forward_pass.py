@@ -11,7 +11,7 @@
 # [impasto/feedforward/training.py](../../impasto/feedforward/training.py)
 #
 # ```py
-# objective.begin(self.step)
+# objective.on_step_start(self.step)
 # return objective(self.encoder(model(photo), objective.layers))
 # ```
 
