@@ -33,7 +33,7 @@ lessons: .venv/.installed-dev
 	$(BIN)/python -m pytest tests/test_lessons.py -m slow -n 0 --durations=0
 
 clean:
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist notebooks out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
