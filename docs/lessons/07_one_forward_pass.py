@@ -44,6 +44,7 @@ with tempfile.TemporaryDirectory() as folder:
         "waves",
         folder,
         minutes=MINUTES,
+        strength=0.1,  # in a minute it learns strokes first; hold the photo
         crop=64,
         style_size=128,
         width=8,
