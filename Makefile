@@ -2,6 +2,8 @@
 # make test    the tests in two processes; make test ARGS="-k gif -x" passes arguments on; with
 #              HYPOTHESIS_PROFILE=thorough the random ones try 200 cases, not 10
 # make lint    ruff and mypy
+# make docs    the documentation site, in build/docs; open build/docs/index.html
+# make lessons run the notebooks of docs/lessons, and say how long each took
 # make clean   away with everything that was made here
 #
 # Each makes .venv when it is missing. PYTHON=python3.12 chooses another interpreter.
@@ -10,7 +12,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs lessons clean
 
 demo: .venv/.installed-demo
 	$(BIN)/python examples/demo.py
@@ -23,8 +25,15 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: .venv/.installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs . build/docs
+	$(BIN)/python docs/check_links.py build/docs
+
+lessons: .venv/.installed-dev
+	$(BIN)/python -m pytest tests/test_lessons.py -m slow -n 0 --durations=0
+
 clean:
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist notebooks out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

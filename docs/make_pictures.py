@@ -17,10 +17,12 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 from torch import Tensor
+from torch.nn import functional as F
 
 import impasto
 from impasto import FeatureLoss, GramLoss, Objective, TotalVariation, optimize
 from impasto.image.io import size_to_fit, to_pil
+from impasto.outputs.contact_sheet import heat, stretched
 
 FOLDER = Path(__file__).parent / "pictures"
 MAX_BYTES = 100_000
@@ -257,6 +259,68 @@ def channels(studio: Studio) -> list[list[tuple[str, Tensor]]]:
     return rows
 
 
+def features(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """The strongest channels of each layer, as maps."""
+    config = impasto.LookConfig(layers=LAYERS[:4], count=6, cell=128)
+    return _looked(impasto.Look(load("chelsea"), config))
+
+
+def grams(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """Three styles above their Gram matrices, the strongest channels first."""
+    layers = ("relu1_1", "relu2_1", "relu3_1")
+    rows = []
+    for style in ("waves", "mosaic", "hatching"):
+        painting = impasto.swatch(style, size=256)
+        config = impasto.LookConfig(show="gram", layers=layers, cell=256)
+        rows.append([(style, painting), *_looked(impasto.Look(painting, config))[0]])
+    return rows
+
+
+def _looked(run: impasto.Look) -> list[list[tuple[str, Tensor]]]:
+    for _ in run:
+        pass
+    return [[(c.label, c.image) for c in row if c.image is not None] for row in run.rows]
+
+
+def layers(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """What each layer's style adds: each of them alone, then all."""
+    choices: dict[str, Any] = {layer: layer for layer in LAYERS} | {"all five": LAYERS}
+    cells = []
+    for label, chosen in choices.items():
+        cells.append((label, studio.paint("chelsea", "mosaic", style_layers=chosen, strength=0.85)))
+    return [cells[:3], cells[3:]]
+
+
+def brushes(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """Every style loss on the same pair."""
+    cells = [("photo", load("astronaut"))]
+    for loss in impasto.STYLE_LOSSES:
+        cells.append((loss, studio.paint("astronaut", "nouveau", style_loss=loss)))
+    cells = [(label, square(image)) for label, image in cells]
+    half = -(-len(cells) // 2)
+    return [cells[:half], cells[half:]]
+
+
+def pulls(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """Where in a picture each loss pulls: the gradient's magnitude, over each one's largest."""
+    photo = impasto.load_image(load("chelsea"), size=min(studio.size, 256))
+    painting = impasto.swatch("mosaic", size=min(studio.size, 256))
+    image = studio.paint("chelsea", "mosaic", size=max(photo.shape[-2:]), strength=0.8)
+    image.requires_grad_()
+    content = FeatureLoss(studio.encoder(photo, ["relu4_2"]), normalization="relative")
+    style = GramLoss(studio.encoder(painting, LAYERS), normalization="relative")
+    objective = Objective(content=(content, 1.0), style=(style, 1.0), tv=(TotalVariation(), 1.0))
+    parts = objective(studio.encoder(image, objective.layers)).parts
+    cells = [("photo", photo), ("picture", image.detach())]
+    for name, value in parts.items():
+        (slope,) = torch.autograd.grad(value, image, retain_graph=True)
+        pull = F.avg_pool2d(slope.abs().sum(1, keepdim=True), 9, stride=1, padding=4)
+        label = name.removesuffix(".image").replace(".", " ")
+        cells.append((label, heat(stretched(pull[0, 0], 0.99))))
+    half = -(-len(cells) // 2)
+    return [cells[:half], cells[half:]]
+
+
 PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], int]] = {
     "hero.webp": (hero, 260),
     "gallery.webp": (gallery, 180),
@@ -274,6 +338,11 @@ PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], in
     "combined.webp": (combined, 250),
     "dreams.webp": (dreams, 300),
     "channels.webp": (channels, 128),
+    "features.webp": (features, 128),
+    "grams.webp": (grams, 170),
+    "layers.webp": (layers, 230),
+    "brushes.webp": (brushes, 220),
+    "pulls.webp": (pulls, 190),
 }
 """File -> how it is made, and the width of each cell in pixels."""
 

@@ -9,7 +9,7 @@ The map, in the order in which a picture passes through; imports point only upwa
 
 - ``errors``        what may go wrong; ``events``, what is told meanwhile; ``devices``, where
 - ``image``         file <-> tensor ``(1, 3, H, W)``, float32 sRGB in [0, 1]; colours; swatches
-- ``outputs``       animations, plots, contact sheets
+- ``outputs``       animations, plots, contact sheets, what a notebook shows
 - ``config``        every setting, once; ``presets`` names sets of them
 - ``encoders``      tensor -> features by layer name: mini (ships with the package), vgg16, vgg19
 - ``losses``        features -> numbers: content, style, smoothness; ``Objective`` adds them up
@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from impasto.metrics.evaluate import Evaluation, evaluate
     from impasto.optim.loop import optimize
     from impasto.optim.state import State
+    from impasto.outputs.notebook import NotebookProgress, compare
     from impasto.runs.result import Result
     from impasto.transfer.api import stylize, texture
     from impasto.transfer.stylization import Stylization
@@ -90,6 +91,7 @@ _HOMES = {
     "encoders": ["ENCODERS", "VGG", "Encoder", "Mini", "get_encoder"],
     "optim.loop": ["optimize"],
     "optim.state": ["State"],
+    "outputs.notebook": ["NotebookProgress", "compare"],
     "errors": ["ImpastoError"],
     "events": ["Event", "Finished", "LevelDone", "LevelStarted", "Step", "Trained", "Validated"],
     "image.io": ["Picture", "load_image", "read_image", "read_metadata", "resize", "save_image"],
@@ -151,6 +153,7 @@ __all__ = [
     "Loss",
     "MeanStdLoss",
     "Mini",
+    "NotebookProgress",
     "Objective",
     "PatchLoss",
     "Picture",
@@ -169,6 +172,7 @@ __all__ = [
     "Validated",
     "WassersteinLoss",
     "__version__",
+    "compare",
     "deepdream",
     "evaluate",
     "get_encoder",

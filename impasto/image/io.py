@@ -189,6 +189,7 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (N, C, H, W) to exactly ``size`` = (height, width): bicubic, antialiased if smaller.
 
     The dtype stays. Images of three channels are clamped to [0, 1]: bicubic overshoots at edges.
+    Raises ConfigError for a size that is not two whole numbers above 0.
 
     >>> resize(torch.rand(1, 3, 8, 8), (4, 5)).shape
     torch.Size([1, 3, 4, 5])

@@ -6,6 +6,7 @@ The pictures lie in ``impasto/assets/swatches``; the code that painted them, in
 
 from __future__ import annotations
 
+import io
 import operator
 from dataclasses import dataclass
 from importlib import resources
@@ -38,6 +39,12 @@ class Swatch:
         """The picture's WebP file."""
         folder = resources.files("impasto") / "assets" / "swatches"
         return (folder / f"{self.name}.webp").read_bytes()
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        buffer = io.BytesIO()
+        render_swatch(self.name, size=256).save(buffer, "PNG")
+        return buffer.getvalue()
 
 
 SWATCHES: dict[str, Swatch] = {

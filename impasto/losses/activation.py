@@ -29,7 +29,7 @@ class ActivationLoss(TileableLoss):
     ``reference`` maps layers to features ``(1, C, h, w)``: those of the picture to begin with, any
     h and w. ``weights`` gives each layer its weight w_l (default: equal, sum 1; a negative one
     calms the layer); ``channels`` picks some of a layer's (default: all). With ``m`` the mean over
-    positions and those channels, ``form`` is
+    positions and those channels, ``normalization`` is
 
     - ``relative``: ``-w_l/2 log(m(f²) / m(f_reference²))``. 0 for the reference itself, -1 where
       the features are e times as large, so that layers and encoders weigh alike, and no layer runs
@@ -38,7 +38,7 @@ class ActivationLoss(TileableLoss):
       DeepDream was written (Mordvintsev et al. 2015);
     - ``mean``: ``-w_l m(f)``, for single channels (Olah et al. 2017).
 
-    Raises ConfigError for an unknown form, layer or channel.
+    Raises ConfigError for an unknown normalization, layer or channel.
     """
 
     def __init__(

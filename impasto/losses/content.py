@@ -32,7 +32,7 @@ class FeatureLoss(TileableLoss):
     """Squared distance of features at the same position (Gatys et al. 2016, eq. 1).
 
     ``target`` maps layers to the content's features ``(N, C, h, w)``; ``weights`` gives each layer
-    its weight (default: equal, sum 1). ``form`` is the normalisation:
+    its weight (default: equal, sum 1). ``normalization`` is:
 
     - ``mean``: mean over channels and positions;
     - ``gatys``: ``1/2 * sum``, as printed in the paper;
@@ -40,11 +40,12 @@ class FeatureLoss(TileableLoss):
       whatever the layer, the encoder or the size.
 
     ``position_weight`` ``{layer: (N, 1, h, w)}`` lets positions count less (transparent ones: 0).
-    ``power`` p above 1, with form ``relative`` only, lets places that have moved far count for
+    ``power`` p above 1, with ``relative`` only, lets places that have moved far count for
     more: with d the relative squared distance at a position, the loss is ``(mean d^p)^(1/p)``
     instead of the mean. So no small thing, such as a face, is given up for the rest.
 
-    Raises ConfigError for an unknown form or layer, and for a power with another form.
+    Raises ConfigError for an unknown normalization or layer, and for a power with another one than
+    ``relative``.
     """
 
     name, role = "features", "content"

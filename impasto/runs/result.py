@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +11,9 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from impasto.events import Event
-from impasto.image.io import save_image, to_pil
+from impasto.image.io import save_image
 from impasto.optim.pyramid import Level
+from impasto.outputs.notebook import png
 
 INPUTS = ("content", "style", "model", "init", "guide", "regions", "style_regions", "keep")
 """What stands in the metadata for files that went into a run; lists where there are several."""
@@ -24,8 +24,8 @@ class Result:
     """A picture that was made: ``image`` ``(1, 3, H, W)`` in [0, 1], ``alpha`` ``(1, 1, H, W)`` or
     None, ``metadata`` that tells how, and ``history``, the losses of every step."""
 
-    image: Tensor
-    alpha: Tensor | None = None
+    image: Tensor = field(repr=False)
+    alpha: Tensor | None = field(default=None, repr=False)
     depth: int = 8
     exif: bytes = b""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -51,10 +51,8 @@ class Result:
         )
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows."""
-        buffer = io.BytesIO()
-        to_pil(self.image, self.alpha).save(buffer, "PNG")
-        return buffer.getvalue()
+        """What a notebook shows: the picture, at most 512 pixels on the long side."""
+        return png(self.image, self.alpha)
 
 
 class Run(Protocol):
