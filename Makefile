@@ -30,7 +30,7 @@ docs: .venv/.installed-docs
 	$(BIN)/python docs/check_links.py build/docs
 
 lessons: .venv/.installed-dev
-	$(BIN)/python -m pytest tests/test_lessons.py -m slow -n 0 --durations=0
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_lessons.py -m slow -n 2 --durations=0
 
 clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist notebooks out
