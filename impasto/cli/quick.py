@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from impasto.cli.info import masks_of
 from impasto.cli.messages import log_shown, message
 from impasto.cli.options import AsJson, Depth, MaxPixels, Overwrite, Quiet, Threads, output_flag
-from impasto.cli.outputs import Outputs, output_path
+from impasto.cli.outputs import Outputs, installed_files, network_files, output_path, settings_files
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import default_output
 from impasto.config.quick import QuickConfig
@@ -79,7 +78,8 @@ def quick(
     from impasto.devices import keep_freed_memory
     from impasto.devices import threads as use_threads
 
-    checked(outputs, [content, *styles, *masks_of(config)])
+    models = [] if model is None else network_files(model)
+    checked(outputs, [content, *styles, *models, *settings_files(config), *installed_files()])
     keep_freed_memory()
     with use_threads(threads), log_shown(quiet=quiet):
         result = paint(content, styles, config, model=model, max_pixels=max_pixels)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import masks_of, source_name, sources
+from impasto.cli.info import source_name, sources
 from impasto.cli.options import (
     AsJson,
     Depth,
@@ -21,7 +21,7 @@ from impasto.cli.options import (
     Threads,
     output_flag,
 )
-from impasto.cli.outputs import Outputs, output_path
+from impasto.cli.outputs import Outputs, default_name, installed_files, output_path, settings_files
 from impasto.cli.settings import resolve, with_settings
 from impasto.config.stylize import StylizeConfig
 from impasto.errors import UsageError
@@ -133,6 +133,7 @@ def stylize(
         plot=plot,
         save_every=save_every,
         preview=preview,
+        config=save_config,
         depth=depth,
         overwrite=overwrite,
     )
@@ -140,10 +141,13 @@ def stylize(
     from impasto.cli.messages import print_json
     from impasto.cli.run import checked, execute, report_result
 
-    inputs = [x for x in (content, *styles, *masks_of(chosen)) if x is not None]
+    named = [x for x in (content, *styles, config) if x is not None]
+    inputs = [*named, *settings_files(chosen), *installed_files()]
     outputs = checked(outputs, inputs, steps=chosen.most_steps, resume=resume)
     if save_config is not None:
-        _save_config(save_config, chosen, overwrite=outputs.overwrite)
+        from impasto.config.presets import write_toml
+
+        write_toml(save_config, chosen, overwrite=outputs.may_replace(save_config))
 
     from impasto.devices import threads as use_threads
     from impasto.transfer.stylization import Stylization
@@ -174,7 +178,7 @@ def default_output(content: str | None, styles: Sequence[str]) -> Path:
     'cat-waves-mosaic.png'
     """
     names = [*styles, "texture"] if content is None else [content, *styles]
-    return Path("-".join(Path(name).stem for name in names) + ".png")
+    return default_name(names, ".png")
 
 
 def check_styles_exist(styles: Sequence[str]) -> None:
@@ -224,11 +228,3 @@ def plan_text(plan: dict[str, Any]) -> str:
     changes = StylizeConfig.from_dict(told["config"]).changes()
     lines += [f"setting  {name} = {value}" for name, value in changes.items()]
     return "\n".join(lines)
-
-
-def _save_config(path: Path, config: StylizeConfig, *, overwrite: bool) -> None:
-    from impasto.config.presets import write_toml
-    from impasto.image.files import check_folder
-
-    check_folder(path, overwrite=overwrite)
-    write_toml(path, config)

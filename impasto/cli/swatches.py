@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from impasto.cli.options import AsJson, Overwrite, output_flag
+from impasto.cli.outputs import installed_files
 from impasto.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -116,9 +117,11 @@ def _write(path: Path, picture: Image.Image, overwrite: bool) -> None:
 
 def _check(targets: dict[str, Path], sheet: Path | None, overwrite: bool) -> None:
     from impasto.image.codecs import WRITABLE
-    from impasto.image.files import check_folder
+    from impasto.image.files import check_apart, check_folder
 
-    for path in [*targets.values(), *([sheet] if sheet is not None else [])]:
+    paths = [*targets.values(), *([sheet] if sheet is not None else [])]
+    check_apart(paths, installed_files())
+    for path in paths:
         if path.suffix.lower() not in WRITABLE:
             raise UnknownNameError("output format", path.suffix, WRITABLE)
         if path.parent.is_dir():

@@ -11,6 +11,7 @@ import typer
 
 from impasto.cli.messages import message, print_json
 from impasto.cli.options import AsJson, Overwrite, Quiet, Resume, Threads, output_flag
+from impasto.cli.outputs import default_name, expanded
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.train import TrainConfig
 
@@ -57,11 +58,12 @@ def train(
     the network as it is and ends; --resume goes on from there, and after a kill.
     """
     config = TrainConfig().with_changes(**parse_all(settings, TrainConfig))
-    folder = (output or Path(f"{Path(style).stem}-model")).expanduser()
+    folder = expanded(output or default_name([style, "model"], ""))
 
     from impasto.cli.run import output_lock
     from impasto.devices import keep_freed_memory
     from impasto.devices import threads as use_threads
+    from impasto.feedforward.network import MODEL
     from impasto.feedforward.training import Training, check_output, checkpoint_in
 
     check_output(folder, resume=resume, overwrite=overwrite)
@@ -70,9 +72,10 @@ def train(
     folder.mkdir(exist_ok=True)
     try:
         with (
-            output_lock(checkpoint_in(folder), str(folder), resume=resume, quiet=quiet),
+            output_lock(folder / MODEL, checkpoint_in(folder), resume=resume, quiet=quiet),
             use_threads(threads),
         ):
+            check_output(folder, resume=resume, overwrite=overwrite)
             training = Training(style, images, folder, config, resume=resume, overwrite=overwrite)
             carry_through(training, quiet=quiet)
     finally:

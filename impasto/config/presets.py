@@ -207,9 +207,9 @@ def to_toml(config: StylizeConfig) -> str:
     return tomlkit.dumps(document)
 
 
-def write_toml(path: str | Path, config: StylizeConfig) -> None:
+def write_toml(path: str | Path, config: StylizeConfig, *, overwrite: bool = True) -> None:
     """Write :func:`to_toml` to a file, whole or not at all.
 
     Raises what ``impasto.image.files.write_bytes`` raises.
     """
-    write_bytes(path, to_toml(config).encode())
+    write_bytes(path, to_toml(config).encode(), overwrite=overwrite)

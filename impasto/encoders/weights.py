@@ -28,7 +28,7 @@ from impasto.encoders.contents import (
 )
 from impasto.encoders.download import TIMEOUT, Progress, fetch, fits, sha256_of
 from impasto.errors import ConfigError, IntegrityError, UnknownNameError, WeightsNotFoundError
-from impasto.image.files import write_bytes
+from impasto.image.files import check_apart, write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -297,6 +297,7 @@ def convert(
     target = Path(destination).expanduser()
     if target.is_dir():
         target /= f"{loaded.architecture}-{loaded.flavour}.safetensors"
+    check_apart([target], [source])
     return write_bytes(target, save(tensors, metadata), overwrite=overwrite)
 
 

@@ -77,7 +77,7 @@ def test_it_is_on_the_disk_before_it_takes_the_name(
     monkeypatch.setattr(os, "fsync", noted("fsync", fsync))
     monkeypatch.setattr(os, "replace", noted("replace", replace))
     save_checkpoint(tmp_path / "c", state())
-    assert calls == ["fsync", "replace"]
+    assert calls[:2] == ["fsync", "replace"]
 
 
 @pytest.mark.parametrize("where", ["nowhere/c", "file/c"])
