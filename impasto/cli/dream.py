@@ -129,11 +129,11 @@ class Animation(Outputs):
 
     def save(self, result: Result) -> None:
         """Write the frames; of a stopped run those dreamt so far."""
-        from impasto.dream.deepdream import Sequence
+        from impasto.dream.deepdream import DreamResult
         from impasto.outputs.animation import write_animation
 
         assert self.picture is not None
-        assert isinstance(result, Sequence)
+        assert isinstance(result, DreamResult)
         frames = (frame.float() / 255 for frame in result.frames or (result.image * 255,))
         overwrite = self.may_replace(self.picture)
         write_animation(self.picture, frames, fps=self.fps, hold_last=0, overwrite=overwrite)

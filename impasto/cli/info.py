@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from impasto.cli.help import PANELS
 from impasto.cli.options import AsJson
 from impasto.cli.settings import CONTENT_SETTINGS, flag_of, render
 from impasto.config.base import Settings
@@ -125,7 +126,9 @@ def command_line(metadata: dict[str, Any], path: Path) -> str:
         for place in places(role) if role in metadata else []:
             words += [f"--{role}", place]
     words += ["-o", str(path)]
-    for name, value in config.changes().items():
+    changes = config.changes()
+    for name in sorted(changes, key=lambda name: PANELS.index(config.group_of(name))):
+        value = changes[name]
         if texture and name in CONTENT_SETTINGS:
             continue
         if name in MASKS:

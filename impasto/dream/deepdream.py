@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from impasto.config.dream import DreamConfig
 from impasto.config.layers import parse_selections
 from impasto.devices import choose_device, choose_dtype
-from impasto.dream.eyes import check_layers, default_layers, open_eyes
+from impasto.dream.encoder import check_layers, default_layers, prepare_encoder
 from impasto.dream.smoothing import FILTERS
 from impasto.dream.transform import Jitter
 from impasto.encoders import Encoder, pop_encoder
@@ -55,7 +55,7 @@ def deepdream(
     guide: Source | None = None,
     on_event: Callable[[Event], None] | None = None,
     **settings: Unpack[DreamKeywords],
-) -> Sequence:
+) -> DreamResult:
     """Dream on ``photo``: let what ``encoder`` sees in it grow.
 
     ``photo`` and ``guide`` are paths, PIL images, numpy arrays or tensors ``(1, 3, H, W)`` in
@@ -77,13 +77,13 @@ def deepdream(
 
 
 @dataclass(frozen=True)
-class Sequence(Result):
+class DreamResult(Result):
     """A dream: the last picture, and all ``frames`` ``(1, 3, H, W)``, uint8, if there are more."""
 
     frames: tuple[Tensor, ...] = field(default=(), repr=False)
 
 
-class Dream(Run["Sequence"]):
+class Dream(Run["DreamResult"]):
     """One run of :func:`deepdream`, to iterate over.
 
     Iterating yields LevelStarted, Step, ..., LevelDone, ..., Finished; a level is an octave, and
@@ -116,7 +116,7 @@ class Dream(Run["Sequence"]):
         self.dtype = choose_dtype(config.precision, self.device)
         self.selections = None if config.layers is None else parse_selections(config.layers)
         by_channel = any(s.channels is not None for s in self.selections or ())
-        self.encoder = open_eyes(
+        self.encoder = prepare_encoder(
             encoder or config.encoder, config, self.device, self.dtype, by_channel=by_channel
         )
         if self.selections is None:
@@ -196,7 +196,7 @@ class Dream(Run["Sequence"]):
         now, spread = (f(frame, dim=(2, 3), keepdim=True) for f in (torch.mean, torch.std))
         factor = torch.minimum(torch.ones_like(std), CONTRAST * std / spread.clamp_min(1e-6))
         calmed = (frame - now) * factor + torch.lerp(now, mean, SETTLE)
-        return closer(calmed, self.config.zoom, self.config.rotate).clamp(0, 1)
+        return zoom_rotate(calmed, self.config.zoom, self.config.rotate).clamp(0, 1)
 
     @torch.no_grad()
     def objective(self, number: int) -> Objective:
@@ -226,10 +226,10 @@ class Dream(Run["Sequence"]):
             return with_colors_of(image, self.base)
         return image
 
-    def result(self) -> Sequence:
+    def result(self) -> DreamResult:
         """The result as it is now; after :class:`Finished`, the final one."""
         alpha = self.photo.alpha
-        return Sequence(
+        return DreamResult(
             image=self.picture(),
             alpha=None if alpha is None else resize(alpha, (self.height, self.width)).clamp(0, 1),
             depth=self.photo.depth,
@@ -278,10 +278,10 @@ CONTRAST = 1.15  # times the photo's: what a frame may pass on to the next
 SETTLE = 0.1  # of the way back to the photo's mean colour, with each frame
 
 
-def closer(image: Tensor, zoom: float, degrees: float = 0.0) -> Tensor:
+def zoom_rotate(image: Tensor, zoom: float, degrees: float = 0.0) -> Tensor:
     """``(1, 3, H, W)`` enlarged about its middle by ``zoom`` and turned by ``degrees``; bicubic.
 
-    >>> closer(torch.ones(1, 3, 8, 8), 1.5).shape
+    >>> zoom_rotate(torch.ones(1, 3, 8, 8), 1.5).shape
     torch.Size([1, 3, 8, 8])
     """
     height, width = image.shape[-2:]

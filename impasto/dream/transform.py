@@ -47,7 +47,7 @@ class Jitter:
         return wide[..., top : top + height, left : left + width]
 
 
-class Robust:
+class RandomTransform:
     """Shift, turn and resize the picture a little (the "transformation robustness" of Olah et al.
     2017), another way at each step: up to ``pixels``, ``degrees``, and a factor of ``1 + zoom``.
 

@@ -8,10 +8,8 @@ channel most.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,17 +18,16 @@ from torch.nn import functional as F
 
 from impasto.config.dream import LookConfig
 from impasto.config.layers import Selection, parse_selections
-from impasto.config.version import __version__
-from impasto.devices import choose_device, choose_dtype, describe_machine, generator
-from impasto.dream.eyes import check_layers, open_eyes
+from impasto.devices import choose_device, choose_dtype, generator
+from impasto.dream.encoder import check_layers, prepare_encoder
 from impasto.dream.parametrize import Fourier
-from impasto.dream.transform import Robust
+from impasto.dream.transform import RandomTransform
 from impasto.encoders import Encoder, pop_encoder
 from impasto.errors import ConfigError, UsageError
-from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.events import Event, Step
 from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_picture
 from impasto.image.io import resize, size_to_fit
-from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
+from impasto.losses import FeatureLoss, GramLoss, Loss, Objective, TotalVariation
 from impasto.losses.activation import ChannelLoss
 from impasto.losses.gram import gram
 from impasto.objective.finder import find_subject
@@ -40,6 +37,7 @@ from impasto.optim.pyramid import Level
 from impasto.optim.state import State
 from impasto.optim.tiling import encode
 from impasto.outputs.contact_sheet import Cell, contact_sheet, heat, stretched
+from impasto.runs.base import Run
 from impasto.runs.result import Result
 
 if TYPE_CHECKING:
@@ -79,21 +77,15 @@ def look(
     if changes.get("channels") is not None:
         changes.setdefault("show", "channels")
     config = (config or LookConfig()).with_changes(**changes)
-    run = Look(picture, config, style=style, encoder=encoder)
-    for event in run:
-        if on_event is not None:
-            on_event(event)
-    return run.result()
+    return Look(picture, config, style=style, encoder=encoder).finish(on_event)
 
 
-class Look:
+class Look(Run[Result]):
     """One run of :func:`look`, to iterate over: the same events, with a level for each picture (or
     batch of channels) that is optimised. :meth:`picture` is the sheet so far.
 
     Raises what :func:`look` raises.
     """
-
-    checkpoint: Path | None = None  # a look is short, and begins anew
 
     def __init__(
         self,
@@ -111,7 +103,7 @@ class Look:
         if picture is None and config.show != "channels":
             raise UsageError(f"there is no picture to show the {config.show} of", "give one")
         by_channel = config.show in ("features", "gram", "channels")
-        self.encoder = open_eyes(
+        self.encoder = prepare_encoder(
             encoder or config.encoder, config, self.device, self.dtype, by_channel=by_channel
         )
         self.sources: dict[str, dict[str, Any]] = {}
@@ -129,27 +121,24 @@ class Look:
         check_layers(self.encoder, config.layers if not self.wanted else self._channel_layers())
         self.rows, self.levels = self._layout()
         self.height, self.width = self.picture().shape[-2:]
-        self.history: list[dict[str, Any]] = []
-        self.attachments: dict[str, Any] = {}
-        self.seconds = 0.0
-        self.done = False
+        self.tile = None
+        self.begin(None, resume=False)  # a look is short, and begins anew
 
     def __iter__(self) -> Iterator[Event]:
-        began = time.perf_counter()
-        shows: dict[str, Callable[[], Iterator[Event]]] = {
+        shows: dict[str, Callable[[], None]] = {
             "features": self._features,
             "gram": self._gram,
-            "reconstructions": self._reconstructions,
             "where": self._where,
             "subject": self._subject,
-            "channels": self._channels,
         }
-        for event in shows[self.config.show]():
-            self.seconds = time.perf_counter() - began
-            yield event
-        self.seconds = time.perf_counter() - began
-        self.done = True
-        yield Finished(self.seconds, len(self.history), self.picture())
+        if show := shows.get(self.config.show):
+            show()
+        yield from super().__iter__()
+
+    def run_level(self, number: int) -> Iterator[Step]:
+        """The steps of one picture, or of a batch of channels."""
+        self.level = number
+        return self._excite(number) if self.wanted else self._reconstruct(number)
 
     def picture(self) -> Tensor:
         """The sheet so far ``(1, 3, H, W)``."""
@@ -161,26 +150,16 @@ class Look:
 
     def metadata(self) -> dict[str, Any]:
         """What made the sheet."""
-        return {
-            "impasto": __version__,
-            "command": "look",
-            "config": self.config.to_dict(),
-            **self.sources,
-            "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
-            "size": [self.height, self.width],
-            "machine": describe_machine(self.device, self.dtype),
-            "steps": len(self.history),
-            "finished": self.done,
-            "seconds": round(self.seconds, 2),
-        }
+        return self.provenance(command="look")
 
-    def save_checkpoint(self) -> None:
-        """Nothing: a look begins anew."""
+    def inputs(self) -> dict[str, Any]:
+        """Nothing: no checkpoint asks for it."""
+        return {}
 
     # --- the looks -------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _features(self) -> Iterator[Event]:
+    def _features(self) -> None:
         """The strongest channels of each layer, each over its own largest values."""
         assert self.pixels is not None
         features = self._encode(self.config.layers)
@@ -192,10 +171,9 @@ class Look:
                 cell = next(cells)
                 cell.label = f"{layer}:{channel}"
                 cell.image = heat(_enlarged(stretched(maps[channel]), self.pixels)).cpu()
-        return iter(())
 
     @torch.no_grad()
-    def _gram(self) -> Iterator[Event]:
+    def _gram(self) -> None:
         """Gram matrices, the strongest channels first; the root makes small entries visible."""
         features = self._encode(self.config.layers)
         for cell, layer in zip(self.rows[0], self.config.layers, strict=True):
@@ -205,24 +183,27 @@ class Look:
             side = min(len(matrix), self.config.cell)  # means of entries where they are too many
             shrunk = F.adaptive_avg_pool2d(matrix[None, None], (side, side))[0, 0]
             cell.image = heat(stretched(shrunk, 0.999)).cpu()
-        return iter(())
 
-    def _reconstructions(self) -> Iterator[Event]:
+    def _reconstruct(self, number: int) -> Iterator[Step]:
         """Above, from the features of each layer; below, from the Gram matrices up to each."""
         assert self.pixels is not None
         layers = self.config.layers
-        smooth = (TotalVariation(), SMOOTH)
-        for number, layer in enumerate(layers):
-            loss = FeatureLoss(self._encode([layer]), normalization="relative")
-            objective = Objective(content=(loss, 1.0), tv=smooth)
-            yield from self._from_noise(number, objective, self.rows[0][number + 1])
-        for number in range(len(layers)):
-            statistics = GramLoss(self._encode(layers[: number + 1]), normalization="relative")
-            objective = Objective(style=(statistics, 1.0), tv=smooth)
-            cell = self.rows[1][number + 1]
-            yield from self._from_noise(len(layers) + number, objective, cell)
+        row, column = divmod(number, len(layers))
+        terms: dict[str, tuple[Loss, float]] = {"tv": (TotalVariation(), SMOOTH)}
+        if row == 0:
+            features = self._encode([layers[column]])
+            terms = {"content": (FeatureLoss(features, normalization="relative"), 1.0), **terms}
+        else:
+            features = self._encode(layers[: column + 1])
+            terms = {"style": (GramLoss(features, normalization="relative"), 1.0), **terms}
+        height, width = self.pixels.shape[-2:]
+        fourier = Fourier()
+        noise = fourier.noise((1, 3, height, width), generator(self.config.seed))
+        self.state = State(noise.to(self.device), "adam", self.config.learning_rate, fourier)
+        yield from self._optimise(number, Objective(**terms), average=0.9)
+        self.rows[row][column + 1].image = self.state.picture().cpu()
 
-    def _where(self) -> Iterator[Event]:
+    def _where(self) -> None:
         """Where the style is not that of the picture given for it, over all layers and for each."""
         assert self.pixels is not None
         assert self.style is not None
@@ -231,75 +212,42 @@ class Look:
         both = torch.stack(list(shares.values())).sum(0)
         for cell, share in zip(self.rows[0][2:], [both, *shares.values()], strict=True):
             cell.image = over(self.pixels, share).cpu()
-        return iter(())
 
     @torch.no_grad()
-    def _subject(self) -> Iterator[Event]:
+    def _subject(self) -> None:
         """The subject that is found, and the photo's detail."""
         assert self.pixels is not None
         size = (self.pixels.shape[-2], self.pixels.shape[-1])
         maps = find_subject(self.pixels), detail_map(self.pixels) / MOST
         for cell, found in zip(self.rows[0][1:], maps, strict=True):
             cell.image = over(self.pixels, resize(found, size)[0, 0], whole=True).cpu()
-        return iter(())
 
-    def _channels(self) -> Iterator[Event]:
+    def _excite(self, number: int) -> Iterator[Step]:
         """From faint clouds, in Fourier's numbers, seen a little differently at each step."""
-        config, cells = self.config, iter([cell for row in self.rows for cell in row])
-        for number, batch in enumerate(self.wanted):
-            assert batch.channels is not None
-            fourier, source = Fourier(), generator(config.seed + number)
-            side = config.cell
-            start = fourier.noise((len(batch.channels), 3, side, side), source).to(self.device)
-            state = State(start, "adam", config.learning_rate, fourier)
-            layer = before_relu(self.encoder, batch.layer)
-            objective = Objective(channel=(ChannelLoss(layer, batch.channels), 1.0))
-            robust = Robust(seed=config.seed + number)
-            yield from self._optimise(number, state, objective, transform=robust)
-            for channel, image in zip(batch.channels, state.picture().cpu(), strict=True):
-                while (cell := next(cells)).label != f"{batch.layer}:{channel}":
-                    pass
-                cell.image = image[None]
+        config, batch, fourier = self.config, self.wanted[number], Fourier()
+        assert batch.channels is not None
+        seed, side = config.seed + number, config.cell
+        start = fourier.noise((len(batch.channels), 3, side, side), generator(seed))
+        self.state = State(start.to(self.device), "adam", config.learning_rate, fourier)
+        layer = before_relu(self.encoder, batch.layer)
+        objective = Objective(channel=(ChannelLoss(layer, batch.channels), 1.0))
+        yield from self._optimise(number, objective, transform=RandomTransform(seed=seed))
+        cells = {cell.label: cell for row in self.rows for cell in row}
+        for channel, image in zip(batch.channels, self.state.picture().cpu(), strict=True):
+            cells[f"{batch.layer}:{channel}"].image = image[None]
 
     # --- small things ----------------------------------------------------------------------------
 
-    def _from_noise(self, number: int, objective: Objective, cell: Cell) -> Iterator[Event]:
-        assert self.pixels is not None
-        height, width = self.pixels.shape[-2:]
-        fourier = Fourier()
-        noise = fourier.noise((1, 3, height, width), generator(self.config.seed))
-        state = State(noise.to(self.device), "adam", self.config.learning_rate, fourier)
-        yield from self._optimise(number, state, objective, average=0.9)
-        cell.image = state.picture().cpu()
-
-    def _optimise(
-        self, number: int, state: State, objective: Objective, **options: Any
-    ) -> Iterator[Event]:
-        level = self.levels[number]
-        yield LevelStarted(number, len(self.levels), level.height, level.width, level.steps)
-        began = time.perf_counter()
-        for step in optimize(
-            state.image,
+    def _optimise(self, number: int, objective: Objective, **options: Any) -> Iterator[Step]:
+        assert self.state is not None
+        return optimize(
+            self.state.image,
             self.encoder,
             objective,
-            steps=level.steps,
-            state=state,
+            steps=self.levels[number].steps,
+            state=self.state,
             level=number,
             **options,
-        ):
-            self._remember(step, level)
-            yield step
-        yield LevelDone(number, len(self.levels), time.perf_counter() - began, state.picture())
-
-    def _remember(self, step: Step, level: Level) -> None:
-        self.history.append(
-            {
-                "step": len(self.history) + 1,
-                "level": step.level,
-                "size": [level.height, level.width],
-                "total": step.total,
-                "losses": {**step.losses, **step.parts},
-            }
         )
 
     def _read(self, role: str, source: Source, limit: dict[str, int]) -> Tensor:

@@ -319,7 +319,7 @@ class Training:
             **self.style_terms,
             tv=(TotalVariation(), config.tv_weight),
         )
-        objective.begin(self.step)
+        objective.on_step_start(self.step)
         return objective(self.encoder(model(photo), objective.layers))
 
     @torch.no_grad()

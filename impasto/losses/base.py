@@ -14,16 +14,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor
 
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
-
-if TYPE_CHECKING:
-    from impasto.losses.statistics import StatisticLoss
-
 
 Role = Literal["", "content", "style"]
 
@@ -46,6 +42,14 @@ class LossOptions:
     power: float = 1.0
 
 
+class Measurable(Protocol):
+    """A loss whose target is made of sums over a picture's positions."""
+
+    @classmethod
+    def measure(cls, features: Features, masks: Features) -> Sums:
+        """What adds up over positions, each as often as its mask says."""
+
+
 class StyleSource(Protocol):
     """One of the styles that a target is made of, at one size."""
 
@@ -60,7 +64,7 @@ class StyleSource(Protocol):
     def features(self, quarter_turns: int = 0) -> tuple[Features, Features]:
         """Its features, and how much each of their positions counts; turned, where asked for."""
 
-    def measure(self, loss: type[StatisticLoss]) -> Sums:
+    def measure(self, loss: type[Measurable]) -> Sums:
         """What ``loss`` adds up over it, tile by tile where it is large."""
 
 
@@ -122,7 +126,7 @@ class Loss(ABC):
             )
         return {}
 
-    def begin(self, step: int) -> None:  # noqa: B027  # most losses draw nothing
+    def on_step_start(self, step: int) -> None:  # noqa: B027  # most losses draw nothing
         """Called before each step, with its number from 0: time for a loss to draw at random.
 
         What is drawn may depend on a seed and on ``step`` only, so that a resumed run repeats it.
@@ -227,10 +231,10 @@ class Objective:
                 moved = self.multipliers.get(name, 0.0) + ASCENT * excess
                 self.multipliers[name] = min(max(moved, -FARTHEST), FARTHEST)
 
-    def begin(self, step: int) -> None:
+    def on_step_start(self, step: int) -> None:
         """Tell all losses that the step with this number, from 0, begins."""
         for loss, _ in self.terms.values():
-            loss.begin(step)
+            loss.on_step_start(step)
 
     def __call__(self, features: Features) -> Evaluation:
         """Evaluate all terms on ``features``, which must hold ``self.layers``."""

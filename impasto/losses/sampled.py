@@ -106,7 +106,7 @@ class SampledLoss(Loss):
                 losses.append(loss)
         return losses
 
-    def begin(self, step: int) -> None:
+    def on_step_start(self, step: int) -> None:
         """Draw anew: what belongs to ``step``."""
         self.step = step
 

@@ -125,7 +125,8 @@ def evaluate(
     pictures or an empty mask.
 
     >>> from impasto import evaluate, swatch
-    >>> [found] = evaluate([swatch("waves", size=64)], "waves", "mosaic", judge="mini")
+    >>> photo = swatch("waves", size=64)
+    >>> [found] = evaluate([photo], photo, "mosaic", judge="mini")
     >>> found.content, found.gap
     (0.0, 0.0)
     """

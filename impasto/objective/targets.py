@@ -16,8 +16,7 @@ from impasto.encoders.base import Features
 from impasto.errors import ConfigError
 from impasto.image.io import Picture, resize, size_to_fit
 from impasto.image.wrap import Axes, resized
-from impasto.losses.base import Sums
-from impasto.losses.statistics import StatisticLoss
+from impasto.losses.base import Measurable, Sums
 from impasto.objective.guidance import inside_masks, layer_masks
 from impasto.objective.regions import Region, RegionMap, Share, restore_kept, style_scale
 from impasto.optim.pyramid import Level
@@ -204,7 +203,7 @@ class StyleView:
         turned = torch.rot90(self.image, quarter_turns, (2, 3))
         return encode(self.encoder, turned, layers), self.masks(layers, quarter_turns)
 
-    def measure(self, loss: type[StatisticLoss]) -> Sums:
+    def measure(self, loss: type[Measurable]) -> Sums:
         """What ``loss`` adds up over it, tile by tile where there are tiles."""
         layers = tuple(self.weights)
         return measure(loss, self.encoder, self.image, layers, self.masks(layers, 0), self.tile)

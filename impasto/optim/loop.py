@@ -110,7 +110,7 @@ def optimize(
             evaluation, note = _lbfgs_step(state, differentiate)
         else:
             # L-BFGS, which learns curvature from one step to the next, keeps to the first draw.
-            objective.begin(state.index)
+            objective.on_step_start(state.index)
             evaluation = _gradient_step(state, differentiate, average)
             objective.ascend(evaluation)
         state.index += 1

@@ -25,8 +25,15 @@ from torch import Tensor
 from impasto.encoders.base import IMAGE, Encoder, Features
 from impasto.errors import ConfigError
 from impasto.image.wrap import Axes, add_to_window, window
-from impasto.losses.base import Evaluation, Objective, Sums, TileableLoss, Windows, crop_to_window
-from impasto.losses.statistics import StatisticLoss
+from impasto.losses.base import (
+    Evaluation,
+    Measurable,
+    Objective,
+    Sums,
+    TileableLoss,
+    Windows,
+    crop_to_window,
+)
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,7 @@ def encode(
 
 
 def measure(
-    loss: type[StatisticLoss],
+    loss: type[Measurable],
     encoder: Encoder,
     image: Tensor,
     layers: Sequence[str],

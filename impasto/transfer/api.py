@@ -108,9 +108,8 @@ def pop_own_losses(settings: dict[str, Any]) -> OwnLosses:
 
     >>> from impasto import GramLoss
     >>> settings = {"style_loss": {"gram": 1.0, GramLoss: 0.5}}
-    >>> pop_own_losses(settings), settings
-    ({'GramLoss': <class 'impasto.losses.statistics.GramLoss'>}, \
-{'style_loss': ('gram=1.0', 'GramLoss=0.5')})
+    >>> list(pop_own_losses(settings)), settings
+    (['GramLoss'], {'style_loss': ('gram=1.0', 'GramLoss=0.5')})
     """
     own: dict[str, Loss | type[Loss]] = {}
     for setting in ("content_loss", "style_loss"):

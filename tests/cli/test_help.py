@@ -26,16 +26,18 @@ def test_settings_are_shown_by_group(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["stylize", "--help"]) == 0
     found = sections(capsys.readouterr().out)
     panels = dict.fromkeys(PANELS)
-    for absent in ("Frames", "Network"):
+    for absent in ("Training", "Dream", "Look"):
         del panels[absent]
     assert list(found) == ["Arguments", *panels, RUN, "Examples"]
     for panel, flag in (
         ("Picture", "--size"),
-        ("Style", "--strength"),
-        ("Subject and regions", "--protect"),
+        ("Styles", "--style-scale"),
+        ("Subject", "--protect"),
+        ("Regions", "--keep"),
         ("Colour", "--color-match"),
         ("Optimiser", "--quality"),
-        ("Encoder and losses", "--style-loss"),
+        ("Encoder", "--pooling"),
+        ("Objective", "--style-loss"),
         ("Machine", "--threads"),
         (RUN, "--evolution"),
     ):

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from torch import Tensor
 
 from impasto.cli import main
 from impasto.image.io import load_image
@@ -37,13 +35,7 @@ def test_one_into_a_file_and_several_into_a_folder(
     assert capsys.readouterr().out.splitlines() == ["w.png", "here/waves.png", "here/mosaic.png"]
 
 
-def test_all_and_a_sheet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without painting them: see tests/test_swatches.py."""
-
-    def plain(name: str, *, size: int, seed: int) -> Tensor:
-        return torch.full((1, 3, size, size), 0.5)
-
-    monkeypatch.setattr("impasto.swatches.swatch", plain)
+def test_all_and_a_sheet(folder: Path) -> None:
     assert main(["swatches", "--all", "-o", "every", "--size", "32"]) == 0
     assert {path.stem for path in Path("every").iterdir()} == set(SWATCHES)
     names = list(SWATCHES)[:6]

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 import impasto
 from impasto import Mini
-from impasto.dream.deepdream import Dream, closer, deepdream, with_colors_of
-from impasto.dream.eyes import default_layers
+from impasto.dream.deepdream import Dream, deepdream, with_colors_of, zoom_rotate
+from impasto.dream.encoder import default_layers
 from impasto.encoders import Encoder, Features, get_encoder
 from impasto.errors import ConfigError, ImageTooSmallError, UnknownNameError
 from impasto.events import Finished, LevelDone, LevelStarted, Step
@@ -138,11 +138,11 @@ def test_original_colors(photo: Tensor) -> None:
 def test_closer_is_a_crop_enlarged() -> None:
     y, x = torch.meshgrid(torch.linspace(-1, 1, 33), torch.linspace(-1, 1, 49), indexing="ij")
     image = torch.stack([0.5 + 0.3 * x, 0.5 + 0.3 * y, x * 0 + 0.4])[None]
-    seen = closer(image, 2.0)
+    seen = zoom_rotate(image, 2.0)
     middle = seen[0, 0, 16, 8:41]
     assert torch.allclose(middle, 0.5 + 0.15 * x[16, 8:41], atol=2e-3)
-    assert torch.allclose(closer(image, 1.0), image, atol=1e-5)
-    turned = closer(image, 1.0, 45.0)
+    assert torch.allclose(zoom_rotate(image, 1.0), image, atol=1e-5)
+    turned = zoom_rotate(image, 1.0, 45.0)
     assert turned[0, 0, 16, 24] == pytest.approx(0.5, abs=1e-3)
     assert turned[0, 1, 16, 28] != pytest.approx(float(image[0, 1, 16, 28]), abs=1e-2)
 
@@ -157,7 +157,7 @@ def test_frames_of_a_zoom_follow_each_other(photo: Tensor) -> None:
     assert (frames[-1] - result.image).abs().max() < 1 / 255
     inside = (..., slice(6, -6), slice(8, -8))
     for before, after in itertools.pairwise(frames):
-        moved = closer(before, 1.05)
+        moved = zoom_rotate(before, 1.05)
         assert (after - moved)[inside].std() < 0.5 * after.std()
         assert abs(float(after.mean() - before.mean())) < 0.05
         assert after.std() < 1.6 * photo.std()

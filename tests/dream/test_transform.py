@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from impasto.dream.transform import Jitter, Robust
+from impasto.dream.transform import Jitter, RandomTransform
 
 
 def picture() -> Tensor:
@@ -32,7 +32,7 @@ def test_jitter_is_a_shift() -> None:
 
 def test_seed_and_step_say_how_far() -> None:
     image = picture()
-    for kind in (Jitter(5, seed=3), Robust(seed=3)):
+    for kind in (Jitter(5, seed=3), RandomTransform(seed=3)):
         assert kind(image, 7).equal(kind(image, 7))
         assert not kind(image, 7).equal(kind(image, 8))
     assert not Jitter(5, seed=3)(image, 7).equal(Jitter(5, seed=4)(image, 7))
@@ -47,7 +47,7 @@ def test_none_and_too_much() -> None:
 
 def test_robust_without_anything_is_the_picture() -> None:
     image = picture()
-    still = Robust(pixels=0, degrees=0, zoom=0)(image, 0)
+    still = RandomTransform(pixels=0, degrees=0, zoom=0)(image, 0)
     assert torch.allclose(still, image, atol=1e-4)
 
 
@@ -57,7 +57,7 @@ def test_robust_shifts_turns_and_grows_within_its_limits() -> None:
     spot = torch.exp(-((x + 8) ** 2 + y**2) / 8).expand(1, 3, 41, 61)
     places = []
     for step in range(30):
-        seen = Robust(pixels=0, degrees=30, zoom=0)(spot, step)[0, 0]
+        seen = RandomTransform(pixels=0, degrees=30, zoom=0)(spot, step)[0, 0]
         weights = seen / seen.sum()
         places.append((float((weights * x).sum()), float((weights * y).sum())))
     for right, down in places:
@@ -67,7 +67,7 @@ def test_robust_shifts_turns_and_grows_within_its_limits() -> None:
 
 
 def test_gradients_come_back() -> None:
-    for kind in (Jitter(4), Robust()):
+    for kind in (Jitter(4), RandomTransform()):
         image = picture().requires_grad_(True)
         torch.autograd.backward(kind(image, 3).sum())
         assert image.grad is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +13,8 @@ from torch import Tensor
 from impasto.encoders.base import IMAGE, Features
 from impasto.errors import ConfigError
 from impasto.losses import (
+    CONTENT_LOSSES,
+    STYLE_LOSSES,
     EarthMoverLoss,
     FeatureLoss,
     GramLoss,
@@ -19,42 +23,53 @@ from impasto.losses import (
     MeanStdLoss,
     Objective,
     PatchLoss,
+    SampledLoss,
     SelfSimilarityLoss,
     SlicedLoss,
     TotalVariation,
     WassersteinLoss,
 )
-from impasto.losses.base import FARTHEST
-from impasto.losses.pixels import LaplacianLoss
+from impasto.losses.base import FARTHEST, LossOptions, Measurable, Sums
 
 LAYERS = {"image": (1, 3, 6, 8), "relu1_1": (1, 4, 6, 8), "relu2_1": (1, 5, 3, 4)}
 
+KINDS = {**STYLE_LOSSES, **CONTENT_LOSSES}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One style, as losses ask for it."""
+
+    found: Features
+    weights: dict[str, float]
+    share: float = 1.0
+
+    def features(self, quarter_turns: int = 0) -> tuple[Features, Features]:
+        return self.found, {}
+
+    def measure(self, loss: type[Measurable]) -> Sums:
+        return loss.measure(self.found, {})
+
+
+def build(kind: type[Loss], normalization: str, target: Features) -> Loss:
+    """As a run does, with equal weights."""
+    weights = dict.fromkeys(target, 1 / len(target))
+    options = LossOptions(normalization)
+    if kind.role == "content":
+        return kind.from_content({IMAGE: features(0)[IMAGE], **target}, weights, options)
+    [loss] = kind.from_styles([Source(target, weights)], weights, options)
+    return loss
+
+
 LOSSES: dict[str, Callable[[Features], Loss]] = {
-    "feature mean": lambda f: FeatureLoss(f, normalization="mean"),
-    "feature gatys": lambda f: FeatureLoss(f, normalization="gatys"),
-    "feature relative": lambda f: FeatureLoss(f, normalization="relative"),
-    "gram mean": lambda f: GramLoss(f, normalization="mean"),
-    "gram gatys": lambda f: GramLoss(f, normalization="gatys"),
-    "gram relative": lambda f: GramLoss(f, normalization="relative"),
-    "mean-std mean": lambda f: MeanStdLoss(f, normalization="mean"),
-    "mean-std relative": lambda f: MeanStdLoss(f, normalization="relative"),
-    "wasserstein mean": lambda f: WassersteinLoss(f, normalization="mean"),
-    "wasserstein relative": lambda f: WassersteinLoss(f, normalization="relative"),
-    "histogram mean": lambda f: HistogramLoss(f, normalization="mean"),
-    "histogram relative": lambda f: HistogramLoss(f, normalization="relative"),
-    "sliced mean": lambda f: SlicedLoss(f, normalization="mean"),
-    "sliced relative": lambda f: SlicedLoss(f, normalization="relative"),
-    "patches": lambda f: PatchLoss(f),
-    "emd": lambda f: EarthMoverLoss(f),
-    "self-similarity": lambda f: SelfSimilarityLoss(f),
-    "laplacian": lambda f: LaplacianLoss(
-        {"image": f.get("image", features(0)["image"])}, pool=(2,)
-    ),
-    "total variation": lambda f: TotalVariation(),
+    f"{name} {normalization}": partial(build, kind, normalization)
+    for name, kind in KINDS.items()
+    for normalization in kind.normalizations
 }
+TARGETED = list(LOSSES)
+LOSSES["total variation"] = lambda target: TotalVariation()
 # Up to rounding: products of unit vectors with themselves are 1, quantiles are interpolated.
-ROUNDED = {"patches", "emd", "self-similarity", *(x for x in LOSSES if x[:4] in ("hist", "slic"))}
-TARGETED = [name for name in LOSSES if name != "total variation"]
+ROUNDED = {name for name in TARGETED if issubclass(KINDS[name.split()[0]], SampledLoss)}
 BY_LAYER = [
     *(FeatureLoss, GramLoss, MeanStdLoss, WassersteinLoss, HistogramLoss, SlicedLoss),
     *(PatchLoss, EarthMoverLoss, SelfSimilarityLoss),
@@ -221,7 +236,7 @@ def test_bad_weights(weight: float) -> None:
 
 def test_all_losses_are_told_of_a_step() -> None:
     loss = SlicedLoss(features(0))
-    Objective(a=(loss, 1.0), tv=(TotalVariation(), 1.0)).begin(7)
+    Objective(a=(loss, 1.0), tv=(TotalVariation(), 1.0)).on_step_start(7)
     assert loss.step == 7
 
 

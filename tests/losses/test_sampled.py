@@ -43,7 +43,7 @@ def features(height: int, width: int, seed: int, dtype: torch.dtype = torch.floa
 def test_no_more_than_the_limit_and_every_position_has_its_turn() -> None:
     loss, seen = Seen({"a": numbered(9, 9)}), set[float]()
     for step in range(9):  # 13 x 13 positions, 20 at a time: every third row and column
-        loss.begin(step)
+        loss.on_step_start(step)
         loss({"a": numbered(13, 13)})
         assert 16 <= len(loss.ours.vectors) <= 25
         assert loss.ours.weight.sum() == pytest.approx(1)
@@ -68,7 +68,7 @@ def test_what_weighs_nothing_is_not_seen(size: int) -> None:
     loss = Seen({"a": numbered(8, 10)}, target_weight={"a": mask}, position_weight={"a": mask})
     loss.size = size
     for step in range(4):
-        loss.begin(step)
+        loss.on_step_start(step)
         loss({"a": numbered(8, 10)})
         assert ((loss.ours.vectors - 1) % 10 < 5).all()
         assert len(loss.ours.vectors)
@@ -121,14 +121,14 @@ def test_the_same_step_gives_the_same_numbers(cls: type[SampledLoss]) -> None:
     style, ours = {"a": features(80, 80, 0)}, {"a": features(90, 90, 1)}
     first, again = cls(style, seed=3), cls(style, seed=3)
     for step in range(3):
-        first.begin(step)
+        first.on_step_start(step)
         value = first(ours)["a"]
-    again.begin(2)
+    again.on_step_start(2)
     assert torch.equal(value, again(ours)["a"])
-    again.begin(1)
+    again.on_step_start(1)
     assert not torch.equal(value, again(ours)["a"])
     other = cls(style, seed=4)
-    other.begin(2)
+    other.on_step_start(2)
     assert not torch.equal(value, other(ours)["a"])
 
 

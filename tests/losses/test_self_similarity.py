@@ -42,7 +42,7 @@ def test_self_similarity_samples_both_at_the_same_places() -> None:
     content = features(90, 90, 0)
     loss = SelfSimilarityLoss({"a": content}, seed=1)
     for step in range(3):
-        loss.begin(step)
+        loss.on_step_start(step)
         assert loss({"a": content})["a"].item() == pytest.approx(0, abs=1e-9)
 
 

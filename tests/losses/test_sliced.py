@@ -82,7 +82,7 @@ def test_histograms_by_assignment(normalization: str) -> None:
 def test_slices_by_assignment() -> None:
     style, ours = features(4, 5, 1, channels=40), features(5, 4, 0, channels=40)
     loss = SlicedLoss({"a": style})
-    loss.begin(3)
+    loss.on_step_start(3)
     value = loss({"a": ours})["a"]
     lines = directions(40, 32, loss.generator("a", 3)).numpy()
     a, b = style[0].flatten(1).numpy().T @ lines, ours[0].flatten(1).numpy().T @ lines
@@ -96,7 +96,7 @@ def test_directions_are_perpendicular_and_other_ones_each_step() -> None:
     style, ours = features(4, 5, 1, channels=40), features(5, 4, 0, channels=40)
     loss, values = SlicedLoss({"a": style}), []
     for step in (0, 1, 0):
-        loss.begin(step)
+        loss.on_step_start(step)
         values.append(loss({"a": ours})["a"].item())
     assert values[0] == values[2] != values[1]
 
@@ -108,13 +108,13 @@ def test_few_slices_expect_what_all_say() -> None:
     few.directions = 4
     values = []
     for step in range(300):
-        few.begin(step)
+        few.on_step_start(step)
         values.append(few({"a": ours})["a"].item())
     every = SlicedLoss({"a": style}, normalization="relative")
     every.directions = 48
     means = []
     for step in range(20):
-        every.begin(step)
+        every.on_step_start(step)
         means.append(every({"a": ours})["a"].item())
     assert np.mean(values) == pytest.approx(np.mean(means), rel=0.05)
 

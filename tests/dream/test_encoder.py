@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from impasto.config.dream import DreamConfig
-from impasto.dream.eyes import check_layers, default_layers, open_eyes
+from impasto.dream.encoder import check_layers, default_layers, prepare_encoder
 from impasto.encoders import VGG, Mini
 from impasto.encoders.mini import load_mini
 from impasto.errors import UnknownNameError
@@ -23,7 +23,7 @@ def test_default_layers() -> None:
 def test_channels_are_vggs_only_if_wanted() -> None:
     widths = {}
     for by_channel in (False, True):
-        encoder = open_eyes("mini", DreamConfig(), CPU, torch.float32, by_channel=by_channel)
+        encoder = prepare_encoder("mini", DreamConfig(), CPU, torch.float32, by_channel=by_channel)
         features = encoder(torch.rand(1, 3, 32, 32), ["relu2_1", "relu4_1"])
         widths[by_channel] = [f.shape[1] for f in features.values()]
     assert widths[True] == [128, 512]
@@ -32,7 +32,7 @@ def test_channels_are_vggs_only_if_wanted() -> None:
 
 def test_an_object_stays_itself() -> None:
     mini = load_mini()
-    assert open_eyes(mini, DreamConfig(), CPU, torch.float32, by_channel=True) is mini
+    assert prepare_encoder(mini, DreamConfig(), CPU, torch.float32, by_channel=True) is mini
 
 
 def test_layers_that_are_not_there() -> None:

@@ -25,7 +25,7 @@ class EncoderSettings(Protocol):
     def padding(self) -> str: ...
 
 
-def open_eyes(
+def prepare_encoder(
     encoder: str | Encoder,
     settings: EncoderSettings,
     device: torch.device,
