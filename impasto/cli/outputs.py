@@ -174,7 +174,7 @@ class Recorder:
                 if tuple(frame.shape[-2:]) != self.frame_size:  # another --evolution-size
                     del self.frames[step]
         self.previewed, self.pause = 0.0, 0.0
-        self.preview: tuple[int, int] | None = None  # the file that was written last
+        self.preview: tuple[int, int, int] | None = None  # the file that was written last
         self.told = ""
         self.failed: ImpastoError | None = None
 
@@ -272,13 +272,13 @@ def output_path(given: Path | None, default: Path | str, *, as_json: bool = Fals
     return expanded(Path(default if given is None else given))
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file has the name now; None where there is none."""
+def identity(path: Path) -> tuple[int, int, int] | None:
+    """Which file has the name now, and since when; None where there is none."""
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def frame_steps(steps: int, count: int = FRAMES) -> frozenset[int]:
@@ -346,13 +346,22 @@ def expanded(path: Path) -> Path:
 
 
 def installed_files() -> list[Path]:
-    """What any run may read: the files that ship with impasto, and the weights that are found."""
+    """What any run may read: :func:`assets`, and the weights that are found."""
     from impasto.encoders.weights import WEIGHTS, find_weights, search_path
 
     own = [entry for entry in search_path() if os.path.isfile(entry)]
     own += [file for spec in WEIGHTS.values() if (file := find_weights(spec))]
-    assets = Path(__file__).parents[1] / "assets"
-    return own + [path for path in assets.rglob("*") if path.is_file()]
+    return own + assets()
+
+
+def assets() -> list[Path]:
+    """The files that ship with impasto.
+
+    >>> "waves.webp" in [path.name for path in assets()]
+    True
+    """
+    folder = Path(__file__).parents[1] / "assets"
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def _without_paths(metadata: dict[str, Any]) -> dict[str, Any]:

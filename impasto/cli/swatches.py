@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from impasto.cli.options import AsJson, Overwrite, output_flag
-from impasto.cli.outputs import installed_files
+from impasto.cli.outputs import assets
 from impasto.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _check(targets: dict[str, Path], sheet: Path | None, overwrite: bool) -> Non
     from impasto.image.files import check_apart, check_folder
 
     paths = [*targets.values(), *([sheet] if sheet is not None else [])]
-    check_apart(paths, installed_files())
+    check_apart(paths, assets())
     for path in paths:
         if path.suffix.lower() not in WRITABLE:
             raise UnknownNameError("output format", path.suffix, WRITABLE)

@@ -193,7 +193,7 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
 def _is_free(path: Path) -> bool:
     try:
         os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
         return False

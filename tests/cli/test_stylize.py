@@ -204,7 +204,7 @@ def test_several_styles_by_region(
     assert [line.split()[0] for line in lines].count("regions") == 2
     assert "style    swatch waves" in lines
     assert main([*words, "-o", "left.png", "--overwrite"]) == 2
-    assert "left.png is an input already" in capsys.readouterr().err
+    assert "'left.png' is an input already" in capsys.readouterr().err
     assert main([*words, "-o", "x.png", "--regions", "left.png,none.png"]) == 3
     assert "regions: " in capsys.readouterr().err
 
