@@ -24,7 +24,7 @@ from impasto.arbitrary.network import Quick, Statistics, load_quick
 from impasto.arbitrary.upsampler import FACTOR, Upsampler, load_upsampler
 from impasto.config.quick import LARGEST, QuickConfig
 from impasto.config.version import __version__
-from impasto.devices import choose_device, choose_dtype, describe_machine
+from impasto.devices import choose_device, choose_dtype, describe_machine, in_own_modes
 from impasto.errors import ConfigError
 from impasto.feedforward import inference as feedforward
 from impasto.feedforward.network import FeedForward, load_feedforward
@@ -69,6 +69,7 @@ NEED_STYLES = frozenset(
 """Settings that have no meaning for a model of one style."""
 
 
+@in_own_modes
 def quick(
     content: Source,
     style: Source | Sequence[Source] | None = None,

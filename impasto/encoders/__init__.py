@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from impasto.devices import in_own_modes, without_inference_tensors
 from impasto.encoders.base import Encoder, Features
 from impasto.encoders.mini import Mini, load_mini
 from impasto.encoders.vgg import VGG, load_vgg
@@ -21,6 +22,7 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
 }
 
 
+@in_own_modes
 def get_encoder(
     encoder: str | Path | Encoder = "mini",
     *,
@@ -34,7 +36,7 @@ def get_encoder(
     in ``ENCODERS`` nor a file, WeightsError where the weights cannot be had.
     """
     if isinstance(encoder, Encoder):
-        return encoder
+        return without_inference_tensors(encoder)
     if make := ENCODERS.get(str(encoder)):
         return make(flavour=flavour, pooling=pooling, padding=padding)
     path = Path(encoder).expanduser()

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.devices import in_own_modes
 from impasto.errors import IntegrityError
 from impasto.image.files import quoted, read_bytes, write_bytes
 
@@ -208,6 +209,7 @@ def save_feedforward(model: FeedForward, path: str | Path, **about: str) -> Path
     return write_bytes(path, save(tensors, {KEY: json.dumps({**about, **own}, sort_keys=True)}))
 
 
+@in_own_modes
 def load_feedforward(path: str | Path) -> FeedForward:
     """The network in a file, or in the folder that ``impasto train`` made.
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from impasto.config.stylize import ObjectiveConfig
 from impasto.config.train import TrainConfig
 from impasto.config.version import __version__
-from impasto.devices import choose_device, choose_dtype, describe_machine
+from impasto.devices import choose_device, choose_dtype, describe_machine, in_own_modes
 from impasto.encoders import Encoder, get_encoder
 from impasto.errors import ConfigError, OutputExistsError, UsageError
 from impasto.events import Event, Finished, Trained, Validated
@@ -76,6 +76,7 @@ class Training:
     a network already, unless ``overwrite`` or a checkpoint allows to replace it.
     """
 
+    @in_own_modes
     def __init__(
         self,
         style: Source,
@@ -95,7 +96,7 @@ class Training:
             check_output(self.folder, resume=resume, overwrite=overwrite)
         self.device = choose_device(config.device)
         self.dtype = choose_dtype(config.precision, self.device)
-        encoder = encoder or get_encoder(config.encoder, padding="replicate")
+        encoder = get_encoder(encoder or config.encoder, padding="replicate")
         self.encoder: Encoder = encoder.to(self.device, self.dtype)
         self.photos = PhotoDataset(
             images,
@@ -126,6 +127,7 @@ class Training:
         elif self.checkpoint is not None:
             checkpoints.check_is_ours(self.checkpoint)
 
+    @in_own_modes
     def __iter__(self) -> Iterator[Event]:
         config, model = self.config, self.model.train()
         if self.step == 0 and self.folder is not None:
@@ -173,6 +175,7 @@ class Training:
             return min(1.0, self.step / self.config.steps)
         return min(1.0, self.seconds / (60 * self.config.minutes))
 
+    @in_own_modes
     def network(self) -> FeedForward:
         """A copy of the network, with the averaged weights; after the end, with those that had the
         least validation loss."""
@@ -182,6 +185,7 @@ class Training:
         network.name = self._name()
         return network
 
+    @in_own_modes
     def save(self) -> Path:
         """Write the network, its card, a preview and the history into the folder; return that."""
         if self.folder is None:

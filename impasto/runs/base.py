@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from impasto.config.version import __version__
-from impasto.devices import describe_machine
+from impasto.devices import describe_machine, in_own_modes
 from impasto.encoders import Encoder
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
 from impasto.optim.pyramid import Level
@@ -63,6 +63,7 @@ class Run(ABC, Generic[ResultT]):
         elif checkpoint is not None:
             checkpoints.check_is_ours(checkpoint)
 
+    @in_own_modes
     def __iter__(self) -> Iterator[Event]:
         began = time.perf_counter() - self.seconds
         saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE

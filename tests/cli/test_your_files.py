@@ -13,8 +13,9 @@ from torch import Tensor
 
 import impasto
 from impasto import load_image, save_image
-from impasto.cli import main, run
+from impasto.cli import main
 from impasto.cli.outputs import Recorder
+from impasto.cli.stale_files import remove_stale_files
 from tests.cli.conftest import Stylize
 
 LONG = "n" * 246
@@ -173,13 +174,13 @@ def test_a_run_that_waited_for_another_does_not_replace_its_picture(
     folder: Path, stylize: Stylize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one ends between this one's checks and its lock."""
-    original = run.remove_stale_files  # called as soon as the lock is held
+    original = remove_stale_files  # called as soon as the lock is held
 
     def late(place: Path) -> int:
         (folder / "out.png").write_text("another's")
         return original(place)
 
-    monkeypatch.setattr(run, "remove_stale_files", late)
+    monkeypatch.setattr("impasto.cli.run.remove_stale_files", late)
     assert stylize() == 2
     assert (folder / "out.png").read_text() == "another's"
 
