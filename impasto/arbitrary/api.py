@@ -29,6 +29,7 @@ from impasto.errors import ConfigError
 from impasto.feedforward import inference as feedforward
 from impasto.feedforward.network import FeedForward, load_feedforward
 from impasto.image.color import match_colors
+from impasto.image.files import expanded
 from impasto.image.inputs import (
     Source,
     as_list,
@@ -193,7 +194,7 @@ def _apply_feedforward(
         model, pixels, strength=config.strength, tile=config.tile, dtype=dtype
     )
     image = restore_kept(restore_content_colors(image.cpu(), pixels.cpu(), config), pixels, layout)
-    origin = {} if path is None else {"path": str(Path(path).expanduser().resolve())}
+    origin = {} if path is None else {"path": str(expanded(path).resolve())}
     provenance = {
         **mask_provenance,
         "model": {**origin, "style": model.name, "sha256": model.sha256},

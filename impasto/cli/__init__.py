@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = "--json" in words
     try:
         with _warnings(debug):
+            os.getcwd()  # without one, torch's libraries end the process
             code = _run(words)
         flush_stdout()
         return code

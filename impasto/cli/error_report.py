@@ -87,6 +87,8 @@ def error_report(error: BaseException) -> ErrorReport:
 def _of_the_system(error: OSError) -> ImpastoError:
     """What the system refused: a file that was named, or memory, disk, standard output."""
     reason = error.strerror or str(error)
+    if error.filename is None and error.errno == errno.ENOENT:
+        return InputError("the current folder is gone", "change to one that is there")
     if error.filename is None:
         return ResourceError(f"the output cannot be written: {reason}", "send it to a file")
     name = quoted(os.fsdecode(error.filename)) if error.filename else "a file"

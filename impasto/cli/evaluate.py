@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ import typer
 
 from impasto.cli.messages import message, print_json, print_table
 from impasto.cli.options import AsJson, Overwrite, Quiet, Threads
-from impasto.cli.outputs import expanded, installed_files
+from impasto.cli.outputs import installed_files
 from impasto.errors import InputError, UsageError
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from impasto.encoders import Encoder
@@ -176,9 +178,9 @@ def _pairs_of(words: Sequence[str], mask: str | None) -> list[Pair]:
     content, style, *pictures = words
     pair = Pair(content, style, mask, {})
     for name, picture in _named(pictures).items():
-        if picture.is_dir():
+        if os.path.isdir(picture):
             picture = picture / f"{pair.name}.png"
-            if not picture.is_file():
+            if not os.path.isfile(picture):
                 raise InputError(
                     f"there is no file '{picture}'", "name the pictures so, or one by one"
                 )
@@ -194,7 +196,7 @@ def _read_pairs(table: Path, words: Sequence[str], mask: str | None) -> list[Pai
         raise UsageError("--mask is for one pair", "give the table a column called mask")
     folders = _named(words)
     for folder in folders.values():
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise UsageError(f"'{folder}' is no folder", "with --pairs give folders of pictures")
     try:
         text = read_bytes(table).decode("utf-8-sig")
@@ -216,7 +218,7 @@ def _read_pairs(table: Path, words: Sequence[str], mask: str | None) -> list[Pai
             )
         pair = Pair(content, style, seen, {})
         files = {name: folder / f"{pair.name}.png" for name, folder in folders.items()}
-        pair.pictures.update({name: file for name, file in files.items() if file.is_file()})
+        pair.pictures.update({name: file for name, file in files.items() if os.path.isfile(file)})
         if pair.pictures:
             pairs.append(pair)
     for name, folder in folders.items():
@@ -235,7 +237,7 @@ def _from(table: Path, cell: str | None) -> str | None:
     cell = (cell or "").strip()
     if not cell or cell in SWATCHES:
         return cell or None
-    return str(table.expanduser().parent / Path(cell).expanduser())
+    return str(expanded(table).parent / expanded(cell))
 
 
 def _named(paths: Sequence[str]) -> dict[str, Path]:
@@ -244,7 +246,7 @@ def _named(paths: Sequence[str]) -> dict[str, Path]:
     names = [
         stem if stems.count(stem) == 1 else path for stem, path in zip(stems, paths, strict=True)
     ]
-    return {name: Path(path).expanduser() for name, path in zip(names, paths, strict=True)}
+    return {name: expanded(path) for name, path in zip(names, paths, strict=True)}
 
 
 # --- what is told of it ---------------------------------------------------------------------------

@@ -10,9 +10,9 @@ import typer
 
 from impasto.cli.messages import message, print_json
 from impasto.cli.options import AsJson, Overwrite, Quiet, output_flag
-from impasto.cli.outputs import expanded, installed_files, network_files
+from impasto.cli.outputs import installed_files, network_files
 from impasto.errors import UnknownNameError
-from impasto.image.files import check_apart, fit_name
+from impasto.image.files import check_apart, expanded, fit_name
 
 app = typer.Typer()
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from impasto.cli.options import AsJson, MaxPixels, Overwrite, Quiet, Threads, output_flag
-from impasto.cli.outputs import Outputs, default_name, expanded, installed_files, settings_files
+from impasto.cli.outputs import Outputs, default_name, installed_files, settings_files
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.dream import LookConfig
 from impasto.errors import UsageError
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from impasto.dream.visualize import Look

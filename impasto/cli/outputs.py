@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from impasto.cli.messages import deliver
 from impasto.config.base import Settings
 from impasto.errors import ConfigError, ImpastoError, UsageError
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -336,15 +337,6 @@ def network_files(path: Path) -> list[Path]:
         return [place]
 
 
-def expanded(path: Path) -> Path:
-    """The path with ``~`` as the home folder; as it stands where there is none.
-
-    >>> expanded(Path("out.png")).name
-    'out.png'
-    """
-    return Path(os.path.expanduser(path))
-
-
 def installed_files() -> list[Path]:
     """What any run may read: :func:`assets`, and the weights that are found."""
     from impasto.encoders.weights import WEIGHTS, find_weights, search_path
@@ -361,7 +353,7 @@ def assets() -> list[Path]:
     True
     """
     folder = Path(__file__).parents[1] / "assets"
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in folder.rglob("*") if os.path.isfile(path)]
 
 
 def _without_paths(metadata: dict[str, Any]) -> dict[str, Any]:

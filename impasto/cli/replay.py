@@ -14,6 +14,7 @@ from impasto.cli.info import MASKS, config_of, is_texture, sources
 from impasto.cli.messages import message
 from impasto.cli.options import AsJson, MaxPixels, Overwrite, Resume, output_flag
 from impasto.errors import InputError, UsageError
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from impasto.config.stylize import StylizeConfig
@@ -78,7 +79,7 @@ def replay(
     names beside the picture and in the current folder; they must be the same files, byte for byte,
     unless --content or --style names others. Says whether the pixels are the same again.
     """
-    from impasto.cli.outputs import Outputs, expanded, installed_files, settings_files
+    from impasto.cli.outputs import Outputs, installed_files, settings_files
     from impasto.cli.run import checked, execute, report_result
     from impasto.transfer.stylization import Stylization
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ from impasto.cli.outputs import Outputs, default_name, installed_files, output_p
 from impasto.cli.settings import resolve, with_settings
 from impasto.config.stylize import StylizeConfig
 from impasto.errors import UsageError
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from impasto.transfer.stylization import Stylization
@@ -183,8 +185,8 @@ def default_output(content: str | None, styles: Sequence[str]) -> Path:
 
 def check_styles_exist(styles: Sequence[str]) -> None:
     """UsageError where the last of several styles looks like a name for the output."""
-    last = Path(styles[-1]).expanduser()
-    if len(styles) > 1 and last.suffix and not last.exists():
+    last = expanded(styles[-1])
+    if len(styles) > 1 and last.suffix and not os.path.exists(last):
         raise UsageError(
             f"{styles[-1]}, taken for a style, is not there",
             f"if the picture is to go there: -o {styles[-1]}",

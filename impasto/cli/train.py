@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,10 @@ import typer
 
 from impasto.cli.messages import message, print_json
 from impasto.cli.options import AsJson, Overwrite, Quiet, Resume, Threads, output_flag
-from impasto.cli.outputs import default_name, expanded
+from impasto.cli.outputs import default_name
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.train import TrainConfig
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from impasto.feedforward.training import Training
@@ -68,7 +70,7 @@ def train(
 
     check_output(folder, resume=resume, overwrite=overwrite)
     keep_freed_memory()
-    is_new = not folder.exists()
+    is_new = not os.path.exists(folder)
     folder.mkdir(exist_ok=True)
     try:
         with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ from impasto.encoders.mini import Mini, load_mini
 from impasto.encoders.vgg import VGG, load_vgg
 from impasto.encoders.weights import read_weights
 from impasto.errors import UnknownNameError, WeightsError
+from impasto.image.files import expanded
 
 __all__ = ["ENCODERS", "VGG", "Encoder", "Features", "Mini", "get_encoder", "pop_encoder"]
 
@@ -39,8 +41,8 @@ def get_encoder(
         return without_inference_tensors(encoder)
     if make := ENCODERS.get(str(encoder)):
         return make(flavour=flavour, pooling=pooling, padding=padding)
-    path = Path(encoder).expanduser()
-    if not path.is_file():
+    path = expanded(encoder)
+    if not os.path.isfile(path):
         raise UnknownNameError("encoder", str(encoder), [*ENCODERS, "a file of weights"])
     try:
         return load_mini(path, padding=padding)

@@ -33,7 +33,7 @@ from impasto.events import Event, Finished, Trained, Validated
 from impasto.feedforward.card import card
 from impasto.feedforward.dataset import Crops, PhotoDataset, centre_crop, crop_size
 from impasto.feedforward.network import MODEL, FeedForward, save_feedforward
-from impasto.image.files import check_apart, quoted, write_bytes
+from impasto.image.files import check_apart, expanded, quoted, write_bytes
 from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_picture
 from impasto.image.io import Picture, resize, save_image, size_to_fit
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
@@ -90,7 +90,7 @@ class Training:
         **settings: Any,
     ) -> None:
         self.config = config = (config or TrainConfig()).with_changes(**settings)
-        self.folder = None if folder is None else Path(folder).expanduser()
+        self.folder = None if folder is None else expanded(folder)
         self.checkpoint = None if self.folder is None else checkpoint_in(self.folder)
         if self.folder is not None:
             check_output(self.folder, resume=resume, overwrite=overwrite)

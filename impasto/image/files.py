@@ -24,6 +24,7 @@ __all__ = [
     "NewFile",
     "check_apart",
     "check_folder",
+    "expanded",
     "fit_name",
     "quoted",
     "read_bytes",
@@ -105,7 +106,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = 
             new.put_in_place(overwrite=overwrite)
     except OSError as error:
         raise _cannot_write(path, error) from None
-    return Path(path).expanduser()
+    return expanded(path)
 
 
 class NewFile:
@@ -207,6 +208,15 @@ def _identities(path: str | os.PathLike[str]) -> set[object]:
     except (OSError, ValueError):  # not there, not to be seen, or no path at all
         pass
     return found
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with ``~`` as the home folder; as it stands where there is no such home.
+
+    >>> expanded("~nobody of that name/a.png").name
+    'a.png'
+    """
+    return Path(_expanded(path))
 
 
 def _expanded(path: str | os.PathLike[str]) -> str:

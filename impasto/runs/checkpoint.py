@@ -191,13 +191,8 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
 
 
 def _is_free(path: Path) -> bool:
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
+    """Whether nothing that can be seen has the name; what cannot be written says so itself."""
+    return not os.path.lexists(path)
 
 
 def _digest_after(file: Any, start: int) -> str:
