@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import torch
 
 from impasto.errors import ConfigError
+from impasto.limits import usable_cpus
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,14 +90,18 @@ def generator(seed: int) -> torch.Generator:
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Compute with ``count`` CPU threads inside the block (None: as it is)."""
+    """Compute with ``count`` CPU threads inside the block.
+
+    None: as many as there are, but no more than :func:`impasto.limits.usable_cpus` allows.
+    """
     before = torch.get_num_threads()
-    if count:
-        torch.set_num_threads(count)
+    wanted = count or min(before, usable_cpus())
+    if wanted != before:
+        torch.set_num_threads(wanted)
     try:
         yield
     finally:
-        if count:
+        if wanted != before:
             torch.set_num_threads(before)
 
 
