@@ -43,6 +43,11 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def has_float64(device: torch.device) -> bool:
+    """Whether a device computes in double precision; Apple's GPUs do not."""
+    return device.type != "mps"
+
+
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The encoder's arithmetic: ``auto`` is bfloat16 where the hardware has it, else float32.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,10 +22,9 @@ from impasto.cli.options import (
     output_flag,
 )
 from impasto.cli.outputs import Outputs, default_name, installed_files, output_path, settings_files
+from impasto.cli.roles import check_styles, tell_roles
 from impasto.cli.settings import resolve, with_settings
 from impasto.config.stylize import StylizeConfig
-from impasto.errors import UsageError
-from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from impasto.transfer.stylization import Stylization
@@ -127,7 +125,7 @@ def stylize(
         from impasto.transfer.prepare import for_texture
 
         chosen = for_texture(chosen)
-    check_styles_exist(styles)
+    check_styles(styles, chosen)
     outputs = Outputs(
         output_path(output, default_output(content, styles), as_json=as_json),
         evolution=evolution,
@@ -155,7 +153,9 @@ def stylize(
     from impasto.transfer.stylization import Stylization
 
     def make(**where: Any) -> Stylization:
-        return Stylization(content, styles, chosen, max_pixels=max_pixels, **where)
+        run = Stylization(content, styles, chosen, max_pixels=max_pixels, **where)
+        tell_roles(content, styles, quiet=quiet or dry_run)
+        return run
 
     if dry_run:
         with use_threads(threads):
@@ -181,16 +181,6 @@ def default_output(content: str | None, styles: Sequence[str]) -> Path:
     """
     names = [*styles, "texture"] if content is None else [content, *styles]
     return default_name(names, ".png")
-
-
-def check_styles_exist(styles: Sequence[str]) -> None:
-    """UsageError where the last of several styles looks like a name for the output."""
-    last = expanded(styles[-1])
-    if len(styles) > 1 and last.suffix and not os.path.exists(last):
-        raise UsageError(
-            f"{styles[-1]}, taken for a style, is not there",
-            f"if the picture is to go there: -o {styles[-1]}",
-        )
 
 
 def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:

@@ -29,7 +29,10 @@ def test_makes_what_the_library_makes(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "\x1b" not in captured.err
-    assert captured.err.splitlines()[0] == "impasto: level 1/1 (48x64): 3 steps"
+    assert captured.err.splitlines()[:2] == [
+        "impasto: content cat.png; style art.png",
+        "impasto: level 1/1 (48x64): 3 steps",
+    ]
     config = StylizeConfig(encoder=str(encoder_file), size=64, steps=(4, 3), precision="float32")
     with impasto.devices.threads(1):
         result = impasto.stylize("cat.png", "art.png", config)
