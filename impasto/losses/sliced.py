@@ -131,8 +131,10 @@ def _middles(weight: Tensor, order: Tensor) -> Tensor:
     """Where the middle of each value lies in the cumulative distribution, for values sorted by
     ``order`` ``(k, n)``: ``(k, n)``, or ``(1, n)`` where all weigh the same. Added up in float64,
     for there are many; on the CPU where the device has none, and then handed back as float32."""
-    if not has_float64(weight.device):
-        return _middles(weight.cpu(), order.cpu()).float().to(weight.device)
+    device, precise = weight.device, has_float64(weight.device)
+    if not precise:
+        weight, order = weight.cpu(), order.cpu()
     sorted_weight = weight[None] if weight.min() == weight.max() else weight[order]
     sorted_weight = sorted_weight.double()
-    return sorted_weight.cumsum(1) - 0.5 * sorted_weight
+    middles = sorted_weight.cumsum(1) - 0.5 * sorted_weight
+    return middles if precise else middles.float().to(device)
