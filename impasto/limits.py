@@ -1,4 +1,4 @@
-"""What a container, or the shell that started it, leaves to this process: memory and CPUs.
+"""What a container, and other programs, leave to this process: memory and CPUs.
 
 Control groups are nested, and each may have a limit; the narrowest holds. Both versions are read:
 version 2 has one tree, version 1 one for each kind (Linux, Documentation/admin-guide/cgroup-v1 and
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,15 +38,13 @@ def free_memory(root: Path = Path("/")) -> int | None:
 def usable_cpus(root: Path = Path("/")) -> int:
     """How many CPUs this process may use at once, at least 1: those that it may run on (affinity),
     or the time that its control groups allow, in whole CPUs."""
-    try:
-        count = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        count = os.cpu_count() or 1
     shares = [_share(_text(folder / "cpu.max")) for folder in _groups(root, "")]
     for folder in _groups(root, "cpu"):
         quota, period = (_text(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
         shares.append(_share(f"{quota} {period}"))
-    return max(1, min([count, *(math.ceil(share) for share in shares if share is not None)]))
+    return max(
+        1, min([_allowed_cpus(), *(math.ceil(share) for share in shares if share is not None)])
+    )
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
@@ -97,3 +97,59 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
+
+
+# --- sharing them ---------------------------------------------------------------------------------
+
+ALONE, CROWDED = 100_000, 0
+"""How often one of torch's threads looks for work before it sleeps (libgomp's GOMP_SPINCOUNT).
+
+Its own default is 300,000. While a thread looks, nobody else has its core. See docs/speed.md for
+what each costs.
+"""
+
+_TUNED = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
+
+def share_cpus(root: Path = Path("/")) -> bool:
+    """Let torch's threads hand their cores to other programs while they wait for each other.
+
+    Where the machine is crowded (:func:`is_crowded`) they do so at once, else after a moment. The
+    number of threads stays, and so does every bit of a picture. Call it before torch is imported,
+    whose threads are set up then; the command line does. Returns False, and does nothing, where it
+    is too late, or the environment has GOMP_SPINCOUNT or OMP_WAIT_POLICY already.
+
+    ::
+
+        from impasto.limits import share_cpus
+        share_cpus()
+        import impasto
+    """
+    if "torch" in sys.modules or any(name in os.environ for name in _TUNED):
+        return False
+    os.environ["GOMP_SPINCOUNT"] = str(CROWDED if is_crowded(root) else ALONE)
+    return True
+
+
+def is_crowded(root: Path = Path("/")) -> bool:
+    """Whether other programs want the CPUs that this process may use.
+
+    So it is where as many tasks run just now, or have run in the last minute, as there are CPUs
+    beside one; and where a quota gives less than the CPUs that there are, so that waiting would use
+    it up.
+    """
+    there = os.cpu_count() or 1
+    running = re.search(r"^procs_running (\d+)$", _text(root / "proc/stat"), re.MULTILINE)
+    others = int(running[1]) - 1 if running else 0
+    load = _text(root / "proc/loadavg").split()
+    recent = float(load[0]) if load else 0.0
+    mine = usable_cpus(root)
+    return max(others, recent) > there - mine + 0.5 or mine < _allowed_cpus()
+
+
+def _allowed_cpus() -> int:
+    """The CPUs on which this process may run."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from impasto.limits import free_memory, usable_cpus
+import impasto
+from impasto.limits import (
+    ALONE,
+    CROWDED,
+    free_memory,
+    is_crowded,
+    share_cpus,
+    usable_cpus,
+)
 
 GIB = 2**30
 
@@ -121,3 +131,78 @@ def test_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5}, raising=False)
     put(tmp_path, {"sys/fs/cgroup/cpu.max": "800000 100000"})
     assert usable_cpus(tmp_path) == 2
+
+
+# --- sharing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("running", "load", "quota", "crowded"),
+    [
+        (1, "0.20", "max", False),
+        (1, "0.60", "max", True),
+        (2, "0.00", "max", True),
+        (9, "12.5", "max", True),
+        (1, "0.00", "150000", True),  # it would wait on time that it pays for
+    ],
+)
+def test_crowded(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    running: int,
+    load: str,
+    quota: str,
+    crowded: bool,
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    put(
+        tmp_path,
+        {
+            "proc/stat": f"cpu 1 2 3\nprocs_running {running}\nprocs_blocked 0",
+            "proc/loadavg": f"{load} 0.50 0.40 {running}/300 77",
+            "sys/fs/cgroup/cpu.max": f"{quota} 100000",
+        },
+    )
+    assert is_crowded(tmp_path) is crowded
+
+
+def test_half_the_cores_may_be_anothers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that may run on four of sixteen minds no load of ten."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 2, 3, 4}, raising=False)
+    put(tmp_path, {"proc/loadavg": "10.00 1 1 9/300 77", "proc/stat": "procs_running 9"})
+    assert not is_crowded(tmp_path)
+    put(tmp_path, {"proc/loadavg": "13.00 1 1 9/300 77"})
+    assert is_crowded(tmp_path)
+
+
+def test_share_cpus_keeps_what_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # so that it is put back as it was
+        monkeypatch.delenv(name)
+    assert not share_cpus(tmp_path)  # torch is there already
+    monkeypatch.delitem(sys.modules, "torch")
+    for load, spins in (("0.0", ALONE), ("40.0", CROWDED)):
+        put(tmp_path, {"proc/loadavg": load})
+        assert share_cpus(tmp_path)
+        assert os.environ["GOMP_SPINCOUNT"] == str(spins)
+        assert not share_cpus(tmp_path)
+        del os.environ["GOMP_SPINCOUNT"]
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert not share_cpus(tmp_path)
+
+
+def test_the_command_line_shares() -> None:
+    """In a process where torch is not loaded yet."""
+    code = (
+        "import os; from impasto.cli import main; main(['--version']); print(os.environ.get('X'))"
+    )
+    environment = {x: y for x, y in os.environ.items() if x not in ("OMP_WAIT_POLICY",)}
+    environment.pop("GOMP_SPINCOUNT", None)
+    environment["PYTHONPATH"] = str(Path(impasto.__file__).parents[1])
+    words = [sys.executable, "-c", code.replace("'X'", "'GOMP_SPINCOUNT'")]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] in (str(ALONE), str(CROWDED))

@@ -18,6 +18,7 @@ import typer
 from impasto.cli.error_report import report
 from impasto.cli.help import Command, Group
 from impasto.cli.messages import flush_stdout, prepare_streams
+from impasto.limits import share_cpus
 
 __all__ = ["COMMANDS", "build", "main"]
 
@@ -41,19 +42,13 @@ COMMANDS = {
 
 COMPLETION = "_IMPASTO_COMPLETE"
 
-# How long torch's threads spin, waiting for work, before they let others have the core (libgomp).
-# Its default is longer; this costs 2 % where the machine is idle, and a run beside two busy
-# processes takes 50 s instead of over 75.
-SPINS = "100000"
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on ``argv`` (default: the process's); returns the exit code.
 
     The codes are those drawn in ``impasto.errors``; never raises, whatever goes wrong.
     """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    share_cpus()
     prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     words, debug = _without_debug(words)

@@ -12,10 +12,10 @@ from torch import Tensor
 from impasto import Encoder, Objective, State, optimize
 from impasto.arbitrary.transport import Moments, optimal_map
 from impasto.devices import has_float64
+from impasto.encoders.base import Features
 from impasto.encoders.wrappers import EncoderWrapper
 from impasto.image.color import match_colors
 from impasto.losses import STYLE_LOSSES, FeatureLoss, HistogramLoss, Loss, SlicedLoss
-from impasto.losses.base import Features
 from tests.losses.test_base import LOSSES, features
 
 
@@ -32,7 +32,7 @@ class Elsewhere(Tensor):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """As torch does, but for both rules."""
-        found = super().__torch_function__(func, types, args, kwargs or {})
+        found = super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
         moved = func is Tensor.cpu or (func is Tensor.to and "cpu" in map(str, args[1:]))
         for part in found if isinstance(found, tuple | list) else [found]:
             if isinstance(part, Elsewhere) and part.dtype == torch.float64 and not moved:
