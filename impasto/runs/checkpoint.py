@@ -31,7 +31,7 @@ FORMAT = 1
 """Of a checkpoint's content; counts up where a field changes its meaning."""
 
 _LINE = "impasto checkpoint {format} of {version}, sha256 {digest}\n"
-_HEAD = re.compile(rb"impasto checkpoint (\d+) of (\S+), sha256 ([0-9a-f]{64})\n")
+_HEAD = re.compile(rb"impasto checkpoint (\d{1,9}) of ([!-~]+), sha256 ([0-9a-f]{64})\n")
 _LONGEST = 200  # bytes of the first line, at most
 _BLOCK = 1 << 20
 
