@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 import platform
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 
 from impasto.errors import ConfigError
+from impasto.limits import usable_cpus
+
+P = ParamSpec("P")
+T = TypeVar("T")
+ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 
 # From glibc's malloc.h: how many pieces may be mapped one by one; how much free memory is too much.
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
@@ -33,6 +41,11 @@ def choose_device(name: str = "auto") -> torch.device:
     if not available.get(device.type, device.type == "cpu"):
         raise ConfigError(f"device is '{name}', which this machine has not", "use auto or cpu")
     return device
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether a device computes in double precision; Apple's GPUs do not."""
+    return device.type != "mps"
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -82,15 +95,89 @@ def generator(seed: int) -> torch.Generator:
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Compute with ``count`` CPU threads inside the block (None: as it is)."""
+    """Compute with ``count`` CPU threads inside the block.
+
+    None: as many as there are, but no more than :func:`impasto.limits.usable_cpus` allows.
+    """
     before = torch.get_num_threads()
-    if count:
-        torch.set_num_threads(count)
+    wanted = count or min(before, usable_cpus())
+    if wanted != before:
+        torch.set_num_threads(wanted)
     try:
         yield
     finally:
-        if count:
+        if wanted != before:
             torch.set_num_threads(before)
+
+
+@contextmanager
+def own_modes() -> Iterator[None]:
+    """Compute inside the block as torch does by default, whatever modes the caller has set.
+
+    Gradients are recorded (no ``torch.no_grad`` or ``torch.inference_mode``), new tensors are
+    float32 on the CPU, and nothing is cast (``torch.autocast``). Costs nothing where that is so
+    already; the default type of numbers is the process's, and so is its change.
+    """
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if not torch.is_grad_enabled():
+            stack.enter_context(torch.enable_grad())
+        if torch.get_default_dtype() != torch.float32:
+            stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+            torch.set_default_dtype(torch.float32)
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+def in_own_modes(function: Callable[P, T]) -> Callable[P, T]:
+    """Run ``function``, or each step of a generator, in :func:`own_modes`.
+
+    Between the steps of a generator the caller's modes hold.
+    """
+    if not inspect.isgeneratorfunction(function):
+
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> T:
+            with own_modes():
+                return function(*args, **kwargs)
+
+        return run
+
+    @wraps(function)
+    def generate(*args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+        steps = function(*args, **kwargs)
+        try:
+            while True:
+                with own_modes():
+                    try:
+                        step = next(steps)
+                    except StopIteration:
+                        return
+                yield step
+        finally:
+            steps.close()
+
+    return cast(Callable[P, T], generate)
+
+
+def without_inference_tensors(module: ModuleT) -> ModuleT:
+    """``module`` itself, with copies of parameters and buffers that were made in
+    ``torch.inference_mode``: no gradient can be computed through those."""
+    with own_modes():
+        for part in module.modules():
+            for name, parameter in part._parameters.items():
+                if parameter is not None and parameter.is_inference():
+                    copy = torch.nn.Parameter(parameter.clone(), parameter.requires_grad)
+                    part._parameters[name] = copy
+            for name, buffer in part._buffers.items():
+                if buffer is not None and buffer.is_inference():
+                    part._buffers[name] = buffer.clone()
+    return module
 
 
 def describe_machine(device: torch.device, dtype: torch.dtype) -> dict[str, str | int]:

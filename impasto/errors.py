@@ -19,7 +19,8 @@ line ends when nobody catches it::
     ├── ResourceError                 6   memory, disk or time ran out
     └── Interrupted                 130   the user stopped the run (Ctrl-C)
 
-Exit code 5 (some items of a batch failed) belongs to a command, not to an error; 143 to SIGTERM.
+Exit code 5 (some items of a batch failed) belongs to a command, not to an error; 143 to
+SIGTERM, 129 to SIGHUP.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "impasto"
 ORDER = [
     "errors",
     "events",
+    "limits",
     "devices",
     "image",
     "outputs",

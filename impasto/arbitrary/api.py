@@ -24,11 +24,12 @@ from impasto.arbitrary.network import Quick, Statistics, load_quick
 from impasto.arbitrary.upsampler import FACTOR, Upsampler, load_upsampler
 from impasto.config.quick import LARGEST, QuickConfig
 from impasto.config.version import __version__
-from impasto.devices import choose_device, choose_dtype, describe_machine
+from impasto.devices import choose_device, choose_dtype, describe_machine, in_own_modes
 from impasto.errors import ConfigError
 from impasto.feedforward import inference as feedforward
 from impasto.feedforward.network import FeedForward, load_feedforward
 from impasto.image.color import match_colors
+from impasto.image.files import expanded
 from impasto.image.inputs import (
     Source,
     as_list,
@@ -69,6 +70,7 @@ NEED_STYLES = frozenset(
 """Settings that have no meaning for a model of one style."""
 
 
+@in_own_modes
 def quick(
     content: Source,
     style: Source | Sequence[Source] | None = None,
@@ -192,7 +194,7 @@ def _apply_feedforward(
         model, pixels, strength=config.strength, tile=config.tile, dtype=dtype
     )
     image = restore_kept(restore_content_colors(image.cpu(), pixels.cpu(), config), pixels, layout)
-    origin = {} if path is None else {"path": str(Path(path).expanduser().resolve())}
+    origin = {} if path is None else {"path": str(expanded(path).resolve())}
     provenance = {
         **mask_provenance,
         "model": {**origin, "style": model.name, "sha256": model.sha256},

@@ -43,6 +43,7 @@ from impasto.arbitrary.transport import (
     optimal_map,
     solve_by_factors,
 )
+from impasto.devices import in_own_modes
 from impasto.encoders import Encoder
 from impasto.encoders.assets import load_asset
 from impasto.encoders.base import IMAGE, Features, pad_and_convolve
@@ -296,6 +297,7 @@ def statistics(features: Mapping[str, Tensor]) -> Statistics:
     return {n: moments(features[n]) for n in (*LEVELS, IMAGE)}
 
 
+@in_own_modes
 def load_quick(path: str | Path | None = None) -> Quick:
     """The network with the weights that ship with impasto, or with those of ``path``.
 

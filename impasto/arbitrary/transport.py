@@ -102,7 +102,7 @@ def optimal_map(
     if isinstance(strength, float | int) and strength == 0:
         return Affine(torch.eye(given.shape[-1]).to(given).expand_as(given), 0 * source.mean)
     # In double precision: some directions of deep features vary a million times more than others.
-    source, target = (Moments(*(part.double().cpu() for part in m)) for m in (source, target))
+    source, target = (Moments(*(part.cpu().double() for part in m)) for m in (source, target))
     channels = source.covariance.shape[-1]
     identity = torch.eye(channels, dtype=source.covariance.dtype)
     ridge = (_ridge(source) + _ridge(target))[:, None, None] * identity

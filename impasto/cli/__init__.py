@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -17,6 +17,8 @@ import typer
 
 from impasto.cli.error_report import report
 from impasto.cli.help import Command, Group
+from impasto.cli.messages import flush_stdout, prepare_streams
+from impasto.limits import share_cpus
 
 __all__ = ["COMMANDS", "build", "main"]
 
@@ -40,40 +42,41 @@ COMMANDS = {
 
 COMPLETION = "_IMPASTO_COMPLETE"
 
-# How long torch's threads spin, waiting for work, before they let others have the core (libgomp).
-# Its default is longer; this costs 2 % where the machine is idle, and a run beside two busy
-# processes takes 50 s instead of over 75.
-SPINS = "100000"
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on ``argv`` (default: the process's); returns the exit code.
 
     The codes are those drawn in ``impasto.errors``; never raises, whatever goes wrong.
     """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
-    with suppress(AttributeError):  # a name that the terminal cannot show must not end a run
-        sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    share_cpus()
+    prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     words, debug = _without_debug(words)
     as_json = "--json" in words
     try:
         with _warnings(debug):
-            command = typer.main.get_command(build(_named(words)))
-            if COMPLETION in os.environ:  # a shell asks what could come next
-                command.main(words, "impasto")
-            # Not command.main: it has its own ways with Ctrl-C and closed pipes.
-            with command.make_context("impasto", words or ["--help"]) as context:
-                command.invoke(context)
-            sys.stdout.flush()
-            return 0
+            os.getcwd()  # without one, torch's libraries end the process
+            code = _run(words)
+        flush_stdout()
+        return code
+    except BaseException as error:
+        return report(error, as_json=as_json, debug=debug)
+
+
+def _run(words: list[str]) -> int:
+    """Run the command that the words name; the exit code that it asks for."""
+    command = typer.main.get_command(build(_named(words)))
+    try:
+        if COMPLETION in os.environ:  # a shell asks what could come next
+            command.main(words, "impasto")
+        # Not command.main: it has its own ways with Ctrl-C and closed pipes.
+        with command.make_context("impasto", words or ["--help"]) as context:
+            command.invoke(context)
     except typer.Exit as error:
         return error.exit_code
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0
-    except BaseException as error:
-        return report(error, as_json=as_json, debug=debug)
+    return 0
 
 
 def build(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
@@ -120,7 +123,7 @@ def _impasto(
     A first picture:  impasto stylize cat.jpg waves -o cat-waves.png
 
     Exit codes: 0 done, 2 a bad request, 3 a bad input file, 4 no weights, 6 out of memory or disk,
-    130 stopped by Ctrl-C, 143 by SIGTERM, 1 a fault in impasto.
+    129 ended by SIGHUP, 130 by Ctrl-C, 143 by SIGTERM, 1 a fault in impasto.
     """
 
 

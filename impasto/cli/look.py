@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from impasto.cli.options import AsJson, MaxPixels, Overwrite, Quiet, Threads, output_flag
-from impasto.cli.outputs import Outputs
+from impasto.cli.outputs import Outputs, default_name, installed_files, settings_files
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.dream import LookConfig
 from impasto.errors import UsageError
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from impasto.dream.visualize import Look
@@ -68,13 +69,14 @@ def look(
     elif picture is None:
         raise UsageError("there is nothing to look at", "give a picture, or --channels LAYER")
     chosen = LookConfig().with_changes(**given)
-    default = "channels.png" if picture is None else f"{Path(picture).stem}-{chosen.show}.png"
-    outputs = Outputs((output or Path(default)).expanduser(), overwrite=overwrite)
+    default = default_name(["channels"] if picture is None else [picture, chosen.show], ".png")
+    outputs = Outputs(expanded(output or default), overwrite=overwrite)
 
     from impasto.cli.run import checked, execute, report_result
     from impasto.dream.visualize import Look
 
-    checked(outputs, [x for x in (picture, style) if x is not None])
+    named = [x for x in (picture, style) if x is not None]
+    checked(outputs, [*named, *settings_files(chosen), *installed_files()])
 
     def make(checkpoint: Path | None, resume: bool) -> Look:
         return Look(picture, chosen, style=style, max_pixels=max_pixels)

@@ -5,6 +5,8 @@ Nothing that is said may cost a picture: where stderr cannot be written to, it i
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
 import os
@@ -12,6 +14,43 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
+
+from impasto.errors import ResourceError
+
+
+def prepare_streams() -> None:
+    """Make what is printed harmless: a name that an encoding lacks is escaped, no file that is
+    opened takes the number of a stream that is closed, and a closed standard output says so."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: the next file to be opened would get this number
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+
+
+def flush_stdout() -> None:
+    """Bring out what was printed. Raises ResourceError where that cannot be, BrokenPipeError where
+    nobody reads it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        raise undeliverable(error) from None
+
+
+def undeliverable(error: Exception) -> ResourceError:
+    """What is raised where ``error`` has kept something from standard output, which is given up."""
+    give_up(sys.stdout)
+    reason = getattr(error, "strerror", None) or str(error)
+    return ResourceError(
+        f"the result cannot be written to standard output: {reason}", "send it to a file"
+    )
 
 
 def message(text: str, *, quiet: bool = False) -> None:
@@ -27,8 +66,23 @@ def message(text: str, *, quiet: bool = False) -> None:
 
 
 def print_json(document: Any) -> None:
-    """The one JSON document on standard output."""
-    print(json.dumps(document, indent=2, ensure_ascii=True))
+    """The one JSON document on standard output. Raises what :func:`deliver` raises."""
+    deliver((json.dumps(document, indent=2, ensure_ascii=True) + "\n").encode())
+
+
+def deliver(data: bytes) -> None:
+    """Write a result, which is not to be lost, to standard output. Raises ResourceError where that
+    is closed, full or read by nobody."""
+    try:
+        sys.stdout.flush()
+        binary = getattr(sys.stdout, "buffer", None)
+        if binary is None:  # a text stream of somebody's own
+            sys.stdout.write(data.decode(errors="replace"))
+        else:
+            binary.write(data)
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        raise undeliverable(error) from None
 
 
 def print_table(
@@ -71,6 +125,14 @@ def give_up(stream: TextIO) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
+
+
+class _Closed(io.TextIOBase):
+    """Standard output that was closed before the process began."""
+
+    def write(self, text: str) -> int:
+        """Fail; without a word, a result would be lost."""
+        raise OSError(errno.EBADF, "it is closed")
 
 
 class _MessageHandler(logging.Handler):

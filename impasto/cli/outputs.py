@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from impasto.cli.messages import deliver
+from impasto.config.base import Settings
 from impasto.errors import ConfigError, ImpastoError, UsageError
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +32,8 @@ DEPTHS = (8, 16)
 class Outputs:
     """What a run writes, and where. ``picture`` None is standard output, as PNG.
 
-    Raises ConfigError for a depth that is not written.
+    Files that are there are replaced with ``overwrite``, and those in ``replaceable``. Raises
+    ConfigError for a depth that is not written.
     """
 
     picture: Path | None
@@ -39,8 +42,10 @@ class Outputs:
     plot: Path | None = None
     save_every: int = 0
     preview: Path | None = None
+    config: Path | None = None
     depth: int | None = None
     overwrite: bool = False
+    replaceable: frozenset[Path] = frozenset()
 
     def __post_init__(self) -> None:
         if self.depth is not None and self.depth not in DEPTHS:
@@ -51,21 +56,48 @@ class Outputs:
 
         ``inputs`` may not be written to; ``steps`` is an upper bound of the run's steps.
         """
+        from impasto.image.files import check_apart, check_folder
         from impasto.image.io import check_writable
         from impasto.outputs.animation import check_animation_path
         from impasto.outputs.plots import check_plot_path
 
-        numbered = self._numbered_paths(steps)
-        named = [self.picture, self.evolution, self.plot, self.preview]
-        _check_apart([path for path in named if path is not None] + numbered, inputs)
-        for path in [self.picture, self.preview, *numbered]:
-            if path is not None:
-                depth = None if path is self.preview else self.depth
-                check_writable(path, depth=depth, overwrite=self.overwrite)
+        check_apart(self.files(steps), inputs)
+        for path in self._pictures(steps):
+            depth = None if path is self.preview else self.depth
+            check_writable(path, depth=depth, overwrite=self.may_replace(path))
         if self.evolution is not None:
-            check_animation_path(self.evolution, overwrite=self.overwrite)
+            check_animation_path(self.evolution, overwrite=self.may_replace(self.evolution))
         if self.plot is not None:
-            check_plot_path(self.plot, overwrite=self.overwrite)
+            check_plot_path(self.plot, overwrite=self.may_replace(self.plot))
+        if self.config is not None:
+            check_folder(self.config, overwrite=self.may_replace(self.config))
+
+    def files(self, steps: int) -> list[Path]:
+        """All that a run of at most so many ``steps`` may write."""
+        named = [self.picture, self.evolution, self.plot, self.preview, self.config]
+        return [path for path in named if path is not None] + self._numbered_paths(steps)
+
+    def may_replace(self, path: Path) -> bool:
+        """Whether a file that has this name may be replaced."""
+        return self.overwrite or path in self.replaceable
+
+    def resumed(self: AnyOutputs, steps: int) -> AnyOutputs:
+        """The outputs of a run that is resumed: what it wrote before may be replaced.
+
+        A picture that impasto has not made is not that.
+        """
+        there = [path for path in self.files(steps) if os.path.isfile(path)]
+        marked = self._pictures(steps)
+        ours = (path for path in there if path not in marked or _is_made_by_impasto(path))
+        return replace(self, replaceable=frozenset(ours))
+
+    def check_unclaimed(self) -> None:
+        """Raise OutputExistsError where the picture is there now and may not be replaced; called
+        once nobody else can be making it."""
+        from impasto.image.files import check_folder
+
+        if self.picture is not None:
+            check_folder(self.picture, overwrite=self.may_replace(self.picture))
 
     def check_result(self, run: Run) -> None:
         """Check what is known only once the pictures have been read: the size, the metadata."""
@@ -73,7 +105,13 @@ class Outputs:
 
         if self.picture is not None:
             size, metadata = (run.height, run.width), run.metadata()
-            check_writable(self.picture, depth=self.depth, size=size, metadata=metadata)
+            check_writable(
+                self.picture,
+                depth=self.depth,
+                size=size,
+                metadata=metadata,
+                overwrite=self.may_replace(self.picture),
+            )
 
     def numbered(self, step: int) -> Path:
         """Where the picture after ``step`` goes.
@@ -87,7 +125,8 @@ class Outputs:
     def save(self, result: Result) -> None:
         """Write the picture itself."""
         if self.picture is not None:
-            result.save(self.picture, depth=self.depth)
+            overwrite = self.may_replace(self.picture)
+            result.save(self.picture, depth=self.depth, overwrite=overwrite)
             return
         from impasto.image.io import encode_image
 
@@ -99,8 +138,12 @@ class Outputs:
             metadata=_without_paths(result.metadata),
             exif=result.exif,
         )
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        deliver(data)
+
+    def _pictures(self, steps: int) -> list[Path]:
+        """The files that tell what made them."""
+        named = [self.picture, self.preview]
+        return [path for path in named if path is not None] + self._numbered_paths(steps)
 
     def _numbered_paths(self, steps: int) -> list[Path]:
         if not self.save_every:
@@ -132,6 +175,9 @@ class Recorder:
                 if tuple(frame.shape[-2:]) != self.frame_size:  # another --evolution-size
                     del self.frames[step]
         self.previewed, self.pause = 0.0, 0.0
+        self.preview: tuple[int, int, int] | None = None  # the file that was written last
+        self.told = ""
+        self.failed: ImpastoError | None = None
 
     def on_step(self) -> None:
         """Take a frame, a numbered picture, a preview, when it is time."""
@@ -139,7 +185,12 @@ class Recorder:
         if self.outputs.evolution is not None and number in self.frame_steps:
             self.frames[number] = self._frame()
         if self.outputs.save_every and number % self.outputs.save_every == 0:
-            self.run.result().save(self.outputs.numbered(number), depth=self.outputs.depth)
+            path, depth = self.outputs.numbered(number), self.outputs.depth
+            overwrite = self.outputs.may_replace(path)
+            try:
+                self.run.result().save(path, depth=depth, overwrite=overwrite)
+            except ImpastoError as error:  # told at the end: the picture itself comes first
+                self.failed = self.failed or error
         if number == self.steps or time.perf_counter() - self.previewed >= self.pause:
             self._preview()
 
@@ -149,23 +200,32 @@ class Recorder:
         shares[len(self.run.history)] = {x: part.gradient for x, part in found.parts.items()}
 
     def finish(self) -> dict[str, str]:
-        """Write what needs the whole run; returns what was written, by kind."""
+        """Write what needs the whole run; returns what was written, by kind. Raises what kept a
+        numbered picture from being written."""
         written = {}
         if self.outputs.plot is not None and self.run.history:
             from impasto.outputs.plots import plot_losses
 
             shares = self.run.attachments.get("shares", {})
-            plot_losses(self.run.history, self.outputs.plot, shares=shares)
+            plot_losses(
+                self.run.history,
+                self.outputs.plot,
+                shares=shares,
+                overwrite=self.outputs.may_replace(self.outputs.plot),
+            )
             written["plot"] = str(self.outputs.plot)
         if self.outputs.evolution is not None:
             from impasto.outputs.animation import write_animation
 
             if not self.frames:  # at strength 0 there are no steps
                 self.frames[0] = self._frame()
-            write_animation(self.outputs.evolution, self._floats())
+            overwrite = self.outputs.may_replace(self.outputs.evolution)
+            write_animation(self.outputs.evolution, self._floats(), overwrite=overwrite)
             written["evolution"] = str(self.outputs.evolution)
         if not self.run.history:
             self._preview()
+        if self.failed is not None:
+            raise self.failed
         return written
 
     def _preview(self) -> None:
@@ -174,9 +234,15 @@ class Recorder:
             return
         began = time.perf_counter()
         try:
-            self.run.result().save(self.outputs.preview)
-        except ImpastoError as error:
-            self.message(f"there is no preview: {error.message}")
+            ours = self.preview is not None and self.preview == identity(self.outputs.preview)
+            overwrite = ours or self.outputs.may_replace(self.outputs.preview)
+            self.run.result().save(self.outputs.preview, overwrite=overwrite)
+            self.preview = identity(self.outputs.preview)
+        except (ImpastoError, OSError) as error:
+            text = f"there is no preview: {getattr(error, 'message', error)}"
+            if text != self.told:
+                self.message(text)
+            self.told = text
         self.previewed = time.perf_counter()
         self.pause = max(1.0, (self.previewed - began) / PREVIEW_SHARE)
 
@@ -204,7 +270,16 @@ def output_path(given: Path | None, default: Path | str, *, as_json: bool = Fals
                 "-o - and --json would both use standard output", "leave one of them out"
             )
         return None
-    return Path(default if given is None else given).expanduser()
+    return expanded(Path(default if given is None else given))
+
+
+def identity(path: Path) -> tuple[int, int, int] | None:
+    """Which file has the name now, and since when; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def frame_steps(steps: int, count: int = FRAMES) -> frozenset[int]:
@@ -218,14 +293,67 @@ def frame_steps(steps: int, count: int = FRAMES) -> frozenset[int]:
     return frozenset({round(1 + (steps - 1) * (k / last) ** DENSITY) for k in spread} | {steps})
 
 
-def _check_apart(outputs: list[Path], inputs: Iterable[str | os.PathLike[str]]) -> None:
-    """UsageError where two outputs, or an output and an input, are the same file."""
-    taken = {os.path.realpath(os.path.expanduser(path)): "an input" for path in inputs}
-    for path in outputs:
-        place = os.path.realpath(path.expanduser())
-        if place in taken:
-            raise UsageError(f"{path} is {taken[place]} already", "give each file its own name")
-        taken[place] = "an output"
+def _is_made_by_impasto(picture: Path) -> bool:
+    from impasto.image.metadata import read_metadata
+
+    try:
+        return "impasto" in read_metadata(picture)
+    except ImpastoError:
+        return False
+
+
+def default_name(parts: Iterable[str | os.PathLike[str]], suffix: str) -> Path:
+    """The name of an output that is called after its inputs, in the current folder.
+
+    >>> str(default_name(["photos/cat.jpg", "waves"], ".png"))
+    'cat-waves.png'
+    """
+    from impasto.image.files import fit_name
+
+    return Path(fit_name("-".join(Path(part).stem for part in parts), suffix))
+
+
+def settings_files(config: Settings) -> list[str]:
+    """The files that settings name: masks, encoder, picture to begin with.
+
+    >>> from impasto.config.stylize import StylizeConfig
+    >>> settings_files(StylizeConfig(keep="there is no such file.png"))
+    []
+    """
+    found = []
+    for value in config.to_dict().values():
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(part, str) and os.path.isfile(os.path.expanduser(part)):
+                found.append(part)
+    return found
+
+
+def network_files(path: Path) -> list[Path]:
+    """The file of a network, or those in its folder."""
+    place = expanded(path)
+    try:
+        return [place, *place.iterdir()]
+    except OSError:  # it is no folder
+        return [place]
+
+
+def installed_files() -> list[Path]:
+    """What any run may read: :func:`assets`, and the weights that are found."""
+    from impasto.encoders.weights import WEIGHTS, find_weights, search_path
+
+    own = [entry for entry in search_path() if os.path.isfile(entry)]
+    own += [file for spec in WEIGHTS.values() if (file := find_weights(spec))]
+    return own + assets()
+
+
+def assets() -> list[Path]:
+    """The files that ship with impasto.
+
+    >>> "waves.webp" in [path.name for path in assets()]
+    True
+    """
+    folder = Path(__file__).parents[1] / "assets"
+    return [path for path in folder.rglob("*") if os.path.isfile(path)]
 
 
 def _without_paths(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from impasto.cli.info import masks_of
 from impasto.cli.messages import log_shown, message
 from impasto.cli.options import AsJson, Depth, MaxPixels, Overwrite, Quiet, Threads, output_flag
-from impasto.cli.outputs import Outputs, output_path
+from impasto.cli.outputs import Outputs, installed_files, network_files, output_path, settings_files
+from impasto.cli.roles import check_styles, tell_roles
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import default_output
 from impasto.config.quick import QuickConfig
@@ -70,19 +70,22 @@ def quick(
             "both styles and --model are given" if styles else "there is no STYLE and no --model",
             "give pictures to paint it like, or a network that impasto train made",
         )
+    config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
+    check_styles(styles, config)
     path = output_path(output, default_output(content, styles or [str(model)]), as_json=as_json)
     outputs = Outputs(path, depth=depth, overwrite=overwrite)
-    config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
 
     from impasto.arbitrary.api import quick as paint
     from impasto.cli.run import checked, report_result
     from impasto.devices import keep_freed_memory
     from impasto.devices import threads as use_threads
 
-    checked(outputs, [content, *styles, *masks_of(config)])
+    models = [] if model is None else network_files(model)
+    checked(outputs, [content, *styles, *models, *settings_files(config), *installed_files()])
     keep_freed_memory()
     with use_threads(threads), log_shown(quiet=quiet):
         result = paint(content, styles, config, model=model, max_pixels=max_pixels)
+        tell_roles(content, styles, quiet=quiet)
         outputs.save(result)
     report_result(result, outputs, {}, as_json=as_json, quiet=quiet)
     _message_if_smaller(result, quiet=quiet or as_json)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import MASKS, config_of, is_texture, masks_of, sources
+from impasto.cli.info import MASKS, config_of, is_texture, sources
 from impasto.cli.messages import message
 from impasto.cli.options import AsJson, MaxPixels, Overwrite, Resume, output_flag
 from impasto.errors import InputError, UsageError
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from impasto.config.stylize import StylizeConfig
@@ -78,7 +79,7 @@ def replay(
     names beside the picture and in the current folder; they must be the same files, byte for byte,
     unless --content or --style names others. Says whether the pixels are the same again.
     """
-    from impasto.cli.outputs import Outputs
+    from impasto.cli.outputs import Outputs, installed_files, settings_files
     from impasto.cli.run import checked, execute, report_result
     from impasto.transfer.stylization import Stylization
 
@@ -86,8 +87,8 @@ def replay(
     depth = recipe.depth if output.suffix.lower() in LOSSLESS else 8
     pictures = [x for x in (recipe.content, *recipe.styles) if x is not None]
     outputs = checked(
-        Outputs(output.expanduser(), depth=depth, overwrite=overwrite),
-        [*pictures, *masks_of(recipe.config), picture],
+        Outputs(expanded(output), depth=depth, overwrite=overwrite),
+        [*pictures, picture, *settings_files(recipe.config), *installed_files()],
         resume=resume,
     )
     warnings = list(recipe.warnings)

@@ -6,19 +6,19 @@ The commands differ in what they make a run of; the rest is here.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from impasto.cli.error_report import Terminated
+from impasto.cli.error_report import HungUp, Terminated
 from impasto.cli.messages import message, print_json
 from impasto.cli.outputs import AnyOutputs, Outputs, Recorder
 from impasto.cli.progress import Progress, make_progress
 from impasto.cli.signals import Received, deferred_signals
 from impasto.cli.stale_files import remove_stale_files
-from impasto.errors import Interrupted, UsageError
+from impasto.errors import Interrupted, OutputExistsError, ResourceError, UsageError
 from impasto.events import Event, LevelDone, Step
 
 if TYPE_CHECKING:
@@ -39,9 +39,14 @@ def checked(
 
     Raises what :meth:`Outputs.check` raises.
     """
+    from impasto.runs.checkpoint import check_is_ours, is_ours
+
     checkpoint = checkpoint_of(outputs)
-    if resume and checkpoint is not None and checkpoint.exists():
-        outputs = replace(outputs, overwrite=True)
+    if checkpoint is not None:
+        if resume and is_ours(checkpoint):
+            outputs = outputs.resumed(steps)
+        elif not resume:
+            check_is_ours(checkpoint)
     outputs.check(inputs, steps=steps)
     return outputs
 
@@ -64,13 +69,15 @@ def execute(
     """
     from impasto.devices import keep_freed_memory
     from impasto.devices import threads as use_threads
+    from impasto.runs.checkpoint import remove_checkpoint
 
     checkpoint = checkpoint_of(outputs)
     keep_freed_memory()
     lock: AbstractContextManager[None] = nullcontext()
     if outputs.picture is not None and checkpoint is not None:
-        lock = output_lock(checkpoint, outputs.picture.name, resume=resume, quiet=quiet)
+        lock = output_lock(outputs.picture, checkpoint, resume=resume, quiet=quiet)
     with lock, use_threads(threads):
+        outputs.check_unclaimed()
         run = make(checkpoint=checkpoint, resume=resume)
         outputs.check_result(run)
         progress = make_progress(run.levels, quiet=quiet)
@@ -89,10 +96,17 @@ def execute(
                 run.save_checkpoint()
                 _raise_stopped(run, outputs, received)
             result = run.result()
-            outputs.save(result)
-            written = recorder.finish()
+            try:
+                outputs.save(result)
+                written = recorder.finish()
+            except OutputExistsError as error:
+                run.save_checkpoint()
+                again = "" if checkpoint is None else "; with --resume, too, it is not painted anew"
+                raise OutputExistsError(
+                    error.message, f"give another name, or --overwrite{again}"
+                ) from None
             if checkpoint is not None:  # the last thing: a kill before here is mended by --resume
-                checkpoint.unlink(missing_ok=True)
+                remove_checkpoint(checkpoint)
     return result, written
 
 
@@ -112,28 +126,36 @@ def follow(
 
 
 @contextmanager
-def output_lock(checkpoint: Path, name: str, *, resume: bool, quiet: bool) -> Iterator[None]:
-    """Held while the output ``name`` is made, in a folder without what killed runs have left.
+def output_lock(output: Path, checkpoint: Path, *, resume: bool, quiet: bool) -> Iterator[None]:
+    """Held while ``output`` is made, in a folder without what killed runs have left.
 
-    Raises UsageError where another process holds it: two runs that make the same output would each
-    overwrite the other's checkpoint.
+    Raises UsageError where another process holds it (two runs that make the same output would each
+    overwrite the other's checkpoint), or where something that is no lock has its name.
     """
     from filelock import FileLock, Timeout
 
-    path = checkpoint.with_suffix(".lock")
+    from impasto.runs.checkpoint import lock_path
+
+    path = lock_path(Path(os.path.realpath(output)))
+    _check_is_lock(path)
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise UsageError(
-            f"another run is making {name} just now",
+            f"another run is making {output.name} just now",
             "wait for its end, or choose another output (-o)",
+        ) from None
+    except OSError as error:
+        raise ResourceError(
+            f"the lock {path} cannot be made ({error.strerror or error})", "choose another folder"
         ) from None
     try:
         remove_stale_files(checkpoint.parent)
-        if resume and not checkpoint.exists():
+        there = os.path.lexists(checkpoint)
+        if resume and not there:
             message("there is no checkpoint to resume from; starting anew", quiet=quiet)
-        elif checkpoint.exists() and not resume:
+        elif there and not resume:
             text = "starting anew; the checkpoint that is there (for --resume) will be replaced"
             message(text, quiet=quiet)
         yield
@@ -141,6 +163,17 @@ def output_lock(checkpoint: Path, name: str, *, resume: bool, quiet: bool) -> It
         with suppress(OSError):  # while it is held: nobody can have taken it in between
             path.unlink()
         lock.release()
+
+
+def _check_is_lock(path: Path) -> None:
+    """Raise UsageError where something else than a lock, an empty file, has its name."""
+    with suppress(FileNotFoundError):
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size or status.st_nlink > 1:
+            raise UsageError(
+                f"a run would keep its lock in {path}, which is another file",
+                "rename that file, or give another output",
+            )
 
 
 def checkpoint_of(outputs: Outputs) -> Path | None:
@@ -158,6 +191,8 @@ def raise_stopped(
     """End a run that a signal has stopped ``where``; ``save`` writes what there is, after Ctrl-C
     only, and says so."""
     again = "the same command with --resume goes on" if resumable else ""
+    if received.hung_up:
+        raise HungUp(f"ended by SIGHUP {where}", again)
     if received.terminated:
         raise Terminated(f"ended by SIGTERM {where}", again)
     raise Interrupted(f"stopped {where}; {save()} as far as it got", again)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted when they come, obeyed between two steps."""
+"""Ctrl-C, SIGTERM and SIGHUP: noted when they come, obeyed between two steps."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from types import FrameType
 
 
 class Received:
-    """Which signal has come, if any: ``interrupted`` by Ctrl-C, ``terminated`` by SIGTERM."""
+    """Which signal has come, if any: ``interrupted`` by Ctrl-C, ``terminated`` by SIGTERM or by
+    SIGHUP, which is then ``hung_up``."""
 
     def __init__(self) -> None:
         self.interrupted = False
         self.terminated = False
+        self.hung_up = False
 
     def __bool__(self) -> bool:
         return self.interrupted or self.terminated
@@ -37,6 +39,7 @@ def deferred_signals(message: Callable[[str], None]) -> Iterator[Received]:
 
     def on_terminate(number: int, frame: FrameType | None) -> None:
         received.terminated = True
+        received.hung_up = number != signal.SIGTERM
 
     if threading.current_thread() is not threading.main_thread():
         yield received
@@ -45,6 +48,9 @@ def deferred_signals(message: Callable[[str], None]) -> Iterator[Received]:
         signal.SIGINT: signal.signal(signal.SIGINT, on_interrupt),
         signal.SIGTERM: signal.signal(signal.SIGTERM, on_terminate),
     }
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # nohup ignores it
+        before[hang_up] = signal.signal(hang_up, on_terminate)
     try:
         yield received
     finally:

@@ -8,9 +8,8 @@ import re
 import time
 from pathlib import Path
 
-# impasto.image.files writes the first kind, impasto.runs.checkpoint the second.
+# impasto.image.files writes them.
 TEMPORARY = re.compile(r"\.impasto-(?P<pid>\d+)-[0-9a-f]{8}\.tmp")
-PART = re.compile(r"\..+\.checkpoint\.(?P<pid>\d+)\.part")
 
 AGE = 10.0
 """Seconds that a file must have lain untouched. Process numbers mean nothing across machines that
@@ -26,8 +25,8 @@ def remove_stale_files(folder: Path, *, age: float = AGE) -> int:
     removed = 0
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
-            found = TEMPORARY.fullmatch(entry.name) or PART.fullmatch(entry.name)
-            if found and not _is_alive(int(found["pid"])):
+            found = TEMPORARY.fullmatch(entry.name)
+            if found and entry.is_file(follow_symlinks=False) and not _is_alive(int(found["pid"])):
                 with contextlib.suppress(OSError):
                     if time.time() - entry.stat(follow_symlinks=False).st_mtime >= age:
                         os.unlink(entry.path)

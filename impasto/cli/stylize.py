@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import masks_of, source_name, sources
+from impasto.cli.info import source_name, sources
 from impasto.cli.options import (
     AsJson,
     Depth,
@@ -21,10 +21,10 @@ from impasto.cli.options import (
     Threads,
     output_flag,
 )
-from impasto.cli.outputs import Outputs, output_path
+from impasto.cli.outputs import Outputs, default_name, installed_files, output_path, settings_files
+from impasto.cli.roles import check_styles, tell_roles
 from impasto.cli.settings import resolve, with_settings
 from impasto.config.stylize import StylizeConfig
-from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from impasto.transfer.stylization import Stylization
@@ -125,7 +125,7 @@ def stylize(
         from impasto.transfer.prepare import for_texture
 
         chosen = for_texture(chosen)
-    check_styles_exist(styles)
+    check_styles(styles, chosen)
     outputs = Outputs(
         output_path(output, default_output(content, styles), as_json=as_json),
         evolution=evolution,
@@ -133,6 +133,7 @@ def stylize(
         plot=plot,
         save_every=save_every,
         preview=preview,
+        config=save_config,
         depth=depth,
         overwrite=overwrite,
     )
@@ -140,16 +141,21 @@ def stylize(
     from impasto.cli.messages import print_json
     from impasto.cli.run import checked, execute, report_result
 
-    inputs = [x for x in (content, *styles, *masks_of(chosen)) if x is not None]
+    named = [x for x in (content, *styles, config) if x is not None]
+    inputs = [*named, *settings_files(chosen), *installed_files()]
     outputs = checked(outputs, inputs, steps=chosen.most_steps, resume=resume)
     if save_config is not None:
-        _save_config(save_config, chosen, overwrite=outputs.overwrite)
+        from impasto.config.presets import write_toml
+
+        write_toml(save_config, chosen, overwrite=outputs.may_replace(save_config))
 
     from impasto.devices import threads as use_threads
     from impasto.transfer.stylization import Stylization
 
     def make(**where: Any) -> Stylization:
-        return Stylization(content, styles, chosen, max_pixels=max_pixels, **where)
+        run = Stylization(content, styles, chosen, max_pixels=max_pixels, **where)
+        tell_roles(content, styles, quiet=quiet or dry_run)
+        return run
 
     if dry_run:
         with use_threads(threads):
@@ -174,17 +180,7 @@ def default_output(content: str | None, styles: Sequence[str]) -> Path:
     'cat-waves-mosaic.png'
     """
     names = [*styles, "texture"] if content is None else [content, *styles]
-    return Path("-".join(Path(name).stem for name in names) + ".png")
-
-
-def check_styles_exist(styles: Sequence[str]) -> None:
-    """UsageError where the last of several styles looks like a name for the output."""
-    last = Path(styles[-1]).expanduser()
-    if len(styles) > 1 and last.suffix and not last.exists():
-        raise UsageError(
-            f"{styles[-1]}, taken for a style, is not there",
-            f"if the picture is to go there: -o {styles[-1]}",
-        )
+    return default_name(names, ".png")
 
 
 def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:
@@ -224,11 +220,3 @@ def plan_text(plan: dict[str, Any]) -> str:
     changes = StylizeConfig.from_dict(told["config"]).changes()
     lines += [f"setting  {name} = {value}" for name, value in changes.items()]
     return "\n".join(lines)
-
-
-def _save_config(path: Path, config: StylizeConfig, *, overwrite: bool) -> None:
-    from impasto.config.presets import write_toml
-    from impasto.image.files import check_folder
-
-    check_folder(path, overwrite=overwrite)
-    write_toml(path, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from impasto.cli.options import AsJson, Overwrite, output_flag
+from impasto.cli.outputs import assets
 from impasto.errors import UnknownNameError, UsageError
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -95,10 +98,10 @@ def _targets(names: Sequence[str], output: Path | None) -> dict[str, Path]:
     """Where each swatch goes."""
     if output is None:
         return {name: Path(f"{name}.png") for name in names}
-    output = output.expanduser()
-    if len(names) == 1 and output.suffix and not output.is_dir():
+    output = expanded(output)
+    if len(names) == 1 and output.suffix and not os.path.isdir(output):
         return {names[0]: output}
-    if output.suffix and not output.is_dir():
+    if output.suffix and not os.path.isdir(output):
         raise UsageError(f"{output} is one file for {len(names)} swatches", "give a folder")
     return {name: output / f"{name}.png" for name in names}
 
@@ -116,12 +119,14 @@ def _write(path: Path, picture: Image.Image, overwrite: bool) -> None:
 
 def _check(targets: dict[str, Path], sheet: Path | None, overwrite: bool) -> None:
     from impasto.image.codecs import WRITABLE
-    from impasto.image.files import check_folder
+    from impasto.image.files import check_apart, check_folder
 
-    for path in [*targets.values(), *([sheet] if sheet is not None else [])]:
+    paths = [*targets.values(), *([sheet] if sheet is not None else [])]
+    check_apart(paths, assets())
+    for path in paths:
         if path.suffix.lower() not in WRITABLE:
             raise UnknownNameError("output format", path.suffix, WRITABLE)
-        if path.parent.is_dir():
+        if os.path.isdir(path.parent):
             check_folder(path, overwrite=overwrite)
         elif path is sheet:
             raise UsageError(f"there is no folder {path.parent}", "make it first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,10 @@ import typer
 
 from impasto.cli.messages import message, print_json
 from impasto.cli.options import AsJson, Overwrite, Quiet, Resume, Threads, output_flag
+from impasto.cli.outputs import default_name
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.train import TrainConfig
+from impasto.image.files import expanded
 
 if TYPE_CHECKING:
     from impasto.feedforward.training import Training
@@ -57,22 +60,24 @@ def train(
     the network as it is and ends; --resume goes on from there, and after a kill.
     """
     config = TrainConfig().with_changes(**parse_all(settings, TrainConfig))
-    folder = (output or Path(f"{Path(style).stem}-model")).expanduser()
+    folder = expanded(output or default_name([style, "model"], ""))
 
     from impasto.cli.run import output_lock
     from impasto.devices import keep_freed_memory
     from impasto.devices import threads as use_threads
+    from impasto.feedforward.network import MODEL
     from impasto.feedforward.training import Training, check_output, checkpoint_in
 
     check_output(folder, resume=resume, overwrite=overwrite)
     keep_freed_memory()
-    is_new = not folder.exists()
+    is_new = not os.path.exists(folder)
     folder.mkdir(exist_ok=True)
     try:
         with (
-            output_lock(checkpoint_in(folder), str(folder), resume=resume, quiet=quiet),
+            output_lock(folder / MODEL, checkpoint_in(folder), resume=resume, quiet=quiet),
             use_threads(threads),
         ):
+            check_output(folder, resume=resume, overwrite=overwrite)
             training = Training(style, images, folder, config, resume=resume, overwrite=overwrite)
             carry_through(training, quiet=quiet)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +50,8 @@ def list_weights(as_json: AsJson = False) -> None:
         cells.append((name, spec.flavour, _megabytes(size) if size else "?", spec.licence, where))
     print_table(("name", "flavour", "size", "licence", "found"), cells)
     for place in places:
-        kind = "" if place.is_dir() else " (a file)" if place.is_file() else " (does not exist)"
+        kind = " (a file)" if os.path.isfile(place) else " (does not exist)"
+        kind = "" if os.path.isdir(place) else kind
         print(f"looked for in {place}{kind}")
 
 
@@ -88,7 +90,9 @@ def verify(
 
     if not names:
         found = {name: file for name, spec in WEIGHTS.items() if (file := find_weights(spec))}
-        others = [file for file in search_path() if file.is_file() and file not in found.values()]
+        others = [
+            file for file in search_path() if os.path.isfile(file) and file not in found.values()
+        ]
         names = [*found, *map(str, others)]
     reports: list[dict[str, Any]] = []
     errors: list[WeightsError] = []

@@ -11,7 +11,7 @@ from typing import Any
 
 from impasto.config.stylize import StylizeConfig
 from impasto.errors import ConfigError, UnknownNameError
-from impasto.image.files import write_bytes
+from impasto.image.files import expanded, write_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -184,7 +184,7 @@ def read_toml(path: str | Path, base: StylizeConfig | None = None) -> StylizeCon
     What the file does not name comes from its preset, else from ``base``. Raises ConfigError for a
     file that cannot be read, or is not TOML; and for bad settings.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -207,9 +207,9 @@ def to_toml(config: StylizeConfig) -> str:
     return tomlkit.dumps(document)
 
 
-def write_toml(path: str | Path, config: StylizeConfig) -> None:
+def write_toml(path: str | Path, config: StylizeConfig, *, overwrite: bool = True) -> None:
     """Write :func:`to_toml` to a file, whole or not at all.
 
     Raises what ``impasto.image.files.write_bytes`` raises.
     """
-    write_bytes(path, to_toml(config).encode())
+    write_bytes(path, to_toml(config).encode(), overwrite=overwrite)

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from impasto.config.dream import DreamConfig
 from impasto.config.layers import parse_selections
-from impasto.devices import choose_device, choose_dtype
+from impasto.devices import choose_device, choose_dtype, in_own_modes
 from impasto.dream.encoder import check_layers, default_layers, prepare_encoder
 from impasto.dream.smoothing import FILTERS
 from impasto.dream.transform import Jitter
@@ -94,6 +94,7 @@ class Dream(Run["DreamResult"]):
     Raises what :func:`deepdream` raises; ConfigError when a checkpoint belongs to another run.
     """
 
+    @in_own_modes
     def __init__(
         self,
         photo: Source,
@@ -198,6 +199,7 @@ class Dream(Run["DreamResult"]):
         calmed = (frame - now) * factor + torch.lerp(now, mean, SETTLE)
         return zoom_rotate(calmed, self.config.zoom, self.config.rotate).clamp(0, 1)
 
+    @in_own_modes
     @torch.no_grad()
     def objective(self, number: int) -> Objective:
         """What is minimised at level ``number``: how little the layers are excited."""
@@ -212,6 +214,7 @@ class Dream(Run["DreamResult"]):
 
     # --- results ---------------------------------------------------------------------------------
 
+    @in_own_modes
     def picture(self) -> Tensor:
         """The picture so far ``(1, 3, H, W)`` at its final size, on the CPU."""
         size = (self.height, self.width)
@@ -226,6 +229,7 @@ class Dream(Run["DreamResult"]):
             return with_colors_of(image, self.base)
         return image
 
+    @in_own_modes
     def result(self) -> DreamResult:
         """The result as it is now; after :class:`Finished`, the final one."""
         alpha = self.photo.alpha

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from impasto.config.dream import LookConfig
 from impasto.config.layers import Selection, parse_selections
-from impasto.devices import choose_device, choose_dtype, generator
+from impasto.devices import choose_device, choose_dtype, generator, in_own_modes
 from impasto.dream.encoder import check_layers, prepare_encoder
 from impasto.dream.parametrize import Fourier
 from impasto.dream.transform import RandomTransform
@@ -87,6 +87,7 @@ class Look(Run[Result]):
     Raises what :func:`look` raises.
     """
 
+    @in_own_modes
     def __init__(
         self,
         picture: Source | None = None,
@@ -124,6 +125,7 @@ class Look(Run[Result]):
         self.tile = None
         self.begin(None, resume=False)  # a look is short, and begins anew
 
+    @in_own_modes
     def __iter__(self) -> Iterator[Event]:
         shows: dict[str, Callable[[], None]] = {
             "features": self._features,
@@ -140,10 +142,12 @@ class Look(Run[Result]):
         self.level = number
         return self._excite(number) if self.wanted else self._reconstruct(number)
 
+    @in_own_modes
     def picture(self) -> Tensor:
         """The sheet so far ``(1, 3, H, W)``."""
         return contact_sheet(self.rows, self.config.cell)
 
+    @in_own_modes
     def result(self) -> Result:
         """The sheet with what made it."""
         return Result(self.picture(), metadata=self.metadata(), history=list(self.history))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from impasto.devices import in_own_modes, without_inference_tensors
 from impasto.encoders.base import Encoder, Features
 from impasto.encoders.mini import Mini, load_mini
 from impasto.encoders.vgg import VGG, load_vgg
 from impasto.encoders.weights import read_weights
 from impasto.errors import UnknownNameError, WeightsError
+from impasto.image.files import expanded
 
 __all__ = ["ENCODERS", "VGG", "Encoder", "Features", "Mini", "get_encoder", "pop_encoder"]
 
@@ -21,6 +24,7 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
 }
 
 
+@in_own_modes
 def get_encoder(
     encoder: str | Path | Encoder = "mini",
     *,
@@ -34,11 +38,11 @@ def get_encoder(
     in ``ENCODERS`` nor a file, WeightsError where the weights cannot be had.
     """
     if isinstance(encoder, Encoder):
-        return encoder
+        return without_inference_tensors(encoder)
     if make := ENCODERS.get(str(encoder)):
         return make(flavour=flavour, pooling=pooling, padding=padding)
-    path = Path(encoder).expanduser()
-    if not path.is_file():
+    path = expanded(encoder)
+    if not os.path.isfile(path):
         raise UnknownNameError("encoder", str(encoder), [*ENCODERS, "a file of weights"])
     try:
         return load_mini(path, padding=padding)

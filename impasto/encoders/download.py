@@ -56,7 +56,7 @@ def fetch(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):
-            if target.is_file() and fits(sha256_of(target), sha256):
+            if os.path.isfile(target) and fits(sha256_of(target), sha256):
                 return target
             if not sha256:  # nothing would tell that two versions were glued together
                 part.unlink(missing_ok=True)
@@ -136,7 +136,7 @@ def _receive(url: str, part: Path, remedy: str, report: Progress | None, timeout
 
 def _transfer(url: str, part: Path, report: Progress | None, timeout: float) -> None:
     """One attempt. Raises ConnectionError when it breaks off; what has come stays in ``part``."""
-    done = part.stat().st_size if part.is_file() else 0
+    done = part.stat().st_size if os.path.isfile(part) else 0
     headers = {"User-Agent": "impasto"} | ({"Range": f"bytes={done}-"} if done else {})
     opener = build_opener(_SafeRedirects)
     with opener.open(Request(url, headers=headers), timeout=timeout) as response:

@@ -28,7 +28,7 @@ from impasto.encoders.contents import (
 )
 from impasto.encoders.download import TIMEOUT, Progress, fetch, fits, sha256_of
 from impasto.errors import ConfigError, IntegrityError, UnknownNameError, WeightsNotFoundError
-from impasto.image.files import write_bytes
+from impasto.image.files import check_apart, expanded, write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -192,7 +192,7 @@ def load_weights(
     if path is not None:
         return read_weights(path, architecture=architecture, flavour=flavour)
     for entry in search_path():
-        if entry.is_file():
+        if os.path.isfile(entry):
             with contextlib.suppress(OtherWeightsError):
                 return read_weights(entry, architecture=architecture, flavour=flavour)
     specs = [
@@ -218,7 +218,7 @@ def load_weights(
 def search_path() -> list[Path]:
     """Where weights are looked for: the entries of IMPASTO_WEIGHTS, then the user's cache."""
     entries = os.environ.get(PATH_VARIABLE, "").split(os.pathsep)
-    return [*(Path(entry).expanduser() for entry in entries if entry.strip()), cache_folder()]
+    return [*(expanded(entry) for entry in entries if entry.strip()), cache_folder()]
 
 
 def cache_folder() -> Path:
@@ -237,11 +237,11 @@ def is_offline(offline: bool | None = None) -> bool:
 def find_weights(spec: WeightSpec) -> Path | None:
     """The first file on the search path that bears one of the spec's names, or None."""
     for entry in search_path():
-        here = {entry.name.lower(): entry} if entry.is_file() else {}
+        here = {entry.name.lower(): entry} if os.path.isfile(entry) else {}
         with contextlib.suppress(OSError):  # no such folder, or none of ours
             here = here or {file.name.lower(): file for file in sorted(entry.iterdir())}
         for name in spec.accepted_names:
-            if (file := here.get(name.lower())) and file.is_file():
+            if (file := here.get(name.lower())) and os.path.isfile(file):
                 return file
     return None
 
@@ -294,9 +294,10 @@ def convert(
         tensors = {name: tensor.to(torch.float16) for name, tensor in tensors.items()}
         if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
             raise ConfigError("these weights do not fit in half precision", "leave out --half")
-    target = Path(destination).expanduser()
-    if target.is_dir():
+    target = expanded(destination)
+    if os.path.isdir(target):
         target /= f"{loaded.architecture}-{loaded.flavour}.safetensors"
+    check_apart([target], [source])
     return write_bytes(target, save(tensors, metadata), overwrite=overwrite)
 
 
@@ -313,7 +314,7 @@ def read_weights(
     or else the file's name.
     """
     _check_request(architecture, flavour)
-    path = Path(path).expanduser()
+    path = expanded(path)
     digest = _digest(path)
     known = next((s for s in WEIGHTS.values() if s.sha256 and fits(digest, [s.sha256])), None)
     named = next((s for s in WEIGHTS.values() if path.name.lower() in s.accepted_names), None)
@@ -352,8 +353,8 @@ def read_weights(
 
 
 def _digest(path: Path) -> str:
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "does not exist"
+    if not os.path.isfile(path):
+        what = "is not a file" if os.path.exists(path) else "does not exist"
         raise WeightsNotFoundError(f"{path} {what}", "give the path of a file of weights")
     try:
         return sha256_of(path)
@@ -405,7 +406,7 @@ def download(
 
 def _remedy(specs: list[WeightSpec]) -> str:
     names = ", ".join(name for spec in specs for name in spec.accepted_names)
-    folders = " or ".join(str(entry) for entry in search_path() if not entry.is_file())
+    folders = " or ".join(str(entry) for entry in search_path() if not os.path.isfile(entry))
     urls = ", ".join(spec.url for spec in specs if spec.url)
     return (
         (f"put one of these files: {names}; into {folders}" if names else "give a file")

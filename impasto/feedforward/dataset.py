@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 
 from impasto.devices import generator
 from impasto.errors import InputError
-from impasto.image.files import quoted
+from impasto.image.files import expanded, quoted
 from impasto.image.io import load_image, resize
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2")
@@ -41,8 +42,8 @@ class PhotoDataset:
     def __init__(
         self, folder: str | Path, *, crop: int, memory: int, exclude: Path | None = None
     ) -> None:
-        self.folder, self.crop, self.memory = Path(folder).expanduser(), crop, memory
-        if not self.folder.is_dir():
+        self.folder, self.crop, self.memory = expanded(folder), crop, memory
+        if not os.path.isdir(self.folder):
             raise InputError(
                 f"there is no folder {quoted(self.folder)}", "give a folder with photos in it"
             )
@@ -199,7 +200,7 @@ def _pictures(folder: Path, exclude: Path | None) -> Iterator[Path]:
     excluded = None if exclude is None else exclude.resolve()
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if hidden or path.suffix.lower() not in SUFFIXES or not os.path.isfile(path):
             continue
         if excluded is None or excluded not in path.resolve().parents:
             yield path

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.devices import in_own_modes
 from impasto.errors import IntegrityError
-from impasto.image.files import quoted, read_bytes, write_bytes
+from impasto.image.files import expanded, quoted, read_bytes, write_bytes
 
 ARCHITECTURE = "impasto-feedforward-1"
 """The network's name in a file's metadata; its number changes when old files cannot be read."""
@@ -208,6 +210,7 @@ def save_feedforward(model: FeedForward, path: str | Path, **about: str) -> Path
     return write_bytes(path, save(tensors, {KEY: json.dumps({**about, **own}, sort_keys=True)}))
 
 
+@in_own_modes
 def load_feedforward(path: str | Path) -> FeedForward:
     """The network in a file, or in the folder that ``impasto train`` made.
 
@@ -217,8 +220,8 @@ def load_feedforward(path: str | Path) -> FeedForward:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    path = Path(path).expanduser()
-    if path.is_dir():
+    path = expanded(path)
+    if os.path.isdir(path):
         path = path / MODEL
     data = read_bytes(path)
     try:

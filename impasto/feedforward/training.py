@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
@@ -23,14 +26,14 @@ from torch import Tensor, nn
 from impasto.config.stylize import ObjectiveConfig
 from impasto.config.train import TrainConfig
 from impasto.config.version import __version__
-from impasto.devices import choose_device, choose_dtype, describe_machine
+from impasto.devices import choose_device, choose_dtype, describe_machine, in_own_modes
 from impasto.encoders import Encoder, get_encoder
 from impasto.errors import ConfigError, OutputExistsError, UsageError
 from impasto.events import Event, Finished, Trained, Validated
 from impasto.feedforward.card import card
 from impasto.feedforward.dataset import Crops, PhotoDataset, centre_crop, crop_size
 from impasto.feedforward.network import MODEL, FeedForward, save_feedforward
-from impasto.image.files import quoted, write_bytes
+from impasto.image.files import check_apart, expanded, quoted, write_bytes
 from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_picture
 from impasto.image.io import Picture, resize, save_image, size_to_fit
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
@@ -46,6 +49,8 @@ CLIP = 1.0  # norm to which larger gradients are clipped
 MOST_FAILURES = 10  # consecutive steps whose loss is not finite
 SHOWN = 2  # held-out photos in a preview
 PREVIEWS, STEP = "previews", "step-{}.png"
+FILES = ("preview.png", "history.json", "README.md")
+"""What a training writes into its folder beside the network."""
 ENDS = {
     "steps": "all steps were made",
     "minutes": "the time was up",
@@ -71,6 +76,7 @@ class Training:
     a network already, unless ``overwrite`` or a checkpoint allows to replace it.
     """
 
+    @in_own_modes
     def __init__(
         self,
         style: Source,
@@ -84,13 +90,13 @@ class Training:
         **settings: Any,
     ) -> None:
         self.config = config = (config or TrainConfig()).with_changes(**settings)
-        self.folder = None if folder is None else Path(folder).expanduser()
+        self.folder = None if folder is None else expanded(folder)
         self.checkpoint = None if self.folder is None else checkpoint_in(self.folder)
         if self.folder is not None:
             check_output(self.folder, resume=resume, overwrite=overwrite)
         self.device = choose_device(config.device)
         self.dtype = choose_dtype(config.precision, self.device)
-        encoder = encoder or get_encoder(config.encoder, padding="replicate")
+        encoder = get_encoder(encoder or config.encoder, padding="replicate")
         self.encoder: Encoder = encoder.to(self.device, self.dtype)
         self.photos = PhotoDataset(
             images,
@@ -98,6 +104,9 @@ class Training:
             memory=round(config.photo_memory * 2**30),
             exclude=self.folder,
         )
+        if self.folder is not None:
+            styles = [style] if isinstance(style, str | os.PathLike) else []
+            check_apart(_outputs_in(self.folder), [*styles, *self.photos.paths])
         numbers, self.held_out = self.photos.split()
         self.crops = Crops(self.photos, numbers, config.seed)
         picture = read_picture(style)
@@ -115,11 +124,14 @@ class Training:
         self.reason = ""
         if resume and self.checkpoint is not None:
             self._load(self.checkpoint)
+        elif self.checkpoint is not None:
+            checkpoints.check_is_ours(self.checkpoint)
 
+    @in_own_modes
     def __iter__(self) -> Iterator[Event]:
         config, model = self.config, self.model.train()
         if self.step == 0 and self.folder is not None:
-            for path in (self.folder / PREVIEWS).glob(STEP.format("*")):
+            for path in _previews_in(self.folder):
                 path.unlink()  # left by a training that this one replaces
         began = time.perf_counter() - self.seconds
         saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE
@@ -163,6 +175,7 @@ class Training:
             return min(1.0, self.step / self.config.steps)
         return min(1.0, self.seconds / (60 * self.config.minutes))
 
+    @in_own_modes
     def network(self) -> FeedForward:
         """A copy of the network, with the averaged weights; after the end, with those that had the
         least validation loss."""
@@ -172,6 +185,7 @@ class Training:
         network.name = self._name()
         return network
 
+    @in_own_modes
     def save(self) -> Path:
         """Write the network, its card, a preview and the history into the folder; return that."""
         if self.folder is None:
@@ -197,7 +211,7 @@ class Training:
         """Write everything, then delete the checkpoint; return the folder."""
         folder = self.save()
         if self.checkpoint is not None:
-            self.checkpoint.unlink(missing_ok=True)
+            checkpoints.remove_checkpoint(self.checkpoint)
         return folder
 
     def metadata(self) -> dict[str, Any]:
@@ -246,6 +260,21 @@ class Training:
         saved = checkpoints.load_matching(path, self._fingerprint(), "training")
         if saved is None:
             return
+        checkpoints.restore(path, lambda: self._restore(saved))
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        """Set what a checkpoint holds; ValueError for what cannot be."""
+        checked, is_count = checkpoints.checked, checkpoints.is_count
+        checked(is_count(saved["step"]) and is_count(saved["failures"]), "step")
+        checked(checkpoints.is_finite(saved["seconds"], 0), "seconds")
+        for name in ("history", "validations"):
+            entries = saved[name]
+            checked(isinstance(entries, list), name)
+            told = (is_count(x["step"]) and isinstance(x["total"], float) for x in entries)
+            checked(all(told), name)
+        best = self.average.state_dict()
+        checked(saved["best"].keys() == best.keys(), "best")
+        checked(all(saved["best"][x].shape == best[x].shape for x in best), "best")
         self.model.load_state_dict(saved["model"])
         self.average.load_state_dict(saved["average"])
         self.best = saved["best"]
@@ -400,17 +429,35 @@ def checkpoint_in(folder: Path) -> Path:
 
 def check_output(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """Raise OutputExistsError or UsageError now, rather than after a long training."""
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise UsageError(f"{quoted(folder)} is a file", "give the name of a folder to make")
-    if not folder.absolute().parent.is_dir():
+    if not os.path.isdir(folder.absolute().parent):
         raise UsageError(
             f"there is no folder {quoted(folder.absolute().parent)}", "make the folder first"
         )
-    resumed = resume and checkpoint_in(folder).exists()
-    if (folder / MODEL).exists() and not (overwrite or resumed):
+    resumed = resume and os.path.exists(checkpoint_in(folder))
+    if os.path.lexists(folder / MODEL) and not (overwrite or resumed):
         raise OutputExistsError(
             f"{quoted(folder)} holds a network already", "give another name, or allow overwriting"
         )
+    there = [path for path in _outputs_in(folder) if os.path.lexists(path)]
+    if there and not (overwrite or resumed):
+        raise OutputExistsError(
+            f"{quoted(there[0])} exists already", "give another name, or allow overwriting"
+        )
+
+
+def _outputs_in(folder: Path) -> list[Path]:
+    """All that a training writes there, or has written."""
+    return [*(folder / name for name in (MODEL, *FILES)), *_previews_in(folder)]
+
+
+def _previews_in(folder: Path) -> Iterator[Path]:
+    """The previews that a training has left in its folder."""
+    with suppress(OSError):
+        for path in sorted((folder / PREVIEWS).iterdir()):
+            if re.fullmatch(r"step-\d{6,}\.png", path.name):
+                yield path
 
 
 def _write_json(path: Path, document: Any) -> None:

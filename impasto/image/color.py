@@ -93,7 +93,7 @@ def match_colors(
         return image
     own, other = palette(image, weight), palette(like, like_weight)
     matrix = least_map(own.covariance, other.covariance).to(image)
-    shift = (other.mean - matrix.double().cpu() @ own.mean).to(image).view(1, 3, 1, 1)
+    shift = (other.mean - matrix.cpu().double() @ own.mean).to(image).view(1, 3, 1, 1)
     curves: list[tuple[Tensor, Tensor]] = []
     if method == "histogram":
         before = matrix @ own.sample.to(image) + shift.view(3, 1)
@@ -131,11 +131,11 @@ def palette(image: Tensor, weight: Tensor | None = None) -> Palette:
     count, first, second = 0.0, torch.zeros(3).double(), torch.zeros(3, 3).double()
     samples = []
     for top in range(0, height, ROWS):
-        x = srgb_to_oklab(image[..., top : top + ROWS, :]).flatten(2)[0].double().cpu()
+        x = srgb_to_oklab(image[..., top : top + ROWS, :]).flatten(2)[0].cpu().double()
         if weight is None:
             w = torch.ones_like(x[0])
         else:
-            w = weight[..., top : top + ROWS, :].flatten().double().cpu()
+            w = weight[..., top : top + ROWS, :].flatten().cpu().double()
         count += float(w.sum())
         first += x @ w
         second += (x * w) @ x.T

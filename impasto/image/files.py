@@ -8,17 +8,34 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
 
-__all__ = ["MAX_BYTES", "check_folder", "quoted", "read_bytes", "write_bytes"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_NAME",
+    "NewFile",
+    "check_apart",
+    "check_folder",
+    "expanded",
+    "fit_name",
+    "quoted",
+    "read_bytes",
+    "write_bytes",
+]
 
 MAX_BYTES = 2 * 1024**3
 """Upper bound of a file's size: more than any picture within the pixel limit needs."""
+
+MAX_NAME = 255
+"""Bytes that a file's name may have on every file system in use."""
 
 _TEMPORARY = ".impasto-"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -58,7 +75,7 @@ def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> b
     except IsADirectoryError:
         raise InputError(f"{name} is a folder", "give the path of a picture in it") from None
     except PermissionError as error:
-        if Path(_expanded(path)).is_dir():  # what Windows raises for folders
+        if os.path.isdir(_expanded(path)):  # what Windows raises for folders
             raise InputError(f"{name} is a folder", "give the path of a picture") from None
         raise InputError(
             f"{name} may not be read: {error.strerror}", "change its permissions"
@@ -83,20 +100,52 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = 
     is full, read-only or failing.
     """
     target = _target(path, overwrite)
-    temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
-        _write_synced(temporary, data, target)
-        if overwrite:
-            os.replace(temporary, target)
-        else:
-            _claim(temporary, target)
-        _sync_folder(target.parent)
+        with NewFile(target) as new:
+            new.file.write(data)
+            new.put_in_place(overwrite=overwrite)
     except OSError as error:
         raise _cannot_write(path, error) from None
-    finally:
+    return expanded(path)
+
+
+class NewFile:
+    """A file that is being written beside ``target``, to take its place: ``file`` is open for it.
+
+    It is created exclusively, so that it is no file of anybody else's, nor reached through a link.
+    At the end of the ``with`` block it is gone, unless :meth:`put_in_place` was called.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        name = f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        self.path = target.parent / name
+        # 0o666 less the umask, as for any new file; tempfile would use 0o600.
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self.file: IO[bytes] = os.fdopen(os.open(self.path, flags, 0o666), "w+b")
+
+    def __enter__(self) -> NewFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
-            temporary.unlink()
-    return Path(path).expanduser()
+            self.file.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+    def put_in_place(self, *, overwrite: bool) -> None:
+        """Give the file its name, once it is on the disk. Raises ``OutputExistsError`` where the
+        name is taken, unless ``overwrite``; and OSError."""
+        with contextlib.suppress(OSError):  # a replaced file keeps its permissions
+            os.chmod(self.path, stat.S_IMODE(self.target.stat().st_mode))
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        if overwrite:
+            os.replace(self.path, self.target)
+        else:
+            _claim(self.path, self.target)
+        _sync_folder(self.target.parent)
 
 
 def check_folder(path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
@@ -106,12 +155,68 @@ def check_folder(path: str | os.PathLike[str], *, overwrite: bool = True) -> Non
     file systems.
     """
     target = _target(path, overwrite)
-    temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        temporary.unlink()
+        with NewFile(target):
+            pass
     except OSError as error:
         raise _cannot_write(path, error) from None
+
+
+def check_apart(
+    outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]]
+) -> None:
+    """``UsageError`` where an output is an input or another output, under whatever name.
+
+    Links, hard links and names that differ in case only are seen through.
+    """
+    taken = {key: "an input" for path in inputs for key in _identities(path)}
+    for path in outputs:
+        keys = _identities(path)
+        if role := next((taken[key] for key in keys if key in taken), None):
+            raise UsageError(f"{quoted(path)} is {role} already", "give each file its own name")
+        taken |= dict.fromkeys(keys, "an output")
+
+
+def fit_name(name: str, suffix: str) -> str:
+    """``name + suffix``, shortened in the middle where no file could be called so.
+
+    What was cut is replaced by digits that depend on it.
+
+    >>> fit_name("cat-waves", ".png")
+    'cat-waves.png'
+    >>> len(fit_name("n" * 300, ".png"))
+    255
+    """
+    whole = os.fsencode(name + suffix)
+    if len(whole) <= MAX_NAME:
+        return name + suffix
+    end = f"~{hashlib.sha256(whole).hexdigest()[:12]}{suffix}"
+    room = MAX_NAME - len(os.fsencode(end))
+    return os.fsencode(name)[:room].decode("utf-8", "ignore") + end
+
+
+def _identities(path: str | os.PathLike[str]) -> set[object]:
+    """What is the same for two names of one file: its resolved path and, if it is there, its number
+    on the disk."""
+    found: set[object] = set()
+    try:
+        place = os.path.realpath(_expanded(path))
+        found.add(os.path.normcase(place))
+        status = os.stat(place)
+        if stat.S_ISREG(status.st_mode):
+            found.add((status.st_dev, status.st_ino))
+    except (OSError, ValueError):  # not there, not to be seen, or no path at all
+        pass
+    return found
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with ``~`` as the home folder; as it stands where there is no such home.
+
+    >>> expanded("~nobody of that name/a.png").name
+    'a.png'
+    """
+    return Path(_expanded(path))
 
 
 def _expanded(path: str | os.PathLike[str]) -> str:
@@ -120,13 +225,18 @@ def _expanded(path: str | os.PathLike[str]) -> str:
 
 def _target(path: str | os.PathLike[str], overwrite: bool) -> Path:
     """The path with links resolved; its folder exists, and the target is a file or nothing."""
+    mode: int | None = None
     try:
         target = Path(os.path.realpath(_expanded(path)))
-        folder_exists = target.parent.is_dir()
-        mode = target.lstat().st_mode if os.path.lexists(target) else None
+        folder_exists = os.path.isdir(target.parent)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            mode = os.lstat(target).st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{quoted(path)} cannot be written: {reason}", "check the path") from None
+        remedy = "check the path"
+        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            remedy = "give a shorter name"
+        raise UsageError(f"{quoted(path)} cannot be written: {reason}", remedy) from None
     if not folder_exists:
         raise UsageError(
             f"{quoted(path)} cannot be written: there is no folder {quoted(target.parent)}",
@@ -141,27 +251,18 @@ def _target(path: str | os.PathLike[str], overwrite: bool) -> Path:
     return target
 
 
-def _write_synced(temporary: Path, data: bytes, target: Path) -> None:
-    # 0o666 less the umask, as for any new file; tempfile would use 0o600.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with open(os.open(temporary, flags, 0o666), "wb") as file:
-        with contextlib.suppress(OSError):  # a replaced file keeps its permissions
-            os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _claim(temporary: Path, target: Path) -> None:
     """Move the file into place unless the target has appeared meanwhile."""
     try:
-        os.link(temporary, target)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+            os.replace(temporary, target)
     except FileExistsError:
         raise _exists(target) from None
-    except OSError:  # a file system without hard links
-        if os.path.lexists(target):
-            raise _exists(target) from None
-        os.replace(temporary, target)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import UnknownNameError
+from impasto.image.files import expanded
 from impasto.image.io import Picture, fill_transparent, read_image
 from impasto.image.swatches import SWATCHES
 
@@ -26,7 +27,7 @@ def read_picture(source: Source, **limit: int) -> Picture:
     if _is_swatch(source):
         return read_image(SWATCHES[source].read_bytes())
     is_word = isinstance(source, str) and not Path(source).suffix
-    if is_word and not Path(source).expanduser().exists():
+    if is_word and not os.path.exists(os.path.expanduser(source)):
         raise UnknownNameError("style picture or swatch", source, SWATCHES)
     return read_image(source, **limit)
 
@@ -56,7 +57,7 @@ def fill_under_alpha(picture: Picture) -> Picture:
 
 def _is_swatch(source: Source) -> bool:
     # A folder of that name does not count: this package's own is called like a swatch.
-    return isinstance(source, str) and source in SWATCHES and not Path(source).is_file()
+    return isinstance(source, str) and source in SWATCHES and not os.path.isfile(source)
 
 
 def provenance_of(source: Source, picture: Picture) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def provenance_of(source: Source, picture: Picture) -> dict[str, Any]:
     if _is_swatch(source):
         return {"swatch": source, "sha256": digest}
     if isinstance(source, str | os.PathLike):
-        return {"path": str(Path(source).expanduser().resolve()), "sha256": digest}
+        return {"path": str(expanded(source).resolve()), "sha256": digest}
     return {"sha256": digest}
 
 

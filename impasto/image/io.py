@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.devices import in_own_modes
 from impasto.errors import ConfigError, InvalidImageError, UnknownNameError
 from impasto.image.codecs import (
     WRITABLE,
@@ -85,6 +86,7 @@ ImageSource: TypeAlias = (
 """Anything that can be read as a picture; bytes are the content of a file."""
 
 
+@in_own_modes
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a picture: a path, a file's bytes, a PIL image, an array, a tensor or a ``Picture``.
 
@@ -104,6 +106,9 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """
     if isinstance(source, Picture):
         check_pixels(*source.size, max_pixels, "the picture")
+        if source.pixels.is_inference():  # read in torch.inference_mode: no gradient flows through
+            alpha = None if source.alpha is None else source.alpha.clone()
+            return replace(source, pixels=source.pixels.clone(), alpha=alpha)
         return source
     if isinstance(source, Tensor):
         return _picture_of_tensor(source, max_pixels)
@@ -123,6 +128,7 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
     return _picture(decode(data, name, max_pixels=max_pixels), hashlib.sha256(data).hexdigest())
 
 
+@in_own_modes
 def load_image(
     source: ImageSource,
     *,
@@ -185,6 +191,7 @@ def fill_transparent(pixels: Tensor, alpha: Tensor) -> Tensor:
     return filled
 
 
+@in_own_modes
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (N, C, H, W) to exactly ``size`` = (height, width): bicubic, antialiased if smaller.
 

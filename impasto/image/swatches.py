@@ -82,8 +82,11 @@ def swatch(name: str, *, size: int | tuple[int, int] = 512) -> Tensor:
     """
     import torch  # here, so that swatches can be listed and written without waiting for torch
 
+    from impasto.devices import own_modes
+
     samples = np.asarray(render_swatch(name, size=size), np.float32) / 255  # (H, W, 3)
-    return torch.from_numpy(np.ascontiguousarray(samples.transpose(2, 0, 1)))[None]
+    with own_modes():
+        return torch.from_numpy(np.ascontiguousarray(samples.transpose(2, 0, 1)))[None]
 
 
 def render_swatch(name: str, *, size: int | tuple[int, int] = 512) -> Image.Image:

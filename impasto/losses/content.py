@@ -148,7 +148,7 @@ class FeatureLoss(TileableLoss):
         weight = self.position_weight.get(layer)
         if weight is None:
             return float(n * height * width)
-        return float(weight.expand(n, 1, height, width).sum(dtype=torch.float64)) + 1e-8
+        return float(weight.cpu().expand(n, 1, height, width).sum(dtype=torch.float64)) + 1e-8
 
     def _factor(self, layer: str) -> float:
         weight = self.weights[layer]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from impasto.devices import has_float64
 from impasto.losses.sampled import SampledLoss, WeightedSamples
 
 
@@ -128,8 +129,12 @@ def directions(channels: int, count: int, draw: torch.Generator) -> Tensor:
 
 def _middles(weight: Tensor, order: Tensor) -> Tensor:
     """Where the middle of each value lies in the cumulative distribution, for values sorted by
-    ``order`` ``(k, n)``: ``(k, n)``, or ``(1, n)`` where all weigh the same. In float64: there are
-    many."""
+    ``order`` ``(k, n)``: ``(k, n)``, or ``(1, n)`` where all weigh the same. Added up in float64,
+    for there are many; on the CPU where the device has none, and then handed back as float32."""
+    device, precise = weight.device, has_float64(weight.device)
+    if not precise:
+        weight, order = weight.cpu(), order.cpu()
     sorted_weight = weight[None] if weight.min() == weight.max() else weight[order]
     sorted_weight = sorted_weight.double()
-    return sorted_weight.cumsum(1) - 0.5 * sorted_weight
+    middles = sorted_weight.cumsum(1) - 0.5 * sorted_weight
+    return middles if precise else middles.float().to(device)

@@ -106,7 +106,7 @@ def basis(covariance: Tensor, cutoff: float = CUTOFF) -> Tensor:
     >>> w.shape, (w @ w.mT).diagonal(dim1=1, dim2=2).round().tolist()
     (torch.Size([1, 3, 2]), [[4.0, 1.0, 0.0]])
     """
-    values, vectors = torch.linalg.eigh(covariance.detach().double().cpu())
+    values, vectors = torch.linalg.eigh(covariance.detach().cpu().double())
     values = values.clamp_min(0)
     kept = max(1, int((values > cutoff * values[:, -1:]).sum(-1).max()))
     scaled = vectors[..., -kept:] * values[:, None, -kept:].sqrt()

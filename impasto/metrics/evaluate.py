@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.devices import in_own_modes
 from impasto.encoders import Encoder
 from impasto.encoders.base import Features
 from impasto.errors import UsageError
@@ -100,6 +101,7 @@ class Evaluation(Score):
     edges_kept: float | None = None
 
 
+@in_own_modes
 def evaluate(
     pictures: Sequence[Source],
     content: Source,
@@ -218,6 +220,7 @@ class Evaluator:
         if edges is not None:
             self.edges_kept = _Kept(_edges_moved(content, edges, weight), others)
 
+    @in_own_modes
     @torch.no_grad()
     def evaluate(self, image: Tensor) -> Evaluation:
         """Judge ``image``, of the content's size."""

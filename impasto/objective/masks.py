@@ -7,9 +7,9 @@ each region, or one map in which each region has a colour) or from arrays.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ def read_masks(
                 for source, mask in zip(given, read[role], strict=True)
             ]
     single: dict[str, Picture] = {}
-    words = isinstance(subject, str) and subject in (AUTO, OFF) and not Path(subject).is_file()
+    words = isinstance(subject, str) and subject in (AUTO, OFF) and not os.path.isfile(subject)
     for role, source in (("keep", keep), ("subject", None if words else subject)):
         if source is not None:
             mask = _read_mask(role, source, limit)
@@ -87,7 +87,7 @@ def read_masks(
 
 
 def _read_mask(role: str, source: Source, limit: dict[str, int]) -> Picture | str:
-    if isinstance(source, str) and source in (AUTO, REST, ALL) and not Path(source).is_file():
+    if isinstance(source, str) and source in (AUTO, REST, ALL) and not os.path.isfile(source):
         return source
     if str(getattr(source, "dtype", "")) in ("bool", "torch.bool"):
         source = source * np.uint8(255) if isinstance(source, np.ndarray) else source.float()

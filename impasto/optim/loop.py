@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from impasto.devices import in_own_modes
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError
 from impasto.events import Step
@@ -38,6 +39,7 @@ GradientFilter = Callable[[Tensor], Tensor]
 """A gradient ``(N, C, H, W)`` -> the one to follow."""
 
 
+@in_own_modes
 def optimize(
     image: Tensor,
     encoder: Encoder,

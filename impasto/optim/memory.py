@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError, ResourceError
+from impasto.limits import free_memory
 from impasto.losses.gram import gram_sum
 from impasto.optim.tiling import Tiling
 
@@ -179,15 +179,11 @@ def allowed(max_memory: float | None, device: torch.device) -> int:
 def available(device: torch.device) -> int:
     """The memory that this process could still take without others being swapped out, in bytes.
 
-    Where a container has a limit of its own (cgroup v2), what is left of that; on a GPU, what is
-    free there.
+    Where a container has a limit of its own, what is left of that (:mod:`impasto.limits`); on a
+    GPU, what is free there.
     """
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     free = int(psutil.virtual_memory().available)
-    try:
-        folder = Path("/sys/fs/cgroup")
-        limit = int((folder / "memory.max").read_text())
-        return min(free, limit - int((folder / "memory.current").read_text()))
-    except (OSError, ValueError):  # none, or "max"
-        return free
+    left = free_memory()
+    return free if left is None else min(free, left)

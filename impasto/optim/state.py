@@ -136,7 +136,11 @@ class State:
         device: torch.device,
         parametrization: Parametrization | None = None,
     ) -> State:
-        """The opposite of :meth:`state_dict`; shares no memory with what was saved."""
+        """The opposite of :meth:`state_dict`; shares no memory with what was saved.
+
+        Raises ValueError, or what torch raises, where that is no state.
+        """
+        _check(saved)
         saved = copy.deepcopy(saved)
         state = cls(saved["values"].to(device), saved["name"], saved["learning_rate"])
         state.parametrization = parametrization
@@ -168,3 +172,27 @@ class State:
             tolerance_change=0.0,
             line_search_fn="strong_wolfe",
         )
+
+
+def _check(saved: dict[str, Any]) -> None:
+    """ValueError where a field of a state that was saved has another type or shape."""
+    values, average = saved["values"], saved["average"]
+    multipliers, own = saved["multipliers"], saved["optimizer"]
+    moments = [own[x] for x in ("exp_avg", "exp_avg_sq")] if own and saved["name"] == "adam" else []
+    numbers = [saved[name] for name in ("average_weight", "learning_rate", "scale")]
+    fits = (
+        isinstance(values, Tensor)
+        and isinstance(average, Tensor)
+        and values.dtype == average.dtype == torch.float32
+        and values.ndim == 4
+        and values.shape == average.shape
+        and all(isinstance(number, int | float) for number in numbers)
+        and isinstance(saved["index"], int)
+        and saved["index"] >= 0
+        and saved["name"] in OPTIMIZERS
+        and isinstance(multipliers, dict)
+        and all(isinstance(value, float) for value in multipliers.values())
+        and all(moment.shape == values.shape for moment in moments)
+    )
+    if not fits:
+        raise ValueError("the state of the optimiser is not what it must be")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from impasto.config.version import __version__
-from impasto.devices import describe_machine
+from impasto.devices import describe_machine, in_own_modes
 from impasto.encoders import Encoder
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
 from impasto.optim.pyramid import Level
@@ -60,7 +60,10 @@ class Run(ABC, Generic[ResultT]):
         self.state: State | None = None
         if resume and checkpoint is not None:
             self._load(checkpoint)
+        elif checkpoint is not None:
+            checkpoints.check_is_ours(checkpoint)
 
+    @in_own_modes
     def __iter__(self) -> Iterator[Event]:
         began = time.perf_counter() - self.seconds
         saved_at, pause = time.perf_counter(), CHECKPOINT_PAUSE
@@ -150,12 +153,27 @@ class Run(ABC, Generic[ResultT]):
         saved = checkpoints.load_matching(path, self._fingerprint(), "run")
         if saved is None:
             return
-        self.level, self.seconds = saved["level"], saved["seconds"]
-        self.tile = saved["tile"]  # whatever memory is free today: another would be other bits
-        self.history, self.attachments = saved["history"], saved["attachments"]
+        checkpoints.restore(path, lambda: self._restore(saved))
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        """Set what a checkpoint holds; ValueError for what cannot be."""
+        checked, is_count = checkpoints.checked, checkpoints.is_count
+        level, history, tile = saved["level"], saved["history"], saved["tile"]
+        checked(is_count(level) and level < max(len(self.levels), 1), "level")
+        checked(checkpoints.is_finite(saved["seconds"], 0), "seconds")
+        checked(tile is None or is_count(tile, 1), "tile")
+        checked(isinstance(history, list) and all(map(_is_entry, history)), "history")
+        checked(isinstance(saved["attachments"], dict), "attachments")
+        for name, own in self.extras().items():
+            checked(isinstance(saved[name], type(own)), name)
+        self.level, self.seconds = level, saved["seconds"]
+        self.tile = tile  # whatever memory is free today: another would be other bits
+        self.history, self.attachments = history, saved["attachments"]
         for name in self.extras():
             setattr(self, name, saved[name])
         self.state = State.from_state_dict(saved["state"], self.device)
+        size = self.levels[level].height, self.levels[level].width
+        checked(tuple(self.state.values.shape[-2:]) == size, "the picture's size")
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be the same for a resumed run to end in the same picture."""
@@ -180,3 +198,14 @@ class Run(ABC, Generic[ResultT]):
                 "losses": {**step.losses, **step.parts},
             }
         )
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether it is what :meth:`Run._remember` writes."""
+    return (
+        isinstance(entry, dict)
+        and checkpoints.is_count(entry.get("step"), 1)
+        and isinstance(entry.get("total"), float)
+        and isinstance(entry.get("losses"), dict)
+        and all(isinstance(value, float) for value in entry["losses"].values())
+    )

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from impasto.events import Event
+from impasto.image.files import expanded
 from impasto.image.io import save_image
 from impasto.optim.pyramid import Level
 from impasto.outputs.notebook import png
@@ -38,7 +39,7 @@ class Result:
         ``impasto replay`` finds them and no more of your folders is told than needed. Raises
         OutputExistsError, UsageError for a format that is not written, ResourceError if it fails.
         """
-        path = Path(path).expanduser()
+        path = expanded(path)
         metadata = with_places(self.metadata, lambda place: _relative(place, path.parent))
         return save_image(
             path,

@@ -105,8 +105,11 @@ def prepare(
     # 4. The encoder, where it computes and how precisely.
     device = choose_device(config.device)
     dtype = choose_dtype(_precision(config), device)
-    encoder = encoder or get_encoder(
-        config.encoder, flavour=config.flavour, pooling=config.pooling, padding=config.padding
+    encoder = get_encoder(
+        encoder or config.encoder,
+        flavour=config.flavour,
+        pooling=config.pooling,
+        padding=config.padding,
     )
     check_layers(encoder, config)
     encoder.to(device, dtype)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from impasto.config.stylize import StylizeConfig
+from impasto.devices import in_own_modes
 from impasto.encoders import Encoder
 from impasto.events import Step
 from impasto.image.inputs import Source
@@ -55,6 +56,7 @@ class Stylization(Run[Result]):
     run.
     """
 
+    @in_own_modes
     def __init__(
         self,
         content: Source | None,
@@ -128,11 +130,13 @@ class Stylization(Run[Result]):
             self._distances = dict(step.distances)
             yield replace(step, image=self.targets.restore_kept(step.image))
 
+    @in_own_modes
     def objective(self, number: int) -> Objective:
         """What is minimised at level ``number``: content, style and smoothness, weighted."""
         level = self.levels[number]
         return build_objective(self.targets, self.config, level, self.tile, self.own_losses)
 
+    @in_own_modes
     def explain(self) -> Explanation | None:
         """Who drives the picture now; None before the first step, and in tiles, where the gradients
         of the whole picture would not fit. Call it between two events; the run goes on as before.
@@ -149,6 +153,7 @@ class Stylization(Run[Result]):
 
     # --- results ---------------------------------------------------------------------------------
 
+    @in_own_modes
     def picture(self) -> Tensor:
         """The picture so far ``(1, 3, H, W)`` at its final size and in its colours, on the CPU."""
         targets, config, content = self.targets, self.config, self.content
@@ -162,6 +167,7 @@ class Stylization(Run[Result]):
         image = resized(image.cpu(), size, axes, resize)
         return targets.restore_kept(restore_content_colors(image, photo, config, regions, axes))
 
+    @in_own_modes
     def result(self) -> Result:
         """The result as it is now; after :class:`Finished`, the final one."""
         size, content = (self.height, self.width), self.content

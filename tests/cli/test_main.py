@@ -16,24 +16,8 @@ import pytest
 import typer
 
 import impasto
-from impasto.cli import COMMANDS, SPINS, build, main
+from impasto.cli import COMMANDS, build, main
 from impasto.errors import ResourceError
-
-
-def test_threads_do_not_spin_for_long_unless_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    cases: list[tuple[dict[str, str], str | None]] = [
-        ({}, SPINS),
-        ({"GOMP_SPINCOUNT": "7"}, "7"),
-        ({"OMP_WAIT_POLICY": "ACTIVE"}, None),
-    ]
-    for given, expected in cases:
-        for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
-            monkeypatch.setenv(name, "")  # so that it is put back as it was
-            monkeypatch.delenv(name)
-        for name, value in given.items():
-            monkeypatch.setenv(name, value)
-        assert main(["--version"]) == 0
-        assert os.environ.get("GOMP_SPINCOUNT") == expected
 
 
 def test_nothing_asked_for_is_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,9 @@ SMALL = ["--size", "64", "--precision", "float32", "--threads", "1"]
 def test_writes_the_picture(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["quick", "cat.png", "art.png", "-o", "out.png", *SMALL]) == 0
     assert read_image("out.png").pixels.shape == (1, 3, 48, 64)
-    assert capsys.readouterr().err.startswith("impasto: out.png (48x64, ")
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first == "impasto: content cat.png; style art.png"
+    assert second.startswith("impasto: out.png (48x64, ")
 
 
 def test_a_picture_smaller_than_its_photo_says_so(

@@ -29,7 +29,10 @@ def test_makes_what_the_library_makes(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "\x1b" not in captured.err
-    assert captured.err.splitlines()[0] == "impasto: level 1/1 (48x64): 3 steps"
+    assert captured.err.splitlines()[:2] == [
+        "impasto: content cat.png; style art.png",
+        "impasto: level 1/1 (48x64): 3 steps",
+    ]
     config = StylizeConfig(encoder=str(encoder_file), size=64, steps=(4, 3), precision="float32")
     with impasto.devices.threads(1):
         result = impasto.stylize("cat.png", "art.png", config)
@@ -204,7 +207,7 @@ def test_several_styles_by_region(
     assert [line.split()[0] for line in lines].count("regions") == 2
     assert "style    swatch waves" in lines
     assert main([*words, "-o", "left.png", "--overwrite"]) == 2
-    assert "left.png is an input already" in capsys.readouterr().err
+    assert "'left.png' is an input already" in capsys.readouterr().err
     assert main([*words, "-o", "x.png", "--regions", "left.png,none.png"]) == 3
     assert "regions: " in capsys.readouterr().err
 

@@ -13,7 +13,16 @@ import pytest
 
 import impasto
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
-from impasto.image.files import check_folder, quoted, read_bytes, write_bytes
+from impasto.image.files import (
+    NewFile,
+    check_apart,
+    check_folder,
+    expanded,
+    fit_name,
+    quoted,
+    read_bytes,
+    write_bytes,
+)
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -211,3 +220,67 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(ResourceError):
         check_folder(tmp_path / "a")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_that_claim_a_name_one_gets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Also on a file system without hard links."""
+    if not links:
+
+        def refuse(*_: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "a.bin"
+    with NewFile(path) as first, NewFile(path) as second:
+        first.file.write(b"first")
+        second.file.write(b"second")
+        second.put_in_place(overwrite=False)
+        with pytest.raises(OutputExistsError):
+            first.put_in_place(overwrite=False)
+    assert path.read_bytes() == b"second"
+    assert leftovers(tmp_path) == []
+
+
+def test_apart_under_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a").write_text("a")
+    os.link("a", "sub/hard")
+    os.symlink("../a", "sub/soft")
+    os.symlink("sub", "same")
+    os.symlink("missing", "dangling")
+    for name in (
+        "a",
+        "./sub/../a",
+        "sub/hard",
+        "sub/soft",
+        "same/hard",
+        "~/a",
+        str(tmp_path / "a"),
+    ):
+        with pytest.raises(UsageError, match="is an input already"):
+            check_apart([name], ["a"])
+    with pytest.raises(UsageError, match="is an output already"):
+        check_apart(["new", "./new"], [])
+    with pytest.raises(UsageError, match="is an output already"):
+        check_apart(["missing", "dangling"], [])
+    check_apart(["new", "other", "a\0b"], ["a", "~nobody of that name/a", "missing/a"])
+
+
+@pytest.mark.parametrize("letter", ["n", "\N{LATIN SMALL LETTER E WITH ACUTE}", "\udce9"])
+@pytest.mark.parametrize("length", [1, 100, 251, 252, 400])
+def test_names_fit(letter: str, length: int) -> None:
+    name = fit_name(letter * length, ".png")
+    assert len(os.fsencode(name)) <= 255
+    assert name.endswith(".png")
+    assert fit_name(letter * length + "x", ".png") != name
+    if length <= 100:
+        assert name == letter * length + ".png"
+
+
+def test_a_home_that_nobody_knows_is_a_name_like_others() -> None:
+    assert expanded("~nobody of that name/a.png") == Path("~nobody of that name/a.png")
