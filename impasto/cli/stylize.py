@@ -137,7 +137,7 @@ def stylize(
         overwrite=overwrite,
     )
 
-    from impasto.cli.messages import print_json
+    from impasto.cli.messages import print_json, print_lines
     from impasto.cli.run import checked, execute, report_result
 
     inputs = [x for x in (content, *styles, *masks_of(chosen)) if x is not None]
@@ -159,7 +159,7 @@ def stylize(
         if as_json:
             print_json(plan)
         else:
-            print(plan_text(plan))
+            print_lines(plan_text(plan))
         return
     result, written = execute(
         make, outputs, threads=threads, resume=resume, quiet=quiet, explained=explain

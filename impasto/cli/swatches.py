@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from impasto.cli.messages import print_lines, printable
 from impasto.cli.options import AsJson, Overwrite, output_flag
 from impasto.errors import UnknownNameError, UsageError
 
@@ -84,7 +85,7 @@ def swatches(
         ]
         print_json({"written": list(map(str, written))} if written else {"swatches": table})
     elif written:
-        print(*written, sep="\n")
+        print_lines("\n".join(map(printable, map(str, written))))
     else:
         width = max(map(len, SWATCHES))
         for each in SWATCHES.values():
