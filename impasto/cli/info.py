@@ -74,7 +74,7 @@ def naming(picture: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise type(error)(f"{quoted(picture)}: {error.message}", error.remedy) from None
+        raise error.about(quoted(picture)) from None
 
 
 def config_of(metadata: dict[str, Any]) -> StylizeConfig:

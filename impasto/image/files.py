@@ -6,6 +6,7 @@ the file system, and nothing in it knows what a picture is.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
 
-__all__ = ["MAX_BYTES", "check_folder", "quoted", "read_bytes", "write_bytes"]
+__all__ = ["MAX_BYTES", "check_folder", "quoted", "read_bytes", "read_text", "write_bytes"]
 
 MAX_BYTES = 2 * 1024**3
 """Upper bound of a file's size: more than any picture within the pixel limit needs."""
@@ -46,20 +47,20 @@ def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> b
         with open(os.open(_expanded(path), flags), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise InputError(f"{name} is not a regular file", "give the path of a picture")
+                raise InputError(f"{name} is not a regular file", "give the path of a file")
             if status.st_size > max_bytes:
                 raise InputError(
                     f"{name} has {status.st_size:,} bytes; at most {max_bytes:,} are read",
                     "save a smaller copy of it first",
                 )
-            data = file.read(max_bytes + 1)
+            data = file.read(status.st_size)  # and no more: that much is allocated first
     except FileNotFoundError:
         raise InputError(f"there is no file {name}", "check the path") from None
     except IsADirectoryError:
-        raise InputError(f"{name} is a folder", "give the path of a picture in it") from None
+        raise InputError(f"{name} is a folder", "give the path of a file in it") from None
     except PermissionError as error:
         if Path(_expanded(path)).is_dir():  # what Windows raises for folders
-            raise InputError(f"{name} is a folder", "give the path of a picture") from None
+            raise InputError(f"{name} is a folder", "give the path of a file") from None
         raise InputError(
             f"{name} may not be read: {error.strerror}", "change its permissions"
         ) from None
@@ -67,8 +68,25 @@ def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> b
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{name} cannot be read: {reason}", "check the path") from None
     if not data:
-        raise InputError(f"{name} is empty", "give a file that holds a picture")
+        raise InputError(f"{name} is empty", "give a file that holds something")
     return data
+
+
+def read_text(path: str | os.PathLike[str], *, max_bytes: int) -> str:
+    """Read a text in UTF-8, with or without a byte order mark, or in UTF-16 with one (as Windows'
+    PowerShell writes it).
+
+    Raises what ``read_bytes`` raises, and ``InputError`` for other bytes.
+    """
+    data = read_bytes(path, max_bytes=max_bytes)
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if is_wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{quoted(path)} is no text in UTF-8: {error.reason} at byte {error.start}",
+            "save it as UTF-8",
+        ) from None
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = True) -> Path:

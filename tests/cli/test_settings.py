@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from impasto.config.networks import QuickConfig, TrainConfig
 
 from impasto.cli import main
 from impasto.cli.help import PANELS
@@ -14,7 +13,9 @@ from impasto.cli.settings import flag_of, kind_of, parse, render, resolve
 from impasto.config.base import Settings
 from impasto.config.dream import CONFIGS
 from impasto.config.presets import PRESETS
+from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig, choices
+from impasto.config.train import TrainConfig
 from impasto.errors import ConfigError
 
 
