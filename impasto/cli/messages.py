@@ -1,7 +1,7 @@
 """What a command says: lines on stderr, or one JSON document on stdout.
 
-Nothing that is said may cost a picture: where stderr cannot be written to, it is given up. Names and
-metadata may be a stranger's: no control character of theirs reaches a terminal.
+Nothing that is said may cost a picture: where stderr cannot be written to, it is given up. Names
+and metadata may be a stranger's: no control character of theirs reaches a terminal.
 """
 
 from __future__ import annotations

@@ -336,7 +336,7 @@ def _swatch(role: str, told: dict[str, Any], picture: Path) -> str:
 def _place(role: str, told: Any) -> Path:
     """The place that metadata tells, if it is one; InvalidImageError where it is none."""
     try:
-        if isinstance(told, str) and 0 < len(told) and b"\0" not in os.fsencode(told):
+        if isinstance(told, str) and len(told) > 0 and b"\0" not in os.fsencode(told):
             return Path(told)
     except UnicodeEncodeError:  # a lone surrogate
         pass

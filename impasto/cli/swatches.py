@@ -108,16 +108,16 @@ def _write(path: Path, picture: Image.Image, overwrite: bool) -> None:
     """Without torch, which takes a second to load."""
     import numpy as np
 
-    from impasto.image.codecs import WRITABLE, encode
     from impasto.image.files import write_bytes
+    from impasto.image.writing import WRITABLE, encode
 
     data = encode(np.asarray(picture), WRITABLE[path.suffix.lower()])
     write_bytes(path, data, overwrite=overwrite)
 
 
 def _check(targets: dict[str, Path], sheet: Path | None, overwrite: bool) -> None:
-    from impasto.image.codecs import WRITABLE
     from impasto.image.files import check_folder
+    from impasto.image.writing import WRITABLE
 
     for path in [*targets.values(), *([sheet] if sheet is not None else [])]:
         if path.suffix.lower() not in WRITABLE:

@@ -121,8 +121,8 @@ def _plain(value: Any, hint: Any) -> Any:
     """The value in Python's own types: a number, a text, None or a tuple of them.
 
     >>> import numpy as np
-    >>> _plain(np.int64(3), int), _plain(np.ones(2), tuple[float, ...]), _plain([1], tuple[int, ...])
-    (3, (1.0, 1.0), (1,))
+    >>> _plain(np.int64(3), int), _plain(np.ones(2), tuple[float, ...])
+    (3, (1.0, 1.0))
     """
     if hasattr(value, "tolist"):  # numpy's and torch's
         value = value.tolist()

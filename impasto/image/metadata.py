@@ -21,6 +21,7 @@ from impasto.image.files import quoted, read_bytes
 
 __all__ = [
     "MAX_PARAMETERS",
+    "load_exif",
     "parameters_json",
     "parse_parameters",
     "portable_exif",
@@ -59,9 +60,9 @@ def portable_exif(exif: Image.Exif) -> bytes:
     try:
         for tag in _CARRIED:
             if _is_plain(exif.get(tag)):
-                kept[tag] = exif[tag]
+                kept[tag] = as_bytes(exif[tag])
         inner = exif.get_ifd(_EXIF_FOLDER)
-        inside = {tag: inner[tag] for tag in _CARRIED_EXIF if _is_plain(inner.get(tag))}
+        inside = {tag: as_bytes(inner[tag]) for tag in _CARRIED_EXIF if _is_plain(inner.get(tag))}
         if inside:
             kept.get_ifd(_EXIF_FOLDER).update(inside)
         return kept.tobytes() if kept or inside else b""
@@ -98,8 +99,7 @@ def with_parameters(exif: bytes, text: str) -> bytes:
     Where both together are more than a JPEG can hold, ``exif`` is left out.
     """
     for carried in (exif, b""):
-        merged = Image.Exif()
-        merged.load(carried)
+        merged = load_exif(carried)
         merged[_SOFTWARE] = "impasto"
         if text:
             comment = _ASCII + b'{"impasto": ' + text.encode("ascii") + b"}"
@@ -108,6 +108,25 @@ def with_parameters(exif: bytes, text: str) -> bytes:
         if len(result) <= 65_533:
             break
     return result
+
+
+def load_exif(data: bytes) -> Image.Exif:
+    """EXIF to be written again, its texts to the byte."""
+    exif = Image.Exif()
+    exif.load(data)
+    for tag, value in exif.items():
+        exif[tag] = as_bytes(value)
+    inner = exif.get_ifd(_EXIF_FOLDER)
+    inner.update({tag: as_bytes(value) for tag, value in inner.items()})
+    return exif
+
+
+def as_bytes(value: Any) -> Any:
+    """A text as the bytes that it was read from: Pillow reads texts as Latin-1, which keeps them,
+    and writes ASCII, with a question mark for each other byte."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("latin-1", "replace")
+    return value
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory, photo: Tensor) -> Path:
 
 
 @pytest.fixture
-def opened(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def opened(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every path under ``secrets`` that is opened, by whichever door."""
     found: list[str] = []
 
@@ -85,7 +85,7 @@ def opened(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
 
     for place, name in ((builtins, "open"), (io, "open"), (os, "open"), (torch, "load")):
         monkeypatch.setattr(place, name, watched(getattr(place, name)))
-    yield found
+    return found
 
 
 @pytest.mark.parametrize("hashed", [True, False])

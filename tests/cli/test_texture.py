@@ -13,6 +13,7 @@ from impasto.cli.info import command_line
 from impasto.cli.settings import CONTENT_SETTINGS
 from impasto.config.stylize import StylizeConfig
 from impasto.image.io import load_image, read_image, read_metadata
+from tests.cli.conftest import Stylize
 
 
 def test_makes_what_the_library_makes(folder: Path, small: list[str], encoder_file: Path) -> None:
