@@ -15,28 +15,25 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from impasto.errors import ImageTooLargeError, ImpastoError, InvalidImageError
+from impasto.errors import ImpastoError, InvalidImageError
 from impasto.image.containers import is_heic, jpeg2000_profile, lean_png, webp_size
-from impasto.image.profiles import convert_with_lcms, lab_to_srgb, parse_profile
+from impasto.image.profiles import convert_with_lcms, lab_to_srgb
+from impasto.image.samples import (
+    ORIENTATION,
+    Decoded,
+    Samples,
+    check_pixels,
+    finish,
+    floats_in_16_bits,
+    unmultiplied,
+)
 
-__all__ = [
-    "READABLE",
-    "Decoded",
-    "Samples",
-    "check_pixels",
-    "decode",
-    "decode_image",
-    "open_image",
-]
-
-Samples: TypeAlias = NDArray[Any]  # uint8, uint16 or float32; mypy cannot say that usefully
+__all__ = ["READABLE", "decode", "decode_image", "open_image"]
 
 # MPO (several JPEGs in one file) comes through the JPEG opener; it has none of its own.
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM")  # HEIC: below
@@ -48,23 +45,6 @@ LOG = logging.getLogger(__name__)
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MOST_FRAMES = 64  # that are looked at
 _MOST_WEBP = 2**27  # pixels, where only metadata are wanted
-
-_ORIENTATION = 0x0112
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A decoded picture, sRGB and upright.
-
-    ``colors`` is (H, W, 1) for grey or (H, W, 3), ``alpha`` (H, W) or None when opaque. Samples
-    are uint8 or uint16 over their whole range, or float32 in [0, 1] (after a profile). ``depth``
-    is the number of bits per channel that were read, 8 or 16.
-    """
-
-    colors: Samples
-    alpha: Samples | None
-    depth: int
-    exif: Image.Exif
 
 
 def decode(data: bytes, name: str, *, max_pixels: int) -> Decoded:
@@ -109,18 +89,6 @@ def decode_image(image: Image.Image, name: str, *, max_pixels: int) -> Decoded:
         check_pixels(image.height, image.width, max_pixels, name)
         _load(image)
         return _decoded(image, None)
-
-
-def check_pixels(height: int, width: int, max_pixels: int, name: str) -> None:
-    """Raise ``InvalidImageError`` for no pixels, ``ImageTooLargeError`` for too many."""
-    if height < 1 or width < 1:
-        raise InvalidImageError(f"{name} has {height}x{width} pixels", "give a picture")
-    if height * width > max_pixels:
-        raise ImageTooLargeError(
-            f"{name} is {height}x{width}, {height * width:,} pixels; "
-            f"at most {max_pixels:,} are allowed",
-            "make it smaller, or raise max_pixels",
-        )
 
 
 @contextlib.contextmanager
@@ -259,10 +227,10 @@ def _needs_tifffile(data: bytes) -> bool:
     high_first = tags.prefix == b"MM"
     if tags.get(284) == 2 and count > 1:  # planes
         multiplied = tags.get(338) == (1,)
-        return count == 2 or (multiplied and bits == 16 and high_first)
+        return bool(count == 2 or (multiplied and bits == 16 and high_first))
     if by_libtiff and high_first and (image.mode in ("F", "I") or kind == 2):
         return True  # libtiff has swapped the bytes already
-    return count == 1 and ((bits == 32 and kind == 1) or (bits == 8 and kind == 2))
+    return bool(count == 1 and (bits, kind) in ((32, 1), (8, 2)))
 
 
 def _scale_transparent_grey(image: Image.Image, data: bytes) -> None:
@@ -332,37 +300,13 @@ def _decoded(
     return finish(colors, alpha, profile, _exif(image))
 
 
-def finish(colors: Samples, alpha: Samples | None, profile: bytes, exif: Image.Exif) -> Decoded:
-    """What is the same for all formats: from the profile to sRGB, upright, alpha only if needed."""
-    orientation = exif.get(_ORIENTATION)
-    depth = 16 if colors.dtype == np.uint16 else 8
-    if profile:
-        colors, depth = _in_srgb(colors, profile, depth)
-    colors = _apply_orientation(colors, orientation)
-    alpha = None if alpha is None else _apply_orientation(alpha, orientation)
-    if alpha is not None and int(alpha.min()) == np.iinfo(alpha.dtype).max:
-        alpha = None
-    return Decoded(colors, alpha, depth, exif)
-
-
 def _exif(image: Image.Image) -> Image.Exif:
     try:
         exif = image.getexif()
-        exif.get(_ORIENTATION)  # parses the tags, which may raise
+        exif.get(ORIENTATION)  # parses the tags, which may raise
         return exif
     except Exception:  # of any type; broken EXIF is no reason to refuse the pixels
         return Image.Exif()
-
-
-def _apply_orientation(samples: Samples, orientation: object) -> Samples:
-    """A view of (H, W, ...) samples, upright (EXIF 2.32, 4.6.4); odd values change nothing."""
-    if orientation in (5, 6, 7, 8):
-        samples = samples.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        samples = samples[::-1]
-    if orientation in (2, 3, 6, 7):
-        samples = samples[:, ::-1]
-    return samples
 
 
 def _samples_of_8_bit(image: Image.Image) -> tuple[Samples, Samples | None]:
@@ -408,24 +352,6 @@ def _samples_of_deep_grey(image: Image.Image) -> tuple[Samples, Samples | None]:
     if isinstance(key, int):
         return grey[..., None], np.where(grey == key, 0, 65535).astype(np.uint16)
     return grey[..., None], None
-
-
-def floats_in_16_bits(values: Samples) -> Samples:
-    """White is 1, unless the largest value is above 4 (brighter than any highlight): then 255 or
-    65535, the first that is large enough, or else the largest value."""
-    if values.dtype == np.float16:  # which does not reach to 65535
-        values = values.astype(np.float32)
-    values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
-    top = float(values.max())
-    limits = [(4.0, 1.0), (255.0, 255.0), (65535.0, 65535.0)]
-    full = next((white for limit, white in limits if top <= limit), top)
-    return np.rint((values / full).clip(0, 1) * 65535).astype(np.uint16)
-
-
-def unmultiplied(colors: Samples, alpha: Samples) -> Samples:
-    """uint16 colours (H, W, C) that were multiplied by ``alpha`` (H, W), divided by it."""
-    divided = colors / (np.maximum(alpha, 1)[..., None] / np.float32(65535))
-    return np.rint(divided.clip(0, 65535)).astype(np.uint16)
 
 
 def _wide_raw_modes(image: ImageFile.ImageFile) -> tuple[str, str] | None:
@@ -491,20 +417,3 @@ def _samples_of_16_bit_color(
     if isinstance(key, tuple):  # the colour that a PNG declares transparent
         return samples, np.where((samples == key).all(2), 0, 65535).astype(np.uint16)
     return samples, None
-
-
-def _in_srgb(colors: Samples, profile: bytes, depth: int) -> tuple[Samples, int]:
-    """Convert colours from the file's profile to sRGB; also returns the bits per channel left."""
-    grey = colors.shape[2] == 1
-    curves = parse_profile(profile)
-    if curves is None:
-        narrow = colors[..., 0] if grey else colors
-        if colors.dtype == np.uint16:  # Pillow offers LittleCMS in 8 bits only
-            narrow = ((narrow.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        converted = convert_with_lcms(Image.fromarray(narrow), profile)
-        return (colors, depth) if converted is None else (np.asarray(converted), 8)
-    if curves.is_srgb or (curves.matrix is None and not grey):
-        return colors, depth
-    if curves.matrix is not None and grey:
-        colors = colors.repeat(3, axis=2)
-    return curves.to_srgb(colors), depth

@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import ConfigError, InvalidImageError, UnknownNameError
-from impasto.image.codecs import Decoded, Samples, check_pixels, decode, decode_image
+from impasto.image.codecs import decode, decode_image
 from impasto.image.files import check_folder, quoted, read_bytes, write_bytes
 from impasto.image.metadata import parameters_json, portable_exif, read_metadata, with_parameters
+from impasto.image.samples import Decoded, Samples, check_pixels
 from impasto.image.writing import WRITABLE, Format, encode
 
 __all__ = [

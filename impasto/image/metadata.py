@@ -116,8 +116,9 @@ def load_exif(data: bytes) -> Image.Exif:
     exif.load(data)
     for tag, value in exif.items():
         exif[tag] = as_bytes(value)
-    inner = exif.get_ifd(_EXIF_FOLDER)
-    inner.update({tag: as_bytes(value) for tag, value in inner.items()})
+    if _EXIF_FOLDER in exif:
+        inner = exif.get_ifd(_EXIF_FOLDER)
+        inner.update({tag: as_bytes(value) for tag, value in inner.items()})
     return exif
 
 

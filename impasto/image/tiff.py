@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from impasto.errors import InvalidImageError
-from impasto.image.codecs import (
+from impasto.errors import ImpastoError, InvalidImageError
+from impasto.image.samples import (
     Decoded,
     Samples,
     check_pixels,
@@ -64,7 +64,7 @@ def decode_tiff(data: bytes, name: str, *, max_pixels: int) -> Decoded:
             profile = page.iccprofile or b""
             white_is_zero = page.photometric == _MINISWHITE
             exif = _exif(page)
-    except InvalidImageError:
+    except ImpastoError:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -108,8 +108,10 @@ def _in_16_bits(samples: Samples) -> Samples:
     top = np.iinfo(samples.dtype).max
     if samples.dtype.kind == "u":
         bits = samples.dtype.itemsize * 8
-        return (samples >> max(0, bits - 16)).astype(np.uint16) * np.uint16(257 if bits == 8 else 1)
-    return np.rint(samples.clip(0, None) * (65535 / top)).astype(np.uint16)
+        high: Samples = (samples >> max(0, bits - 16)).astype(np.uint16)
+        return high * np.uint16(257) if bits == 8 else high
+    scaled: Samples = np.rint(samples.clip(0, None) * (65535 / top)).astype(np.uint16)
+    return scaled
 
 
 def _exif(page: Any) -> Image.Exif:

@@ -18,9 +18,9 @@ from PIL import Image, PngImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from impasto.errors import ResourceError
-from impasto.image.codecs import Samples
 from impasto.image.metadata import load_exif
 from impasto.image.profiles import srgb_profile
+from impasto.image.samples import Samples
 
 __all__ = ["WRITABLE", "Format", "encode"]
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImageTooLargeError, InvalidImageError
-from impasto.image.codecs import READABLE, Decoded, decode, decode_image
+from impasto.image.codecs import READABLE, decode, decode_image
+from impasto.image.samples import Decoded
 
 RNG = np.random.default_rng(0)
 COLORS8 = RNG.integers(0, 256, (9, 13, 3), dtype=np.uint8)

@@ -12,8 +12,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from impasto.image.codecs import Decoded, decode
+from impasto.image.codecs import decode
 from impasto.image.profiles import convert_with_lcms, lab_to_srgb, parse_profile, srgb_profile
+from impasto.image.samples import Decoded
 
 # Colorants under D50, as the vendors' own profiles hold them.
 ADOBE_RGB = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))

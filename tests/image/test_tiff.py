@@ -15,8 +15,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from impasto.errors import ImageTooLargeError, InvalidImageError
-from impasto.image.codecs import Decoded, decode
+from impasto.image.codecs import decode
 from impasto.image.io import read_image
+from impasto.image.samples import Decoded
 
 TYPES = ("u1", "u2", "u4", "i1", "i2", "f2", "f4", "f8")
 # photometric, samples, what the extra ones are
@@ -48,7 +49,8 @@ def shares(samples: NDArray[Any]) -> NDArray[np.float64]:
     """Samples as floats in [0, 1]."""
     if samples.dtype.kind == "f":
         return samples.astype(np.float64)
-    return samples / np.float64(np.iinfo(samples.dtype).max)
+    found: NDArray[np.float64] = samples / np.float64(np.iinfo(samples.dtype).max)
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -92,9 +94,8 @@ def test_what_is_not_read_is_named() -> None:
     data = written(np.zeros((16, 32, 3), np.float32) + 0.5, photometric="rgb", compression="zlib")
     at = data.index(struct.pack("<HHIH", 259, 3, 1, 8))
     lzw = data[: at + 8] + struct.pack("<H", 5) + data[at + 10 :]
-    with pytest.raises(
-        InvalidImageError, match=r"a layout that is not read \(float32 RGB in 3 samples, LZW\)"
-    ):
+    told = r"a layout that is not read \(float32 RGB in 3 samples, LZW\)"
+    with pytest.raises(InvalidImageError, match=told):
         decode(lzw, "'test'", max_pixels=10**6)
     with pytest.raises(ImageTooLargeError):
         decode(deep(), "'test'", max_pixels=10)
