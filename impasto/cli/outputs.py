@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from impasto.errors import ConfigError, ImpastoError, UsageError
 
@@ -41,8 +41,11 @@ class Outputs:
     preview: Path | None = None
     depth: int | None = None
     overwrite: bool = False
+    quality: int = 95
 
     def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise ConfigError(f"--jpeg-quality is {self.quality}", "give a number from 1 to 100")
         if self.depth is not None and self.depth not in DEPTHS:
             raise ConfigError(f"--depth is {self.depth}", "give 8 or 16")
 
@@ -87,16 +90,17 @@ class Outputs:
     def save(self, result: Result) -> None:
         """Write the picture itself."""
         if self.picture is not None:
-            result.save(self.picture, depth=self.depth)
+            result.save(self.picture, depth=self.depth, quality=self.quality)
             return
         from impasto.image.io import encode_image
+        from impasto.runs.result import without_places
 
         data = encode_image(
             result.image,
             ".png",
             alpha=result.alpha,
             depth=self.depth,
-            metadata=_without_paths(result.metadata),
+            metadata=without_places(result.metadata),
             exif=result.exif,
         )
         sys.stdout.buffer.write(data)
@@ -194,7 +198,8 @@ class Recorder:
 
 
 def output_path(given: Path | None, default: Path | str, *, as_json: bool = False) -> Path | None:
-    """Where the picture goes: as -o says, else to ``default``; None is standard output.
+    """Where the picture goes: as -o says, into a folder under the default's name, else to
+    ``default``; None is standard output.
 
     Raises UsageError where the JSON document goes there as well.
     """
@@ -204,7 +209,10 @@ def output_path(given: Path | None, default: Path | str, *, as_json: bool = Fals
                 "-o - and --json would both use standard output", "leave one of them out"
             )
         return None
-    return Path(default if given is None else given).expanduser()
+    path = Path(default if given is None else given).expanduser()
+    if given is not None and path.is_dir():
+        return path / Path(default).name
+    return path
 
 
 def frame_steps(steps: int, count: int = FRAMES) -> frozenset[int]:
@@ -226,10 +234,3 @@ def _check_apart(outputs: list[Path], inputs: Iterable[str | os.PathLike[str]]) 
         if place in taken:
             raise UsageError(f"{path} is {taken[place]} already", "give each file its own name")
         taken[place] = "an output"
-
-
-def _without_paths(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Metadata for standard output: of its inputs only the names."""
-    from impasto.runs.result import with_places
-
-    return with_places(metadata, lambda place: Path(place).name)

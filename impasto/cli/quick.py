@@ -10,7 +10,16 @@ import typer
 
 from impasto.cli.info import masks_of
 from impasto.cli.messages import log_shown, message
-from impasto.cli.options import AsJson, Depth, MaxPixels, Overwrite, Quiet, Threads, output_flag
+from impasto.cli.options import (
+    AsJson,
+    Depth,
+    JpegQuality,
+    MaxPixels,
+    Overwrite,
+    Quiet,
+    Threads,
+    output_flag,
+)
 from impasto.cli.outputs import Outputs, output_path
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import default_output
@@ -51,6 +60,7 @@ def quick(
         ),
     ] = None,
     depth: Depth = 8,
+    jpeg_quality: JpegQuality = 95,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
@@ -71,7 +81,7 @@ def quick(
             "give pictures to paint it like, or a network that impasto train made",
         )
     path = output_path(output, default_output(content, styles or [str(model)]), as_json=as_json)
-    outputs = Outputs(path, depth=depth, overwrite=overwrite)
+    outputs = Outputs(path, depth=depth, quality=jpeg_quality, overwrite=overwrite)
     config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
 
     from impasto.arbitrary.api import quick as paint

@@ -13,6 +13,7 @@ from impasto.cli.options import (
     AsJson,
     Depth,
     Evolution,
+    JpegQuality,
     MaxPixels,
     Overwrite,
     Plot,
@@ -81,6 +82,7 @@ def stylize(
         Path | None, typer.Option(help="Write all settings as TOML.", metavar="FILE")
     ] = None,
     depth: Depth = 8,
+    jpeg_quality: JpegQuality = 95,
     evolution: Evolution = None,
     evolution_size: Annotated[
         int, typer.Option(help="Its long side in pixels, at most.", metavar="N", min=16)
@@ -134,6 +136,7 @@ def stylize(
         save_every=save_every,
         preview=preview,
         depth=depth,
+        quality=jpeg_quality,
         overwrite=overwrite,
     )
 
@@ -174,7 +177,8 @@ def default_output(content: str | None, styles: Sequence[str]) -> Path:
     'cat-waves-mosaic.png'
     """
     names = [*styles, "texture"] if content is None else [content, *styles]
-    return Path("-".join(Path(name).stem for name in names) + ".png")
+    stems = ("stdin" if name == "-" else Path(name).stem for name in names)
+    return Path("-".join(stems) + ".png")
 
 
 def check_styles_exist(styles: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from pathlib import Path
 
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
@@ -31,16 +32,28 @@ def quoted(path: str | os.PathLike[str]) -> str:
     >>> quoted("a\\nb.png")
     "'a\\\\nb.png'"
     """
-    return repr(os.fsencode(path).decode("utf-8", "replace"))
+    if is_stdin(path):
+        return "standard input"
+    try:
+        return repr(os.fsencode(path).decode("utf-8", "replace"))
+    except UnicodeEncodeError:  # half of a surrogate pair: no name of a file
+        return repr(os.fspath(path))
+
+
+def is_stdin(path: str | os.PathLike[str]) -> bool:
+    """Whether the path is ``-``."""
+    return os.fspath(path) == "-"
 
 
 def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Read a regular file; ``~`` stands for the home folder.
+    """Read a regular file; ``~`` stands for the home folder, ``-`` for standard input.
 
     Raises ``InputError`` for a file that is missing, empty, too large or unreadable, and for a
     folder, a pipe or a device (which might never end).
     """
     name = quoted(path)
+    if is_stdin(path):
+        return _read_stdin(max_bytes)
     try:
         # O_NONBLOCK: opening a pipe without a writer would otherwise block for ever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -70,6 +83,24 @@ def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> b
     if not data:
         raise InputError(f"{name} is empty", "give a file that holds something")
     return data
+
+
+def _read_stdin(max_bytes: int) -> bytes:
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None or sys.stdin.isatty():
+        raise InputError("nothing comes in on standard input", "pipe a file into it, or name one")
+    parts: list[bytes] = []
+    size = 0
+    while part := stream.read(2**20):
+        parts.append(part)
+        size += len(part)
+        if size > max_bytes:
+            raise InputError(
+                f"standard input has over {max_bytes:,} bytes", "save a smaller copy of it first"
+            )
+    if not parts:
+        raise InputError("standard input is empty", "pipe a file into it; it is read once only")
+    return b"".join(parts)
 
 
 def read_text(path: str | os.PathLike[str], *, max_bytes: int) -> str:
