@@ -2,6 +2,7 @@
 # make test    the tests; make test ARGS="-k gif -x" passes arguments on; with
 #              HYPOTHESIS_PROFILE=thorough the random ones try 200 cases, not 10
 # make lint    ruff and mypy
+# make wheel   wheel and sdist in dist/, each installed anew and tried
 # make clean   away with everything that was made here
 #
 # Each makes .venv when it is missing. PYTHON=python3.12 chooses another interpreter.
@@ -10,7 +11,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint wheel clean
 
 demo: .venv/.installed-demo
 	$(BIN)/python examples/demo.py
@@ -22,6 +23,19 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Each is installed by itself into a fresh environment, outside of this folder, and paints.
+wheel: .venv/.installed-dev
+	rm -rf dist build/check
+	$(BIN)/python -m hatchling build
+	for file in dist/*.whl dist/*.tar.gz; do \
+	  rm -rf build/check && $(BIN)/python -m venv build/check && \
+	  build/check/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt \
+	    $$file && mkdir build/check/out && (cd build/check/out && \
+	  ../bin/impasto --version && ../bin/impasto demo --size 128 -q && \
+	  ../bin/impasto info demo.png > /dev/null && ls -l demo.png) || exit 1; \
+	done
+	ls -l dist
 
 clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out
