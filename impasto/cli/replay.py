@@ -223,6 +223,13 @@ def _with_files(
         sha256 = known.get("sha256") if isinstance(known, dict) else None
         told_encoder = {"path": config.encoder, "sha256": sha256}
         changes["encoder"] = _input("encoder", told_encoder, picture, None, [])
+    if config.max_memory is not None:  # a picture may ask for less than there is, not for more
+        import torch
+
+        from impasto.optim.memory import allowed
+
+        free = allowed(None, torch.device("cpu")) / 2**30
+        changes["max_memory"] = min(config.max_memory, max(0.1, free))
     return config.with_changes(**changes)
 
 

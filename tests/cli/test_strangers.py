@@ -21,6 +21,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from impasto.cli import main
+from impasto.cli.replay import read_recipe
 from impasto.config.stylize import StylizeConfig
 from impasto.image.io import save_image
 from tests.cli.conftest import Stylize
@@ -184,6 +185,15 @@ def test_as_many_threads_as_there_are(folder: Path, capsys: pytest.CaptureFixtur
     flags = ["-o", "out.png", "--size", "32", "--threads", "100000"]
     assert main(["quick", "cat.png", "waves", *flags]) == 2
     assert "threads is 100000" in capsys.readouterr().err
+
+
+def test_a_picture_gets_no_more_memory_than_there_is(metadata: dict[str, Any]) -> None:
+    for told, least, most in ((1e9, 0.1, 1e5), (0.25, 0.1, 0.25)):
+        metadata["config"]["max_memory"] = told
+        write(Path("odd.png"), json.dumps(metadata))
+        found = read_recipe(Path("odd.png")).config.max_memory
+        assert found is not None
+        assert least <= found <= most
 
 
 @pytest.mark.parametrize(
