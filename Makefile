@@ -4,6 +4,7 @@
 # make lint    ruff and mypy
 # make docs    the documentation site, in build/docs; open build/docs/index.html
 # make lessons run the notebooks of docs/lessons, and say how long each took
+# make wheel   wheel and sdist in dist/, each installed anew and tried
 # make clean   away with everything that was made here
 #
 # Each makes .venv when it is missing. PYTHON=python3.12 chooses another interpreter.
@@ -12,7 +13,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test lint docs lessons clean
+.PHONY: demo test lint docs lessons wheel clean
 
 demo: .venv/.installed-demo
 	$(BIN)/python examples/demo.py
@@ -31,6 +32,19 @@ docs: .venv/.installed-docs
 
 lessons: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_lessons.py -m slow -n 2 --durations=0
+
+# Each is installed by itself into a fresh environment, outside of this folder, and paints.
+wheel: .venv/.installed-dev
+	rm -rf dist build/check
+	$(BIN)/python -m hatchling build
+	for file in dist/*.whl dist/*.tar.gz; do \
+	  rm -rf build/check && $(BIN)/python -m venv build/check && \
+	  build/check/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt \
+	    $$file && mkdir build/check/out && (cd build/check/out && \
+	  ../bin/impasto --version && ../bin/impasto demo --size 128 -q && \
+	  ../bin/impasto info demo.png > /dev/null && ls -l demo.png) || exit 1; \
+	done
+	ls -l dist
 
 clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist notebooks out

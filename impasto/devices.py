@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -93,12 +94,24 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def most_threads() -> int:
+    """How many threads this machine runs at once; at least two, that what was computed with two can
+    be computed again anywhere. Many thousands crash OpenMP."""
+    return max(2, os.cpu_count() or 1)
+
+
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
     """Compute with ``count`` CPU threads inside the block.
 
-    None: as many as there are, but no more than :func:`impasto.limits.usable_cpus` allows.
+    None: as many as there are, but no more than :func:`impasto.limits.usable_cpus` allows. Raises
+    ConfigError for more than :func:`most_threads`.
     """
+    if count and count > most_threads():
+        raise ConfigError(
+            f"threads is {count}, and this machine has {most_threads()}",
+            f"give a number up to {most_threads()}",
+        )
     before = torch.get_num_threads()
     wanted = count or min(before, usable_cpus())
     if wanted != before:

@@ -46,6 +46,14 @@ class ImpastoError(Exception):
     def __str__(self) -> str:
         return f"{self.message}; {self.remedy}" if self.remedy else self.message
 
+    def about(self, what: str) -> ImpastoError:
+        """The same error, of the same class, which says first ``what`` it is about.
+
+        >>> str(InputError("there is no file 'a'", "check the path").about("the style"))
+        "the style: there is no file 'a'; check the path"
+        """
+        return _rebuild(type(self), f"{what}: {self.message}", self.remedy)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are unpickled by calling their class with ``args``, which would break those
         # whose constructors take something else; a worker process must be able to send them home.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from impasto.config.quick import LARGEST, QuickConfig
 from impasto.config.version import __version__
 from impasto.devices import choose_device, choose_dtype, describe_machine, in_own_modes
 from impasto.errors import ConfigError
+from impasto.events import Event, Finished, LevelStarted
 from impasto.feedforward import inference as feedforward
 from impasto.feedforward.network import FeedForward, load_feedforward
 from impasto.image.color import match_colors
@@ -36,9 +37,9 @@ from impasto.image.inputs import (
     fill_under_alpha,
     pop_mask_objects,
     provenance_of,
-    read_picture,
+    read_role,
 )
-from impasto.image.io import Picture, read_image, resize, size_to_fit
+from impasto.image.io import Picture, resize, size_to_fit
 from impasto.objective.colors import (
     ONLY_COLORS,
     match_style_colors,
@@ -78,6 +79,7 @@ def quick(
     *,
     model: Quick | FeedForward | str | Path | None = None,
     max_pixels: int | None = None,
+    on_event: Callable[[Event], None] | None = None,
     **settings: Any,
 ) -> Result:
     """Paint ``content`` in the style of ``style`` with one pass through a network.
@@ -89,7 +91,8 @@ def quick(
     picture by no more than rounding.
 
     ``model`` is a network of your own: one for any style, or one that :func:`impasto.train` made
-    for one style (the object, or its path). The latter has its style already, so give none; there
+    for one style (the object, or its path). ``on_event`` is called with LevelStarted and Finished.
+    The latter has its style already, so give none; there
     ``strength`` mixes photo and painting pixel by pixel.
 
     Raises ConfigError and UnknownNameError for bad settings, InputError for bad pictures and for
@@ -103,26 +106,25 @@ def quick(
     given = pop_mask_objects(settings, MASKS)
     config = (config or QuickConfig()).with_changes(**settings)
     sources = as_list(style)
-    if isinstance(model, str | Path):
-        loaded = load_feedforward(model)
-        return _apply_feedforward(content, sources, config, given, loaded, model, max_pixels)
-    if isinstance(model, FeedForward):
-        return _apply_feedforward(content, sources, config, given, model, None, max_pixels)
+    tell = on_event or (lambda event: None)
+    if isinstance(model, str | Path | FeedForward):
+        return _apply_feedforward(content, sources, config, given, model, max_pixels, tell)
     _check_blend(len(sources), config)
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
     device = choose_device(config.device)
-    picture = read_image(content, **limit)
+    picture = read_role("content", content, **limit)
     masks, mask_provenance = _masks(config, given, limit)
     height, width = _size(picture, config)
     upsampler = _upsampler(config, device, model)
     painted = max(height, width) if upsampler is None else max(height, width) / FACTOR
     long_side = min(painted, STYLE_SIZE) * config.style_scale
-    styles = [read_picture(source, **limit) for source in sources]
+    styles = [read_role("style", x, True, **limit) for x in sources]
     layout = build_regions(
         config.styles_and_regions, masks, picture.size, [style.size for style in styles]
     )
     dtype = choose_dtype(config.precision, device)
     network = FusedQuick(_move(model or _shipped(), device), dtype)
+    tell(LevelStarted(0, 1, height, width, 1))
     began = time.perf_counter()
     seen = fill_under_alpha(picture)
     photo = resize(seen.pixels, (height, width))
@@ -155,7 +157,7 @@ def quick(
     }
     machine = describe_machine(device, dtype)
     about = provenance_of(content, picture)
-    return _result(image, picture, config, about, provenance, machine, began)
+    return _result(image, picture, config, about, provenance, machine, began, tell)
 
 
 def _apply_feedforward(
@@ -163,11 +165,13 @@ def _apply_feedforward(
     sources: Sequence[Source],
     config: QuickConfig,
     given: dict[str, Any],
-    model: FeedForward,
-    path: str | Path | None,
+    model: FeedForward | str | Path,
     max_pixels: int | None,
+    tell: Callable[[Event], None],
 ) -> Result:
     """:func:`quick` with a network of one style."""
+    path = None if isinstance(model, FeedForward) else model
+    model = model if isinstance(model, FeedForward) else load_feedforward(model)
     if sources:
         raise ConfigError(
             f"a style is given, and a model of the style '{model.name}'", "leave out one of them"
@@ -182,12 +186,13 @@ def _apply_feedforward(
             "use style or keep",
         )
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-    picture = read_image(content, **limit)
+    picture = read_role("content", content, **limit)
     masks, mask_provenance = _masks(config, given, limit)
     layout = build_regions(config.styles_and_regions, masks, picture.size, [picture.size])
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
     model = model.to(device)
+    tell(LevelStarted(0, 1, *_size(picture, config), 1))
     began = time.perf_counter()
     pixels = resize(fill_under_alpha(picture).pixels, _size(picture, config)).to(device)
     image = feedforward.apply(
@@ -201,7 +206,7 @@ def _apply_feedforward(
     }
     machine = describe_machine(device, dtype)
     about = provenance_of(content, picture)
-    return _result(image, picture, config, about, provenance, machine, began)
+    return _result(image, picture, config, about, provenance, machine, began, tell)
 
 
 def _masks(
@@ -257,11 +262,14 @@ def _result(
     network: dict[str, Any],
     machine: dict[str, Any],
     began: float,
+    tell: Callable[[Event], None],
 ) -> Result:
     """``image`` with the transparency, depth and credits of ``picture``, and the metadata."""
     size, alpha = _size(picture, config), picture.alpha
+    seconds, image = time.perf_counter() - began, image.cpu()
+    tell(Finished(seconds, 1, image))
     return Result(
-        image=image.cpu(),
+        image=image,
         alpha=None if alpha is None else resize(alpha, size).clamp(0, 1),
         depth=picture.depth,
         exif=picture.exif,
@@ -274,7 +282,7 @@ def _result(
             **network,
             "size": list(size),
             "machine": machine,
-            "seconds": round(time.perf_counter() - began, 2),
+            "seconds": round(seconds, 2),
         },
     )
 

@@ -263,6 +263,7 @@ def _difference(data: bytes, feed: Feed, wanted: Tensor) -> float:
     """The largest difference between the graph's picture of ``feed`` and ``wanted``."""
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # its builds for Windows send some
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors

@@ -23,6 +23,7 @@ from impasto.limits import share_cpus
 __all__ = ["COMMANDS", "build", "main"]
 
 COMMANDS = {
+    "demo": "Paint a landscape that impasto draws itself: a first picture, from nothing.",
     "stylize": "Paint one picture in the style of another, or of several.",
     "quick": "Paint one picture in the style of others, in one pass.",
     "train": "Train a network that paints any photo in one style, for impasto quick --model.",

@@ -15,6 +15,7 @@ from impasto.cli.options import (
     AsJson,
     Depth,
     Evolution,
+    JpegQuality,
     MaxPixels,
     Overwrite,
     Plot,
@@ -61,6 +62,7 @@ def dream(
         float, typer.Option(help="Frames a second, of a sequence.", metavar="X", min=0.1)
     ] = 15.0,
     depth: Depth = 8,
+    jpeg_quality: JpegQuality = 95,
     evolution: Evolution = None,
     plot: Plot = None,
     threads: Threads = None,
@@ -91,6 +93,7 @@ def dream(
         evolution=evolution,
         plot=plot,
         depth=depth,
+        quality=jpeg_quality,
         overwrite=overwrite,
     )
     named = [photo] if guide is None else [photo, guide]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from impasto.encoders import Encoder
     from impasto.metrics.judges import Edges
 
+LARGEST_TABLE = 64 * 1024**2  # bytes
+
 app = typer.Typer()
 
 EXAMPLES = """
@@ -190,7 +192,7 @@ def _pairs_of(words: Sequence[str], mask: str | None) -> list[Pair]:
 
 def _read_pairs(table: Path, words: Sequence[str], mask: str | None) -> list[Pair]:
     """The pairs of a table, each with the pictures that folders hold of it."""
-    from impasto.image.files import read_bytes
+    from impasto.image.files import read_text
 
     if mask is not None:
         raise UsageError("--mask is for one pair", "give the table a column called mask")
@@ -198,11 +200,7 @@ def _read_pairs(table: Path, words: Sequence[str], mask: str | None) -> list[Pai
     for folder in folders.values():
         if not os.path.isdir(folder):
             raise UsageError(f"'{folder}' is no folder", "with --pairs give folders of pictures")
-    try:
-        text = read_bytes(table).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"'{table}' is not text in UTF-8", "save it as CSV in UTF-8") from None
-    reader = csv.DictReader(io.StringIO(text))
+    reader = csv.DictReader(io.StringIO(read_text(table, max_bytes=LARGEST_TABLE)))
     columns = reader.fieldnames or []
     if not {"content", "style"} <= set(columns):
         raise InputError(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from impasto.cli.help import PANELS
+from impasto.cli.messages import print_json, print_lines, printable, shell_words
 from impasto.cli.options import AsJson
 from impasto.cli.settings import CONTENT_SETTINGS, flag_of, render
 from impasto.config.base import Settings
 from impasto.config.dream import CONFIGS
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
-from impasto.errors import ImpastoError, UsageError
+from impasto.errors import ImpastoError, InputError, InvalidImageError, UsageError
+from impasto.image.files import quoted
 
 app = typer.Typer()
 
@@ -50,27 +53,36 @@ def info(
         raise UsageError("--command, --toml and --json exclude each other", "choose one")
     found = [(picture, read_metadata(picture)) for picture in pictures]
     if as_json:
-        from impasto.cli.messages import print_json
-
         documents = [{"picture": str(path), **metadata} for path, metadata in found]
         print_json(documents if len(documents) > 1 else documents[0])
         return
     for number, (path, metadata) in enumerate(found):
-        if command:
-            print(command_line(metadata, path))
-        elif toml:
-            from impasto.config.presets import to_toml
+        with naming(path):
+            if command:
+                print_lines(command_line(metadata, path))
+            elif toml:
+                from impasto.config.presets import to_toml
 
-            print(f"# {path}\n{to_toml(config_of(metadata))}", end="")
-        else:
-            print("\n" * bool(number) + table(metadata, path))
+                text = to_toml(config_of(metadata)).rstrip("\n")
+                print_lines(f"# {printable(str(path))}\n{text}")
+            else:
+                print_lines("\n" * bool(number) + table(metadata, path))
+
+
+@contextmanager
+def naming(picture: Path) -> Iterator[None]:
+    """Errors about what a picture tells say which picture it is."""
+    try:
+        yield
+    except InputError as error:
+        raise error.about(quoted(picture)) from None
 
 
 def config_of(metadata: dict[str, Any]) -> StylizeConfig:
     """The settings of the run that made a picture.
 
-    Settings that this version of impasto does not know are left out. Raises UsageError where there
-    are none, or they are out of range.
+    Settings that this version of impasto does not know are left out. Raises InvalidImageError where
+    there are none, or they are out of range; UsageError for a picture that another command made.
     """
     if (command := metadata.get("command", "stylize")) != "stylize":
         raise UsageError(
@@ -88,23 +100,26 @@ def _settings(metadata: dict[str, Any], kind: type[AnyConfig]) -> AnyConfig:
             values |= BEFORE_LIMITS
         return kind.from_dict(values)
     except (KeyError, AttributeError, TypeError):
-        raise UsageError(
+        raise InvalidImageError(
             "the picture does not tell the settings it was made with", "it cannot be repeated"
         ) from None
     except ImpastoError as error:
-        raise UsageError(
-            f"this version of impasto cannot use the picture's settings: {error.message}",
-            f"install impasto {metadata.get('impasto', '')}",
+        raise InvalidImageError(
+            f"this version of impasto cannot use the picture's settings: {error.message[:300]}",
+            f"install impasto {str(metadata.get('impasto', ''))[:20]}",
         ) from None
 
 
 def command_line(metadata: dict[str, Any], path: Path) -> str:
-    """The command that makes the picture at ``path`` again.
+    """The command that makes the picture at ``path`` again, for people to read before they run it.
+
+    No name in it is taken for a flag, whatever it is: values are joined to their flags, and what
+    goes in stands behind ``--``.
 
     >>> config = {"size": 256, "strength_mode": "limit"}
     >>> inputs = {"content": {"path": "my cat.jpg"}, "style": {"swatch": "waves"}}
     >>> command_line({"config": config, **inputs}, Path("out.png"))
-    "impasto stylize 'my cat.jpg' waves -o out.png --size 256"
+    "impasto stylize -o out.png --size 256 -- 'my cat.jpg' waves"
     """
     texture = is_texture(metadata)
     command = str(metadata.get("command", "texture" if texture else "stylize"))
@@ -114,29 +129,40 @@ def command_line(metadata: dict[str, Any], path: Path) -> str:
     def places(role: str) -> list[str]:
         return [_source(source, role, path) for source in sources(metadata, role)]
 
-    words = ["impasto", command]
     if command in CONFIGS:
-        words += places("content") if "content" in metadata else []
+        inputs = places("content") if "content" in metadata else []
         flags: tuple[str, ...] = ("guide", "style")
     else:
         flags = ("model",)
-        words += [] if texture else places("content")
-        words += [] if "model" in metadata else places("style")
-    for role in flags:
-        for place in places(role) if role in metadata else []:
-            words += [f"--{role}", place]
-    words += ["-o", str(path)]
+        inputs = [] if texture else places("content")
+        inputs += [] if "model" in metadata else places("style")
+    values = [(f"--{role}", place) for role in flags if role in metadata for place in places(role)]
+    values.append(("-o", f"./{path}" if str(path).startswith("-") else str(path)))
     changes = config.changes()
     for name in sorted(changes, key=lambda name: PANELS.index(config.group_of(name))):
         value = changes[name]
-        if texture and name in CONTENT_SETTINGS:
-            continue
-        if name in MASKS:
-            value = places(name) or value
-        words += [flag_of(name), render(value)]
-    if isinstance(threads := _part(metadata, "machine").get("threads"), int):
-        words += ["--threads", str(threads)]
-    return shlex.join(words)
+        if not (texture and name in CONTENT_SETTINGS):
+            value = places(name) or value if name in MASKS else value
+            values.append((flag_of(name), render(value)))
+    if threads := told_threads(metadata):
+        values.append(("--threads", str(threads)))
+    words = ["impasto", command]
+    for flag, value in values:
+        words += [f"{flag}={value}"] if value.startswith("-") else [flag, value]
+    return shell_words([*words, *(["--", *inputs] if inputs else [])])
+
+
+def told_threads(metadata: dict[str, Any]) -> int | None:
+    """The number of threads that a picture was made with; None where it does not tell.
+
+    Raises InvalidImageError for what is no number of threads.
+    """
+    threads = _part(metadata, "machine").get("threads")
+    if threads is None or (type(threads) is int and 1 <= threads <= MOST_THREADS):
+        return threads
+    raise InvalidImageError(
+        f"the picture was made with {str(threads)[:20]!r} threads, so it says", "give --threads"
+    )
 
 
 def is_texture(metadata: dict[str, Any]) -> bool:
@@ -162,7 +188,9 @@ def table(metadata: dict[str, Any], path: Path) -> str:
         elif key == "moved" and isinstance(value, dict):
             rows += [(f"{name} moved", _moved(value, name)) for name in value]
         elif key in ("encoder", "enlarger", "backend", "machine"):
-            shown = {k: v[:12] if k == "sha256" else v for k, v in _part(metadata, key).items()}
+            shown = {
+                k: str(v)[:12] if k == "sha256" else v for k, v in _part(metadata, key).items()
+            }
             rows.append((key, ", ".join(f"{k} {v}" for k, v in shown.items() if v != "")))
         elif key == "layers" and isinstance(value, list):
             continue  # they stand among the settings, or are the default
@@ -176,7 +204,7 @@ def table(metadata: dict[str, Any], path: Path) -> str:
         rows.append((name, render(value) + mark))
     if config:
         rows.append(("", "* differs from the default"))
-    return "\n".join(f"{name:16} {_printable(text)}".rstrip() for name, text in rows)
+    return "\n".join(f"{printable(name):16} {printable(text)}".rstrip() for name, text in rows)
 
 
 def sources(metadata: dict[str, Any], role: str) -> list[dict[str, Any]]:
@@ -204,6 +232,9 @@ def source_name(source: dict[str, Any]) -> str:
 
 _ROLES = ("content", "style")
 
+MOST_THREADS = 4096
+"""More than any machine has; what a picture was made with is no number beyond it."""
+
 BEFORE_LIMITS = {"strength_mode": "weight", "subject": "off"}
 """What pictures mean that were made before there were these settings."""
 
@@ -229,9 +260,5 @@ def _source(source: dict[str, Any], role: str, picture: Path) -> str:
     for word in ("swatch", "word"):
         if word in source:
             return str(source[word])
-    return str(picture.parent / str(source["path"])) if "path" in source else role.upper()
-
-
-def _printable(text: str) -> str:
-    """Metadata is a stranger's text: no control codes reach the terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    place = str(picture.parent / str(source["path"])) if "path" in source else role.upper()
+    return f"./{place}" if place.startswith("-") else place

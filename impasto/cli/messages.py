@@ -1,6 +1,7 @@
 """What a command says: lines on stderr, or one JSON document on stdout.
 
-Nothing that is said may cost a picture: where stderr cannot be written to, it is given up.
+Nothing that is said may cost a picture: where stderr cannot be written to, it is given up. Names
+and metadata may be a stranger's: no control character of theirs reaches a terminal.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import errno
 import io
 import json
 import logging
+import math
 import os
+import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
@@ -58,16 +61,59 @@ def message(text: str, *, quiet: bool = False) -> None:
     if quiet or sys.stderr is None:
         return
     try:
-        print(f"impasto: {text}", file=sys.stderr, flush=True)
+        print(f"impasto: {printable(text)}", file=sys.stderr, flush=True)
     except RuntimeError:  # a signal came in the middle of another print
         return
     except (OSError, ValueError):  # nobody reads any more, or it is closed
         give_up(sys.stderr)
 
 
+def printable(text: str) -> str:
+    r"""The text in one line that a terminal shows and does not obey: what is no printable character
+    is written as its escape.
+
+    >>> printable("cat\x1b[2J.png")
+    'cat\\x1b[2J.png'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def print_lines(text: str) -> None:
+    """Lines on standard output, each of them :func:`printable`."""
+    print("\n".join(map(printable, text.split("\n"))))
+
+
+def shell_words(words: Iterable[str]) -> str:
+    r"""The words as a shell reads them, in one line that can be shown.
+
+    Names may hold anything: what is not printable is written as in ``$'\x1b'``, which bash, zsh and
+    ksh read.
+
+    >>> shell_words(["impasto", "info", "my cat.png"])
+    "impasto info 'my cat.png'"
+    """
+    return " ".join(map(_shell_word, words))
+
+
+def _shell_word(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    try:
+        data = word.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair: no name of a file
+        data = word.encode("utf-8", "surrogatepass")
+    plain = {ord("'"): "\\'", ord("\\"): "\\\\"}
+    shown = (plain.get(x, chr(x)) if 32 <= x < 127 else f"\\x{x:02x}" for x in data)
+    return f"$'{''.join(shown)}'"
+
+
 def print_json(document: Any) -> None:
-    """The one JSON document on standard output. Raises what :func:`deliver` raises."""
-    deliver((json.dumps(document, indent=2, ensure_ascii=True) + "\n").encode())
+    """The one JSON document on standard output; null stands for NaN and infinity, which JSON has
+    not. Raises what :func:`deliver` raises."""
+    text = json.dumps(_finite(document), indent=2, ensure_ascii=True, allow_nan=False)
+    deliver((text + "\n").encode())
 
 
 def deliver(data: bytes) -> None:
@@ -85,6 +131,14 @@ def deliver(data: bytes) -> None:
         raise undeliverable(error) from None
 
 
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(x) for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(x) for x in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def print_table(
     titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:
@@ -100,7 +154,7 @@ def print_table(
         else:
             table.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
 
 

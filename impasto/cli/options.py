@@ -19,6 +19,16 @@ Resume = Annotated[
 Depth = Annotated[
     int, typer.Option(help="Bits per channel: 8, or 16 for PNG and TIFF.", metavar="8|16")
 ]
+JpegQuality = Annotated[
+    int,
+    typer.Option(
+        "--jpeg-quality",
+        help="Of JPEG, WebP (100 is lossless) and AVIF, from 1 to 100.",
+        metavar="N",
+        min=1,
+        max=100,
+    ),
+]
 Evolution = Annotated[
     Path | None,
     typer.Option(help="How the picture forms, as .gif, .webp, .png or .mp4.", metavar="FILE"),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from impasto.cli.messages import deliver
 from impasto.config.base import Settings
@@ -46,8 +46,11 @@ class Outputs:
     depth: int | None = None
     overwrite: bool = False
     replaceable: frozenset[Path] = frozenset()
+    quality: int = 95
 
     def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise ConfigError(f"--jpeg-quality is {self.quality}", "give a number from 1 to 100")
         if self.depth is not None and self.depth not in DEPTHS:
             raise ConfigError(f"--depth is {self.depth}", "give 8 or 16")
 
@@ -126,16 +129,17 @@ class Outputs:
         """Write the picture itself."""
         if self.picture is not None:
             overwrite = self.may_replace(self.picture)
-            result.save(self.picture, depth=self.depth, overwrite=overwrite)
+            result.save(self.picture, depth=self.depth, quality=self.quality, overwrite=overwrite)
             return
         from impasto.image.io import encode_image
+        from impasto.runs.result import without_places
 
         data = encode_image(
             result.image,
             ".png",
             alpha=result.alpha,
             depth=self.depth,
-            metadata=_without_paths(result.metadata),
+            metadata=without_places(result.metadata),
             exif=result.exif,
         )
         deliver(data)
@@ -260,7 +264,8 @@ class Recorder:
 
 
 def output_path(given: Path | None, default: Path | str, *, as_json: bool = False) -> Path | None:
-    """Where the picture goes: as -o says, else to ``default``; None is standard output.
+    """Where the picture goes: as -o says, into a folder under the default's name, else to
+    ``default``; None is standard output.
 
     Raises UsageError where the JSON document goes there as well.
     """
@@ -270,7 +275,10 @@ def output_path(given: Path | None, default: Path | str, *, as_json: bool = Fals
                 "-o - and --json would both use standard output", "leave one of them out"
             )
         return None
-    return expanded(Path(default if given is None else given))
+    path = expanded(Path(default if given is None else given))
+    if given is not None and path.is_dir():
+        return path / Path(default).name
+    return path
 
 
 def identity(path: Path) -> tuple[int, int, int] | None:
@@ -354,10 +362,3 @@ def assets() -> list[Path]:
     """
     folder = Path(__file__).parents[1] / "assets"
     return [path for path in folder.rglob("*") if os.path.isfile(path)]
-
-
-def _without_paths(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Metadata for standard output: of its inputs only the names."""
-    from impasto.runs.result import with_places
-
-    return with_places(metadata, lambda place: Path(place).name)

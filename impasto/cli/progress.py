@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from impasto.cli.messages import give_up, message
+from impasto.cli.messages import give_up, message, printable
 from impasto.events import Event, LevelDone, LevelStarted, Step, Trained, Validated
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class RunProgress:
             message(text)
             return
         with suppress(Exception):
-            self.bar.console.print(f"impasto: {text}", markup=False, soft_wrap=True)
+            self.bar.console.print(f"impasto: {printable(text)}", markup=False, soft_wrap=True)
 
     def _show(self, event: Event) -> None:
         if isinstance(event, LevelStarted):

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from impasto.cli.messages import log_shown, message
-from impasto.cli.options import AsJson, Depth, MaxPixels, Overwrite, Quiet, Threads, output_flag
+from impasto.cli.options import (
+    AsJson,
+    Depth,
+    JpegQuality,
+    MaxPixels,
+    Overwrite,
+    Quiet,
+    Threads,
+    output_flag,
+)
 from impasto.cli.outputs import Outputs, installed_files, network_files, output_path, settings_files
 from impasto.cli.roles import check_styles, tell_roles
 from impasto.cli.settings import parse_all, with_settings
@@ -51,6 +60,7 @@ def quick(
         ),
     ] = None,
     depth: Depth = 8,
+    jpeg_quality: JpegQuality = 95,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
@@ -73,7 +83,7 @@ def quick(
     config = QuickConfig().with_changes(**parse_all(settings, QuickConfig))
     check_styles(styles, config)
     path = output_path(output, default_output(content, styles or [str(model)]), as_json=as_json)
-    outputs = Outputs(path, depth=depth, overwrite=overwrite)
+    outputs = Outputs(path, depth=depth, quality=jpeg_quality, overwrite=overwrite)
 
     from impasto.arbitrary.api import quick as paint
     from impasto.cli.run import checked, report_result

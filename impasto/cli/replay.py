@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.info import MASKS, config_of, is_texture, sources
+from impasto.cli.info import MASKS, config_of, is_texture, naming, sources, told_threads
 from impasto.cli.messages import message
 from impasto.cli.options import AsJson, MaxPixels, Overwrite, Resume, output_flag
-from impasto.errors import InputError, UsageError
-from impasto.image.files import expanded
+from impasto.errors import InputError, InvalidImageError, UsageError, WeightsNotFoundError
+from impasto.image.files import expanded, quoted
 
 if TYPE_CHECKING:
     from impasto.config.stylize import StylizeConfig
@@ -29,6 +31,13 @@ impasto replay cat-waves.png -o again.png --content photos/cat.jpg
 """
 
 LOSSLESS = (".png", ".tif", ".tiff")
+
+_FLAGS = ("content", "style", "encoder")
+_WORDS = {
+    "regions": ("auto", "rest"),
+    "style_regions": ("all",),
+    "subject": ("auto", "off"),
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,10 @@ def replay(
             metavar="FILE", help="The style picture, if it has moved; once for each of several."
         ),
     ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The weights of the encoder, if they were a file."),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="CPU threads.  [default: as many as then]"),
@@ -77,13 +90,16 @@ def replay(
 
     Content, styles and masks are looked for where they lay, seen from the picture, then by their
     names beside the picture and in the current folder; they must be the same files, byte for byte,
-    unless --content or --style names others. Says whether the pixels are the same again.
+    unless --content or --style names others. A picture may be a stranger's: of the files that it
+    names, only those in its own folder, in the current one and below are read. Nothing is
+    downloaded. Says whether the pixels are the same again.
     """
     from impasto.cli.outputs import Outputs, installed_files, settings_files
     from impasto.cli.run import checked, execute, report_result
     from impasto.transfer.stylization import Stylization
 
-    recipe = read_recipe(picture, content=content, style=style)
+    with naming(picture):
+        recipe = read_recipe(picture, content=content, style=style, encoder=encoder)
     depth = recipe.depth if output.suffix.lower() in LOSSLESS else 8
     pictures = [x for x in (recipe.content, *recipe.styles) if x is not None]
     outputs = checked(
@@ -94,9 +110,10 @@ def replay(
     warnings = list(recipe.warnings)
 
     def make(**where: Any) -> Stylization:
-        run = Stylization(
-            recipe.content, recipe.styles, recipe.config, max_pixels=max_pixels, **where
-        )
+        with _nothing_downloaded(recipe.config.encoder):
+            run = Stylization(
+                recipe.content, recipe.styles, recipe.config, max_pixels=max_pixels, **where
+            )
         warnings.extend(differences(recipe.metadata, run.metadata()))
         for warning in warnings:
             message(f"warning: {warning}")
@@ -117,13 +134,19 @@ def replay(
 
 
 def read_recipe(
-    picture: Path, *, content: str | None = None, style: Sequence[str] | None = None
+    picture: Path,
+    *,
+    content: str | None = None,
+    style: Sequence[str] | None = None,
+    encoder: str | None = None,
 ) -> Recipe:
     """How ``picture`` was made, with its inputs found and checked.
 
     Inputs that are given are taken even if they are others. Raises InputError where one is not
-    found, or has changed since; UsageError where the picture does not tell enough.
+    found, has changed since, or lies where the picture may not send us; InvalidImageError where
+    the picture tells nonsense; UsageError where it does not tell enough.
     """
+    from impasto.devices import most_threads
     from impasto.image.io import read_image, read_metadata
 
     metadata = read_metadata(picture)
@@ -143,9 +166,10 @@ def read_recipe(
         _input("style", told, picture, name, warnings)
         for told, name in zip(told_styles, given, strict=True)
     ]
-    machine = metadata.get("machine")
-    threads = machine.get("threads") if isinstance(machine, dict) else None
+    threads = told_threads(metadata)
     steps = metadata.get("steps") if metadata.get("finished") is False else None
+    if steps is not None and not (type(steps) is int and steps >= 0):
+        raise InvalidImageError(f"steps is {str(steps)[:20]!r}", "it cannot be repeated")
     return Recipe(
         picture=picture,
         metadata=metadata,
@@ -155,26 +179,79 @@ def read_recipe(
             else _input("content", told_content, picture, content, warnings)
         ),
         styles=styles,
-        config=_with_masks(config, metadata, picture),
-        threads=threads if isinstance(threads, int) and threads > 0 else None,
-        steps=steps if isinstance(steps, int) else None,
+        config=_with_files(config, metadata, picture, encoder),
+        threads=None if threads is None else min(threads, most_threads()),
+        steps=steps,
         depth=read_image(picture).depth,
         warnings=warnings,
     )
 
 
-def _with_masks(config: StylizeConfig, metadata: dict[str, Any], picture: Path) -> StylizeConfig:
-    """The settings with masks where they lie now."""
+def _with_files(
+    config: StylizeConfig, metadata: dict[str, Any], picture: Path, encoder: str | None
+) -> StylizeConfig:
+    """The settings with the files that they name where these lie now.
+
+    What the settings themselves say of files counts for nothing: a place counts only together with
+    the hash of what lies there.
+    """
+    from impasto.config.stylize import STARTS
+    from impasto.encoders import ENCODERS
+
+    changes: dict[str, Any] = {}
     for role in MASKS:
-        if told := sources(metadata, role):
-            places = [
-                str(part["word"]) if "word" in part else _input(role, part, picture, None, [])
-                for part in told
-            ]
-            config = config.with_changes(
-                **{role: places[0] if role in ("keep", "subject") else places}
-            )
-    return config
+        told = sources(metadata, role)
+        words = _WORDS.get(role, ())
+        places = [
+            str(part["word"])
+            if part.get("word") in words
+            else _input(role, part, picture, None, [])
+            for part in told
+        ]
+        single = role in ("keep", "subject")
+        if places:
+            changes[role] = places[0] if single else places
+        elif getattr(config, role) not in (None, *words):
+            raise InputError(f"its {role} is named without a checksum", "it cannot be repeated")
+    if config.init not in STARTS:
+        [told_init] = sources(metadata, "init")[:1] or [{}]
+        changes["init"] = _input("init", told_init, picture, None, [])
+    if encoder is not None:
+        changes["encoder"] = encoder
+    elif config.encoder not in ENCODERS:
+        known = metadata.get("encoder")
+        sha256 = known.get("sha256") if isinstance(known, dict) else None
+        told_encoder = {"path": config.encoder, "sha256": sha256}
+        changes["encoder"] = _input("encoder", told_encoder, picture, None, [])
+    if config.max_memory is not None:  # a picture may ask for less than there is, not for more
+        import torch
+
+        from impasto.optim.memory import allowed
+
+        free = allowed(None, torch.device("cpu")) / 2**30
+        changes["max_memory"] = min(config.max_memory, max(0.1, free))
+    return config.with_changes(**changes)
+
+
+@contextmanager
+def _nothing_downloaded(encoder: str) -> Iterator[None]:
+    """Weights that are not here are not fetched because a picture says so."""
+    from impasto.encoders.weights import OFFLINE_VARIABLE
+
+    before = os.environ.get(OFFLINE_VARIABLE)
+    os.environ[OFFLINE_VARIABLE] = "1"
+    try:
+        yield
+    except WeightsNotFoundError:
+        raise InputError(
+            f"the picture was made with {encoder}, whose weights are not here",
+            "replay downloads nothing: see impasto weights, and impasto weights download",
+        ) from None
+    finally:
+        if before is None:
+            del os.environ[OFFLINE_VARIABLE]
+        else:
+            os.environ[OFFLINE_VARIABLE] = before
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
@@ -215,49 +292,85 @@ def _input(
     role: str, told: dict[str, Any], picture: Path, given: str | None, warnings: list[str]
 ) -> str:
     """The file or swatch to take for ``role``."""
-    from impasto.image.swatches import SWATCHES
-
     wanted = told.get("sha256")
     if given is not None:
         if given != told.get("swatch") and not _is_file_of(given, wanted):
             warnings.append(f"--{role} {given} is not the picture that was used then")
         return given
     if "swatch" in told:
-        name = str(told["swatch"])
-        if name in SWATCHES and hashlib.sha256(SWATCHES[name].read_bytes()).hexdigest() != wanted:
-            raise InputError(
-                f"the swatch {name} has changed since {picture} was made from it",
-                f"take it as it is now with --{role} {name}",
-            )
-        return name
+        return _swatch(role, told, picture)
     if "path" not in told:
-        hint = "it cannot be repeated" if role in MASKS else f"give --{role}"
+        hint = f"give --{role}" if role in _FLAGS else "it cannot be repeated"
         raise UsageError(f"the picture does not tell where its {role} lies", hint)
-    place = Path(str(told["path"]))
-    candidates = [picture.parent / place, picture.parent / place.name, Path(place.name)]
-    there = [path for path in candidates if path.is_file()]
+    place = _place(role, told["path"])
+    candidates = [picture.parent / place, place, picture.parent / place.name, Path(place.name)]
+    there = [path for path in candidates if _is_ours(path, picture)]
     for path in there:
         if _is_file_of(path, wanted):
             return str(path)
     if there:
         raise InputError(
-            f"{there[0]} is not the {role} that {picture} was made from: it has changed since",
-            _put_back(role, "give the right one, or this one, with --{role}"),
+            f"{quoted(there[0])} is not the {role} that it was made from: it has changed since",
+            _remedy(role, "give the right one, or this one, with --{role}", "put it back"),
         )
     raise InputError(
-        f"the {role} of {picture} is not at {candidates[0]}, nor beside it, nor here",
-        _put_back(role, "say where it is with --{role}"),
+        f"its {role}, {quoted(place)}, is neither in its folder nor in this one",
+        _remedy(role, "say where it is with --{role}", "put it back, or copy it to its folder"),
     )
 
 
-def _put_back(role: str, hint: str) -> str:
-    return "put it back" if role in MASKS else hint.format(role=role)
+def _swatch(role: str, told: dict[str, Any], picture: Path) -> str:
+    from impasto.image.swatches import SWATCHES
+
+    name, wanted = told["swatch"], told.get("sha256")
+    if not isinstance(name, str) or name not in SWATCHES:
+        raise InputError(
+            f"there is no swatch {str(name)[:40]!r}",
+            _remedy(role, "give a picture or a swatch with --{role}", "it cannot be repeated"),
+        )
+    if Path(name).is_file():
+        if _is_file_of(name, wanted):
+            return name
+        raise InputError(f"a file hides the swatch {name}", "work in another folder")
+    if hashlib.sha256(SWATCHES[name].read_bytes()).hexdigest() != wanted:
+        raise InputError(
+            f"the swatch {name} has changed since {picture} was made from it",
+            f"take it as it is now with --{role} {name}",
+        )
+    return name
+
+
+def _place(role: str, told: Any) -> Path:
+    """The place that metadata tells, if it is one; InvalidImageError where it is none."""
+    try:
+        if isinstance(told, str) and len(told) > 0 and b"\0" not in os.fsencode(told):
+            return Path(told)
+    except UnicodeEncodeError:  # a lone surrogate
+        pass
+    raise InvalidImageError(f"the place of its {role} is none: {str(told)[:40]!r}", "")
+
+
+def _is_ours(path: Path, picture: Path) -> bool:
+    """Whether a stranger's picture may name this file: a plain one in the picture's folder, in the
+    current one or below, wherever links lead; nothing hidden."""
+    try:
+        real = path.resolve()
+        roots = [picture.parent.resolve(), Path.cwd().resolve()]
+        below = [real.relative_to(root) for root in roots if real.is_relative_to(root)]
+        visible = any(not any(x.startswith(".") for x in one.parts) for one in below)
+        return visible and real.is_file()
+    except (OSError, RuntimeError, ValueError):  # too long a name, a loop of links
+        return False
+
+
+def _remedy(role: str, hint: str, otherwise: str) -> str:
+    return hint.format(role=role) if role in _FLAGS else otherwise
 
 
 def _is_file_of(path: str | Path, sha256: Any) -> bool:
     from impasto.image.files import read_bytes
 
-    if not Path(path).expanduser().is_file():
+    if not os.path.isfile(expanded(path)):
         return False
     return bool(hashlib.sha256(read_bytes(path)).hexdigest() == sha256)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from impasto.cli.error_report import HungUp, Terminated
-from impasto.cli.messages import message, print_json
+from impasto.cli.messages import log_shown, message, print_json
 from impasto.cli.outputs import AnyOutputs, Outputs, Recorder
 from impasto.cli.progress import Progress, make_progress
 from impasto.cli.signals import Received, deferred_signals
@@ -78,7 +78,8 @@ def execute(
         lock = output_lock(outputs.picture, checkpoint, resume=resume, quiet=quiet)
     with lock, use_threads(threads):
         outputs.check_unclaimed()
-        run = make(checkpoint=checkpoint, resume=resume)
+        with log_shown(quiet=quiet):  # which frame of a file is taken
+            run = make(checkpoint=checkpoint, resume=resume)
         outputs.check_result(run)
         progress = make_progress(run.levels, quiet=quiet)
         recorder = Recorder(run, outputs, progress.message)

@@ -13,6 +13,7 @@ from impasto.cli.options import (
     AsJson,
     Depth,
     Evolution,
+    JpegQuality,
     MaxPixels,
     Overwrite,
     Plot,
@@ -81,6 +82,7 @@ def stylize(
         Path | None, typer.Option(help="Write all settings as TOML.", metavar="FILE")
     ] = None,
     depth: Depth = 8,
+    jpeg_quality: JpegQuality = 95,
     evolution: Evolution = None,
     evolution_size: Annotated[
         int, typer.Option(help="Its long side in pixels, at most.", metavar="N", min=16)
@@ -135,10 +137,11 @@ def stylize(
         preview=preview,
         config=save_config,
         depth=depth,
+        quality=jpeg_quality,
         overwrite=overwrite,
     )
 
-    from impasto.cli.messages import print_json
+    from impasto.cli.messages import print_json, print_lines
     from impasto.cli.run import checked, execute, report_result
 
     named = [x for x in (content, *styles, config) if x is not None]
@@ -165,7 +168,7 @@ def stylize(
         if as_json:
             print_json(plan)
         else:
-            print(plan_text(plan))
+            print_lines(plan_text(plan))
         return
     result, written = execute(
         make, outputs, threads=threads, resume=resume, quiet=quiet, explained=explain
@@ -180,7 +183,7 @@ def default_output(content: str | None, styles: Sequence[str]) -> Path:
     'cat-waves-mosaic.png'
     """
     names = [*styles, "texture"] if content is None else [content, *styles]
-    return default_name(names, ".png")
+    return default_name(["stdin" if name == "-" else name for name in names], ".png")
 
 
 def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:

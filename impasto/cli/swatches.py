@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from impasto.cli.messages import print_lines, printable
 from impasto.cli.options import AsJson, Overwrite, output_flag
 from impasto.cli.outputs import assets
 from impasto.errors import UnknownNameError, UsageError
@@ -87,7 +88,7 @@ def swatches(
         ]
         print_json({"written": list(map(str, written))} if written else {"swatches": table})
     elif written:
-        print(*written, sep="\n")
+        print_lines("\n".join(map(printable, map(str, written))))
     else:
         width = max(map(len, SWATCHES))
         for each in SWATCHES.values():
@@ -110,16 +111,16 @@ def _write(path: Path, picture: Image.Image, overwrite: bool) -> None:
     """Without torch, which takes a second to load."""
     import numpy as np
 
-    from impasto.image.codecs import WRITABLE, encode
     from impasto.image.files import write_bytes
+    from impasto.image.writing import WRITABLE, encode
 
     data = encode(np.asarray(picture), WRITABLE[path.suffix.lower()])
     write_bytes(path, data, overwrite=overwrite)
 
 
 def _check(targets: dict[str, Path], sheet: Path | None, overwrite: bool) -> None:
-    from impasto.image.codecs import WRITABLE
     from impasto.image.files import check_apart, check_folder
+    from impasto.image.writing import WRITABLE
 
     paths = [*targets.values(), *([sheet] if sheet is not None else [])]
     check_apart(paths, assets())

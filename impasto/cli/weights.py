@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.messages import message, print_json, print_table
+from impasto.cli.messages import message, print_json, print_lines, print_table, printable
 from impasto.cli.options import AsJson, Overwrite, Quiet
 from impasto.errors import IntegrityError, WeightsError
 
@@ -52,7 +52,7 @@ def list_weights(as_json: AsJson = False) -> None:
     for place in places:
         kind = " (a file)" if os.path.isfile(place) else " (does not exist)"
         kind = "" if os.path.isdir(place) else kind
-        print(f"looked for in {place}{kind}")
+        print_lines(printable(f"looked for in {place}{kind}"))
 
 
 @app.command()
@@ -74,7 +74,7 @@ def download(
     if as_json:
         print_json(_told(loaded))
     else:
-        print(path)
+        print_lines(printable(str(path)))
 
 
 @app.command()
@@ -107,7 +107,7 @@ def verify(
             reports.append({"name": name, "ok": True, **_told(loaded)})
             line = f"{name}: ok, {_line(loaded)}"
         if not as_json and (len(names) > 1 or not errors):
-            print(line)
+            print_lines(printable(line))
     if as_json:
         print_json({"files": reports})
         if errors:  # told above; one document is enough
@@ -145,7 +145,7 @@ def convert(
     if as_json:
         print_json(_told(read_weights(path)))
     else:
-        print(path)
+        print_lines(printable(str(path)))
 
 
 def _told(loaded: LoadedWeights) -> dict[str, Any]:

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11 on
 
 
+LONGEST = 4096
+"""Characters of a text: longer than any path."""
+
+LARGEST = 2**63 - 1
+"""The largest whole number."""
+
+
 def setting(default: Any, help: str, **limits: float) -> Any:
     """A field with its help text and, for numbers, its least and greatest value."""
     return field(default=default, metadata={"help": help, **limits})
@@ -25,14 +32,16 @@ _type_hints: dict[type, dict[str, Any]] = {}
 def type_hints(config: type) -> dict[str, Any]:
     """What the fields of a dataclass hold: name -> type, evaluated once for each class."""
     if config not in _type_hints:
-        _type_hints[config] = get_type_hints(config)
+        hints = get_type_hints(config)
+        _type_hints[config] = {item.name: hints[item.name] for item in fields(config)}
     return _type_hints[config]
 
 
 class Settings:
     """What dataclasses of settings have in common: types and ranges are checked when one is made.
 
-    A subclass is a frozen dataclass of fields made by :func:`setting`, each with a default.
+    A subclass is a frozen dataclass of fields made by :func:`setting`, each with a default. Numbers
+    and arrays of numpy become Python's, lists become tuples.
     """
 
     group: ClassVar[str] = ""
@@ -41,7 +50,8 @@ class Settings:
     def __post_init__(self) -> None:
         hints = type_hints(type(self))
         for item in fields(self):  # type: ignore[arg-type]  # each subclass is a dataclass
-            value = getattr(self, item.name)
+            value = _plain(getattr(self, item.name), hints[item.name])
+            object.__setattr__(self, item.name, value)
             _check_type(item.name, value, hints[item.name])
             _check_range(item.name, value, item.metadata)
 
@@ -69,14 +79,9 @@ class Settings:
         for name, value in changes.items():
             if name not in hints:
                 raise UnknownNameError("setting", name, hints)
-            if isinstance(value, list):
-                value = tuple(value)
-            elif "tuple" in str(hints[name]) and isinstance(value, int | float | str):
-                value = (value,)
-            if "float" in str(hints[name]) and isinstance(value, tuple):
-                value = tuple(_as_float(x) for x in value)
-            elif _without_none(hints[name]) is float:
-                value = _as_float(value)
+            value = _plain(value, hints[name])
+            if "tuple" in str(hints[name]) and isinstance(value, int | float | str):
+                value = _plain((value,), hints[name])
             ready[name] = value
         changed: Self = replace(self, **ready)  # type: ignore[type-var]
         return changed
@@ -112,6 +117,21 @@ def _without_none(hint: Any) -> Any:
     return options[0] if len(options) == 1 and type(None) in get_args(hint) else hint
 
 
+def _plain(value: Any, hint: Any) -> Any:
+    """The value in Python's own types: a number, a text, None or a tuple of them.
+
+    >>> import numpy as np
+    >>> _plain(np.int64(3), int), _plain(np.ones(2), tuple[float, ...])
+    (3, (1.0, 1.0))
+    """
+    if hasattr(value, "tolist"):  # numpy's and torch's
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        value = tuple(x.tolist() if hasattr(x, "tolist") else x for x in value)
+        return tuple(map(_as_float, value)) if "float" in str(hint) else value
+    return _as_float(value) if _without_none(hint) is float else value
+
+
 def _as_float(value: Any) -> Any:
     """A whole number as a float; anything else as it is, for the checks to judge."""
     if type(value) is not int:
@@ -145,7 +165,20 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
         good = isinstance(value, int) and not isinstance(value, bool)
         wanted = " or ".join(["a whole number", *allowed])
     if not good:
-        raise ConfigError(f"{name} is {value!r}", f"use {wanted}")
+        raise ConfigError(f"{name} is {_shown(value)}", f"use {wanted}")
+    for part in value if isinstance(value, tuple) else (value,):
+        if isinstance(part, str) and len(part) > LONGEST:
+            raise ConfigError(
+                f"{name} is a text of {len(part):,} characters", f"use {LONGEST:,} at most"
+            )
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of over 4300 digits; deep tables
+        text = "nothing that can be shown"
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _check_range(name: str, value: Any, limits: Mapping[str, Any]) -> None:
@@ -158,6 +191,8 @@ def _check_range(name: str, value: Any, limits: Mapping[str, Any]) -> None:
         return
     least, most = limits.get("least"), limits.get("most")
     low = least is not None and not value >= least
+    if most is None and isinstance(value, int) and abs(value) > LARGEST:
+        most = LARGEST
     if low or (most is not None and not value <= most) or value == math.inf:
-        span = f"from {least} to {most}" if most is not None else f">= {least}"
-        raise ConfigError(f"{name} is {value}", f"use a number {span}")
+        span = f">= {least}" if most is None else f"from {least} to {most}"
+        raise ConfigError(f"{name} is {_shown(value)}", f"use a number {span}")

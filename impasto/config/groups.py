@@ -155,7 +155,7 @@ class MasksConfig(Settings):
             if getattr(self, name) == ():
                 raise ConfigError(f"{name} is empty", "leave it out, or name at least one")
         for choice in self.region_styles or ():
-            if not re.fullmatch(r"[1-9][0-9]*(\+[1-9][0-9]*)*", choice):
+            if not re.fullmatch(r"[1-9][0-9]{0,3}(\+[1-9][0-9]{0,3})*", choice):
                 raise ConfigError(
                     f"region_styles holds '{choice}'", "use numbers from 1, such as 2 or 1+2"
                 )

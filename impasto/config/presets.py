@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from impasto.config.stylize import StylizeConfig
-from impasto.errors import ConfigError, UnknownNameError
-from impasto.image.files import expanded, write_bytes
+from impasto.errors import ConfigError, InputError, UnknownNameError, UsageError
+from impasto.image.files import expanded, quoted, read_text, write_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+LARGEST = 65_536
+"""Bytes of a file of settings, at most."""
+
+MOST_DOTS = 1000  # in a line: a key of many parts takes tomllib the square of their number
 
 _STAGES = tuple(range(1, 6))
 # The papers weigh the content, and all of it alike.
@@ -181,20 +186,28 @@ def get_preset(name: str) -> StylizeConfig:
 def read_toml(path: str | Path, base: StylizeConfig | None = None) -> StylizeConfig:
     """Settings from a TOML file: ``preset = "name"`` and any fields of StylizeConfig.
 
-    What the file does not name comes from its preset, else from ``base``. Raises ConfigError for a
-    file that cannot be read, or is not TOML; and for bad settings.
+    What the file does not name comes from its preset, else from ``base``. It is in UTF-8, or in
+    UTF-16 with a byte order mark. Raises ConfigError for a file that cannot be read, is larger than
+    64 KiB or is not TOML, and for bad settings.
     """
-    path = expanded(path)
+    path, name = expanded(path), quoted(path)
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path} ({error})", "give a TOML file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML ({error})", "mend it") from None
+        text = read_text(path, max_bytes=LARGEST)
+        if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:
+            raise RecursionError
+        values: dict[str, Any] = tomllib.loads(text)
+    except InputError as error:
+        raise ConfigError(f"the config {error.message}", "give a TOML file") from None
+    except (ValueError, RecursionError) as error:  # no TOML, an endless number, or too deep
+        reason = "it nests too deep" if isinstance(error, RecursionError) else str(error)[:200]
+        raise ConfigError(f"the config {name} is not TOML ({reason})", "mend it") from None
     preset = values.pop("preset", None)
-    config = base or StylizeConfig() if preset is None else get_preset(str(preset))
     values = {k: None if v == "none" else v for k, v in values.items()}
-    return config.with_changes(**values)
+    try:
+        config = base or StylizeConfig() if preset is None else get_preset(str(preset))
+        return config.with_changes(**values)
+    except UsageError as error:
+        raise error.about(f"the config {name}") from None
 
 
 def to_toml(config: StylizeConfig) -> str:

@@ -59,6 +59,9 @@ AUTO = "auto"
 BEST_STYLE_LOSS, BEST_STYLE_LAYERS = ("gram", "patches=0.5"), STYLE_LAYERS[:4]
 BEST_LARGEST = 2048  # pixels: patches are compared in a picture as a whole, not in tiles
 
+MOST_LEVELS, MOST = 64, 1_000_000
+"""Levels of a pyramid, and steps at each, at most."""
+
 STARTS = ("auto", "content", "recolored", "noise", "style", "quick")
 """What ``init`` may be besides a picture's path."""
 
@@ -213,8 +216,13 @@ class OptimizerConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps is not None and (not self.steps or min(self.steps) < 1):
-            raise ConfigError(f"steps is {self.steps}", "use one whole number >= 1 for each level")
+        if self.steps is not None and not (
+            0 < len(self.steps) <= MOST_LEVELS and 1 <= min(self.steps) <= max(self.steps) <= MOST
+        ):
+            raise ConfigError(
+                f"steps is {str(self.steps)[:100]}",
+                f"use one whole number from 1 to {MOST:,} for each of {MOST_LEVELS} levels at most",
+            )
 
     def schedule(self, long_side: int, *, texture: bool = False) -> tuple[tuple[int, ...], float]:
         """The steps at each level, coarsest first, of a picture so large, and the levels' ratio.

@@ -25,8 +25,8 @@ from impasto.dream.smoothing import FILTERS
 from impasto.dream.transform import Jitter
 from impasto.encoders import Encoder, pop_encoder
 from impasto.events import Event, Step
-from impasto.image.inputs import Source, fill_under_alpha, provenance_of
-from impasto.image.io import read_image, resize, size_to_fit
+from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_role
+from impasto.image.io import resize, size_to_fit
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, GuideLoss
 from impasto.optim.loop import optimize
@@ -105,10 +105,11 @@ class Dream(Run["DreamResult"]):
         checkpoint: Path | None = None,
         resume: bool = False,
         max_pixels: int | None = None,
+        **settings: Any,
     ) -> None:
-        self.config = config = config or DreamConfig()
+        self.config = config = (config or DreamConfig()).with_changes(**settings)
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-        picture = read_image(photo, **limit)
+        picture = read_role("photo", photo, **limit)
         height, width = picture.size
         if config.size is not None:
             height, width = size_to_fit(height, width, config.size)
@@ -267,7 +268,7 @@ class Dream(Run["DreamResult"]):
 
     def _read_guide(self, guide: Source, limit: dict[str, int]) -> dict[str, Tensor]:
         """The guide's features."""
-        picture = read_image(guide, **limit)
+        picture = read_role("guide", guide, **limit)
         self.sources["guide"] = provenance_of(guide, picture)
         size = size_to_fit(*picture.size, min(GUIDE_SIZE, max(picture.size)))
         pixels = resize(fill_under_alpha(picture).pixels, size).to(self.device)

@@ -25,7 +25,7 @@ from impasto.dream.transform import RandomTransform
 from impasto.encoders import Encoder, pop_encoder
 from impasto.errors import ConfigError, UsageError
 from impasto.events import Event, Step
-from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_picture
+from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_role
 from impasto.image.io import resize, size_to_fit
 from impasto.losses import FeatureLoss, GramLoss, Loss, Objective, TotalVariation
 from impasto.losses.activation import ChannelLoss
@@ -96,8 +96,9 @@ class Look(Run[Result]):
         style: Source | None = None,
         encoder: Encoder | None = None,
         max_pixels: int | None = None,
+        **settings: Any,
     ) -> None:
-        self.config = config = config or LookConfig()
+        self.config = config = (config or LookConfig()).with_changes(**settings)
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
         self.device = choose_device(config.device)
         self.dtype = choose_dtype(config.precision, self.device)
@@ -255,7 +256,7 @@ class Look(Run[Result]):
         )
 
     def _read(self, role: str, source: Source, limit: dict[str, int]) -> Tensor:
-        picture = read_picture(source, **limit)
+        picture = read_role(role, source, True, **limit)
         self.sources[role] = provenance_of(source, picture)
         size = size_to_fit(*picture.size, self.config.size)
         return resize(fill_under_alpha(picture).pixels, size).to(self.device)

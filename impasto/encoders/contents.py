@@ -68,7 +68,8 @@ FIRST_FILTERS = {
 }
 
 _KEY = re.compile(r"(?:module\.)?(?:features\.(\d+)|(conv\d_\d))\.(weight|bias)")
-_DENSE = re.compile(r"(?:module\.)?(?:classifier\.|fc\d)")
+# The dense layers: of torchvision's and Caffe's files, and of timm's.
+_DENSE = re.compile(r"(?:module\.)?(?:classifier\.|fc\d|pre_logits\.|head\.)")
 _ONLY_VGG19 = re.compile(r"(?:module\.)?(?:features\.34|conv5_4)\.")
 
 
@@ -105,6 +106,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         raise
     except Exception as error:  # what a damaged or hostile file makes these two raise is no list
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        if "weights_only" in str(error) or "Weights only" in reason:
+            # torch would advise to switch the protection off
+            reason = "it holds more than tensors, which might be code"
         raise IntegrityError(
             f"{path} cannot be read ({reason[:120]})", "it is damaged or unsafe: get it anew"
         ) from None

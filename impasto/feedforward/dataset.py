@@ -32,7 +32,8 @@ SMALLEST = 0.75  # side of the smallest window, in units of the crop, to which i
 
 
 class PhotoDataset:
-    """The pictures below ``folder``, in the order of their names.
+    """The pictures below ``folder`` and in the folders that links in it lead to, in the order of
+    their names.
 
     ``crop`` is the side of the largest crop in pixels, ``memory`` the limit in bytes for decoded
     pictures, ``exclude`` a folder whose pictures do not count. Raises InputError if the folder does
@@ -198,9 +199,30 @@ def crop_size(progress: float, largest: int) -> int:
 
 def _pictures(folder: Path, exclude: Path | None) -> Iterator[Path]:
     excluded = None if exclude is None else exclude.resolve()
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or path.suffix.lower() not in SUFFIXES or not os.path.isfile(path):
+    for place, names in _folders(folder):
+        if excluded is not None and place.resolve().is_relative_to(excluded):
             continue
-        if excluded is None or excluded not in path.resolve().parents:
-            yield path
+        for name in names:
+            path = place / name
+            visible = not name.startswith(".") and path.suffix.lower() in SUFFIXES
+            if visible and path.is_file():
+                yield path
+
+
+def _folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """The folders below, with the names of their files; each once, wherever links lead, and under
+    its own name rather than a link's."""
+    seen: set[str] = set()
+    pending = [str(folder)]
+    while pending:
+        for place, folders, names in os.walk(pending.pop(0)):
+            real = os.path.realpath(place)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            visible = sorted(name for name in folders if not name.startswith("."))
+            links = [name for name in visible if os.path.islink(os.path.join(place, name))]
+            pending += [os.path.join(place, name) for name in links]
+            folders[:] = [name for name in visible if name not in links]
+            yield Path(place), names

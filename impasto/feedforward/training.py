@@ -13,7 +13,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import deepcopy
 from itertools import islice
@@ -34,7 +34,7 @@ from impasto.feedforward.card import card
 from impasto.feedforward.dataset import Crops, PhotoDataset, centre_crop, crop_size
 from impasto.feedforward.network import MODEL, FeedForward, save_feedforward
 from impasto.image.files import check_apart, expanded, quoted, write_bytes
-from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_picture
+from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_role
 from impasto.image.io import Picture, resize, save_image, size_to_fit
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
 from impasto.losses.base import Evaluation, LossOptions
@@ -109,7 +109,7 @@ class Training:
             check_apart(_outputs_in(self.folder), [*styles, *self.photos.paths])
         numbers, self.held_out = self.photos.split()
         self.crops = Crops(self.photos, numbers, config.seed)
-        picture = read_picture(style)
+        picture = read_role("style", style, True)
         self.style = provenance_of(style, picture)
         self.style_terms = self._style_terms(fill_under_alpha(picture))
         full = config.width
@@ -406,18 +406,21 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    on_event: Callable[[Event], None] | None = None,
     **settings: Any,
 ) -> FeedForward:
     """Train a network to paint like ``style`` on the photos in ``images``, write it into ``folder``
-    and return it. Arguments and errors are those of :class:`Training`.
+    and return it. Arguments and errors are those of :class:`Training`; ``on_event`` is called with
+    each event.
 
     :func:`impasto.quick` takes the folder or the returned network as its ``model``.
     """
     training = Training(
         style, images, folder, config, resume=resume, overwrite=overwrite, **settings
     )
-    for _ in training:
-        pass
+    for event in training:
+        if on_event is not None:
+            on_event(event)
     training.finish()
     return training.network()
 

@@ -1,8 +1,8 @@
-"""File formats: from the bytes of a picture file to arrays of samples, and back.
+"""File formats: from the bytes of a picture file to arrays of samples.
 
-Pillow does the work, restricted to ``READABLE`` and ``WRITABLE`` formats. Added here: 16 bits per
-channel (Pillow has 8 in colour), scaling of modes that Pillow clips, profiles, orientation, and one
-kind of error. Why no other library: docs/decisions/0018-pillow-stays-the-decoder.md.
+Pillow does the work, restricted to ``READABLE`` formats (why: docs/decisions/0018).
+Added here: 16 bits per channel (Pillow has 8 in colour), scaling of modes that Pillow clips,
+profiles, orientation, which frame is taken, and one kind of error.
 """
 
 from __future__ import annotations
@@ -11,98 +11,76 @@ import contextlib
 import io
 import logging
 import os
-import struct
 import sys
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from impasto.errors import ImageTooLargeError, ImpastoError, InvalidImageError, ResourceError
-from impasto.image.profiles import convert_with_lcms, lab_to_srgb, parse_profile, srgb_profile
+from impasto.errors import ImpastoError, InvalidImageError
+from impasto.image.containers import is_heic, jpeg2000_profile, lean_png, webp_size
+from impasto.image.profiles import convert_with_lcms, lab_to_srgb
+from impasto.image.samples import (
+    ORIENTATION,
+    Decoded,
+    Samples,
+    check_pixels,
+    finish,
+    floats_in_16_bits,
+    unmultiplied,
+)
 
-__all__ = [
-    "READABLE",
-    "WRITABLE",
-    "Decoded",
-    "Format",
-    "Samples",
-    "check_pixels",
-    "decode",
-    "decode_image",
-    "encode",
-    "open_image",
-]
-
-Samples: TypeAlias = NDArray[Any]  # uint8, uint16 or float32; mypy cannot say that usefully
+__all__ = ["READABLE", "decode", "decode_image", "open_image"]
 
 # MPO (several JPEGs in one file) comes through the JPEG opener; it has none of its own.
-READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
+READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM")  # HEIC: below
 """Pillow's names of the formats that are read; all others are refused before decoding."""
 
 
-@dataclass(frozen=True)
-class Format:
-    """What an output format can hold."""
+LOG = logging.getLogger(__name__)
 
-    name: str
-    depths: tuple[int, ...]
-    alpha: bool
-    longest: int  # pixels per side, at most
-
-
-_JPEG = Format("JPEG", (8,), alpha=False, longest=65500)
-_TIFF = Format("TIFF", (8, 16), alpha=True, longest=2**31 - 1)
-WRITABLE = {
-    ".png": Format("PNG", (8, 16), alpha=True, longest=2**31 - 1),
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".webp": Format("WebP", (8,), alpha=True, longest=16383),
-    ".avif": Format("AVIF", (8,), alpha=True, longest=65536),
-    ".tif": _TIFF,
-    ".tiff": _TIFF,
-}
-"""File name suffix -> the format written under it."""
-
-_ORIENTATION = 0x0112
-_STRIP_BYTES = 2**20  # of a TIFF, before compression; libvips refuses strips of 50 MB or more
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A decoded picture, sRGB and upright.
-
-    ``colors`` is (H, W, 1) for grey or (H, W, 3), ``alpha`` (H, W) or None when opaque. Samples
-    are uint8 or uint16 over their whole range, or float32 in [0, 1] (after a profile). ``depth``
-    is the number of bits per channel that were read, 8 or 16.
-    """
-
-    colors: Samples
-    alpha: Samples | None
-    depth: int
-    exif: Image.Exif
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MOST_FRAMES = 64  # that are looked at
+_MOST_WEBP = 2**27  # pixels, where only metadata are wanted
 
 
 def decode(data: bytes, name: str, *, max_pixels: int) -> Decoded:
     """Decode the bytes of a picture file; ``name`` stands for the file in error messages.
 
-    Raises ``InvalidImageError`` for files that cannot be decoded and ``ImageTooLargeError``, found
-    from the header alone, for more than ``max_pixels``.
+    Raises ``InvalidImageError`` for files that cannot be decoded (a HEIC without ``impasto[heif]``
+    is one) and ``ImageTooLargeError``, found from the header alone, for more than ``max_pixels``.
     """
+    if is_heic(data):
+        return _decode_heif(data, name, max_pixels)
+    is_tiff = data[:4] in _TIFF_MAGIC
+    if is_tiff and _needs_tifffile(data):
+        return _decode_tiff(data, name, max_pixels)
+    try:
+        return _decode(data, name, max_pixels)
+    except InvalidImageError as error:
+        if is_tiff and "unknown raw mode" in error.message:  # a layout that Pillow lacks
+            return _decode_tiff(data, name, max_pixels)
+        raise
+
+
+def _decode(data: bytes, name: str, max_pixels: int) -> Decoded:
     with open_image(data, name, max_pixels=max_pixels) as image:
+        _choose_frame(image, data, name, max_pixels)
         raw_modes = _wide_raw_modes(image)
         if raw_modes is not None:
             return _decoded(image, _samples_of_16_bit_color(image, data, raw_modes))
         _load(image)
         return _decoded(image, None)
+
+
+def _decode_tiff(data: bytes, name: str, max_pixels: int) -> Decoded:
+    from impasto.image.tiff import decode_tiff
+
+    with _pillow_lock():
+        return decode_tiff(data, name, max_pixels=max_pixels)
 
 
 def decode_image(image: Image.Image, name: str, *, max_pixels: int) -> Decoded:
@@ -113,73 +91,22 @@ def decode_image(image: Image.Image, name: str, *, max_pixels: int) -> Decoded:
         return _decoded(image, None)
 
 
-def check_pixels(height: int, width: int, max_pixels: int, name: str) -> None:
-    """Raise ``InvalidImageError`` for no pixels, ``ImageTooLargeError`` for too many."""
-    if height < 1 or width < 1:
-        raise InvalidImageError(f"{name} has {height}x{width} pixels", "give a picture")
-    if height * width > max_pixels:
-        raise ImageTooLargeError(
-            f"{name} is {height}x{width}, {height * width:,} pixels; "
-            f"at most {max_pixels:,} are allowed",
-            "make it smaller, or raise max_pixels",
-        )
-
-
 @contextlib.contextmanager
 def open_image(data: bytes, name: str, *, max_pixels: int | None) -> Iterator[ImageFile.ImageFile]:
     """Open a file with Pillow: the header only, no pixels yet. One thread at a time.
 
     Raises what ``decode`` raises, also from the body of the ``with`` statement.
     """
+    if (size := webp_size(data)) is not None:  # Pillow allocates it before it tells
+        check_pixels(*size, max_pixels or _MOST_WEBP, name)
+    data, profile = lean_png(data)
     with _pillow_lock(), _errors(name), Image.open(io.BytesIO(data), formats=READABLE) as image:
         if max_pixels is not None:
             check_pixels(image.height, image.width, max_pixels, name)
+        if profile or (profile := jpeg2000_profile(data)):
+            image.info["icc_profile"] = profile
+        _scale_transparent_grey(image, data)
         yield image
-
-
-def encode(
-    samples: Samples,
-    kind: Format,
-    *,
-    parameters: str = "",
-    exif: bytes = b"",
-    quality: int = 95,
-) -> bytes:
-    """Encode uint8 or uint16 sRGB samples (H, W, 3 or 4) as a file with an sRGB profile.
-
-    ``parameters`` is written to PNG only, as a text under the key ``impasto``; other formats carry
-    it in ``exif``. ``quality`` (1 to 100) is for the lossy formats. Raises ``ResourceError`` when
-    memory runs out or the encoder fails.
-    """
-    try:
-        if kind.name == "TIFF":
-            return _encode_tiff(samples, exif)
-        if samples.dtype == np.uint16:
-            return _encode_png16(samples, parameters, exif)
-        texts = PngImagePlugin.PngInfo()
-        if parameters:
-            texts.add_itxt("impasto", parameters, zip=len(parameters) > 2000)
-        chroma = "4:4:4" if quality >= 90 else "4:2:0"  # painted edges are full of colour
-        options: dict[str, dict[str, Any]] = {
-            "PNG": {"pnginfo": texts},
-            "JPEG": {"quality": quality, "subsampling": chroma},
-            # Pillow's speed of 6 takes twice the time for 8 % smaller files.
-            "AVIF": {"quality": quality, "subsampling": chroma, "speed": 8},
-            # exact: keep the colours under transparent pixels.
-            "WebP": {"quality": quality, "lossless": quality >= 100, "exact": True, "method": 4},
-        }
-        common = {"icc_profile": srgb_profile(), "exif": exif}
-        buffer = io.BytesIO()
-        Image.fromarray(samples).save(buffer, kind.name.upper(), **common, **options[kind.name])
-        return buffer.getvalue()
-    except MemoryError:
-        height, width = samples.shape[:2]
-        raise ResourceError(
-            f"memory ran out while a {kind.name} of {height}x{width} was written",
-            "choose a smaller size",
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ResourceError(f"the {kind.name} encoder failed: {error}", "save as .png") from None
 
 
 # --- opening ------------------------------------------------------------------------------------
@@ -215,7 +142,7 @@ def _errors(name: str) -> Iterator[None]:
     except ImpastoError:
         raise
     except UnidentifiedImageError:
-        known = ", ".join(READABLE)
+        known = ", ".join([*READABLE, "HEIC"])
         raise InvalidImageError(
             f"{name} is not a picture that impasto reads, or its header is broken",
             f"convert it to PNG or JPEG; these are read: {known}",
@@ -227,6 +154,105 @@ def _errors(name: str) -> Iterator[None]:
         raise InvalidImageError(
             f"{name} cannot be decoded: {reason}", "open it in an image editor and save it again"
         ) from None
+
+
+# --- what is in the file ------------------------------------------------------------------------
+
+
+def _choose_frame(image: ImageFile.ImageFile, data: bytes, name: str, max_pixels: int) -> None:
+    """Go to the frame that is taken, and say which: the first, of an animation the first that is
+    not empty, of a TIFF that begins with a thumbnail the largest page."""
+    if not getattr(image, "is_animated", False) or image.format in ("MPO", "JPEG"):
+        return
+    sizes = _page_sizes(data) if image.format == "TIFF" else []
+    if len(sizes) > 1:
+        largest = max(range(len(sizes)), key=lambda i: sizes[i][0] * sizes[i][1])
+        if _is_thumbnail(image, sizes[largest]):
+            image.seek(largest)
+            check_pixels(image.height, image.width, max_pixels, name)
+        LOG.info("%s has %d pages; page %d is taken", name, len(sizes), image.tell() + 1)
+        return
+    if image.format == "TIFF" or _wide_raw_modes(image) is not None:
+        return
+    taken = 0
+    while _is_empty(image) and taken < _MOST_FRAMES:
+        try:
+            image.seek(taken + 1)
+        except Exception:  # of any type: there is no other frame, or a broken one
+            image.seek(0)
+            break
+        taken += 1
+    LOG.info("%s is an animation; frame %d is taken", name, image.tell() + 1)
+
+
+def _page_sizes(data: bytes) -> list[tuple[int, int]]:
+    """(height, width) of the pages of a TIFF, up to the first that cannot be read."""
+    sizes: list[tuple[int, int]] = []
+    with contextlib.suppress(Exception), Image.open(io.BytesIO(data), formats=["TIFF"]) as image:
+        while len(sizes) < _MOST_FRAMES:
+            image.seek(len(sizes))
+            sizes.append((image.height, image.width))
+    return sizes
+
+
+def _is_thumbnail(image: Image.Image, largest: tuple[int, int]) -> bool:
+    """Whether the page says so (TIFF 6.0, NewSubfileType), or is the largest in small."""
+    if getattr(image, "tag_v2", {}).get(254, 0) & 1:
+        return True
+    height, width = largest
+    is_alike = abs(image.width * height - image.height * width) <= max(height, width)
+    return is_alike and 16 * image.height * image.width <= height * width
+
+
+def _is_empty(image: Image.Image) -> bool:
+    """Whether nothing of it can be seen."""
+    image.load()
+    if not image.has_transparency_data:
+        return False
+    return image.convert("RGBA").getchannel("A").getextrema() == (0, 0)
+
+
+def _needs_tifffile(data: bytes) -> bool:
+    """Whether Pillow does not read this TIFF, or reads other pixels than it holds."""
+    with _pillow_lock():
+        try:
+            image = Image.open(io.BytesIO(data), formats=["TIFF"])
+        except UnidentifiedImageError:
+            return True
+        except Exception:  # of any type: for the one who decodes to tell
+            return False
+    tags: Any = getattr(image, "tag_v2", {})
+    bits, kind, count = tags.get(258, (1,))[0], tags.get(339, (1,))[0], tags.get(277, 1)
+    by_libtiff = bool(image.tile) and image.tile[0].codec_name == "libtiff"
+    high_first = tags.prefix == b"MM"
+    if tags.get(284) == 2 and count > 1:  # planes
+        multiplied = tags.get(338) == (1,)
+        return bool(count == 2 or (multiplied and bits == 16 and high_first))
+    if by_libtiff and high_first and (image.mode in ("F", "I") or kind == 2):
+        return True  # libtiff has swapped the bytes already
+    return bool(count == 1 and (bits, kind) in ((32, 1), (8, 2)))
+
+
+def _scale_transparent_grey(image: Image.Image, data: bytes) -> None:
+    """Pillow scales the greys of a PNG of 2 or 4 bits to 8, but not the one that is transparent."""
+    key = image.info.get("transparency")
+    if image.format == "PNG" and data[25] == 0 and data[24] in (2, 4) and isinstance(key, int):
+        image.info["transparency"] = (key & (1 << data[24]) - 1) * {2: 85, 4: 17}[data[24]]
+
+
+def _decode_heif(data: bytes, name: str, max_pixels: int) -> Decoded:
+    try:
+        import pi_heif
+    except ImportError:
+        raise InvalidImageError(
+            f"{name} is a HEIC picture, which needs an optional package",
+            'pip install "impasto[heif]", or convert it to JPEG',
+        ) from None
+    with _pillow_lock(), _errors(name):
+        found = pi_heif.open_heif(io.BytesIO(data))
+        width, height = found.size
+        check_pixels(height, width, max_pixels, name)
+        return _decoded(found.to_pillow(), None)  # upright, as libheif does it
 
 
 def _load(image: Image.Image) -> None:
@@ -259,8 +285,6 @@ def _decoded(
     image: Image.Image,
     colors_alpha: tuple[Samples, Samples | None] | None,
 ) -> Decoded:
-    exif = _exif(image)
-    orientation = exif.get(_ORIENTATION)
     profile = image.info.get("icc_profile") or b""
     if colors_alpha is not None:
         colors, alpha = colors_alpha
@@ -273,34 +297,16 @@ def _decoded(
         elif image.mode == "LAB":
             image, profile = lab_to_srgb(image), b""
         colors, alpha = _samples_of_8_bit(image)
-    depth = 16 if colors.dtype == np.uint16 else 8
-    if profile:
-        colors, depth = _in_srgb(colors, profile, depth)
-    colors = _apply_orientation(colors, orientation)
-    alpha = None if alpha is None else _apply_orientation(alpha, orientation)
-    if alpha is not None and int(alpha.min()) == np.iinfo(alpha.dtype).max:
-        alpha = None
-    return Decoded(colors, alpha, depth, exif)
+    return finish(colors, alpha, profile, _exif(image))
 
 
 def _exif(image: Image.Image) -> Image.Exif:
     try:
         exif = image.getexif()
-        exif.get(_ORIENTATION)  # parses the tags, which may raise
+        exif.get(ORIENTATION)  # parses the tags, which may raise
         return exif
     except Exception:  # of any type; broken EXIF is no reason to refuse the pixels
         return Image.Exif()
-
-
-def _apply_orientation(samples: Samples, orientation: object) -> Samples:
-    """A view of (H, W, ...) samples, upright (EXIF 2.32, 4.6.4); odd values change nothing."""
-    if orientation in (5, 6, 7, 8):
-        samples = samples.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        samples = samples[::-1]
-    if orientation in (2, 3, 6, 7):
-        samples = samples[:, ::-1]
-    return samples
 
 
 def _samples_of_8_bit(image: Image.Image) -> tuple[Samples, Samples | None]:
@@ -327,17 +333,16 @@ def _samples_of_deep_grey(image: Image.Image) -> tuple[Samples, Samples | None]:
     tags = getattr(image, "tag_v2", {})
     values = np.asarray(image)
     if image.mode == "F":
-        values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
-        top = float(values.max())
-        limits = [(4.0, 1.0), (255.0, 255.0), (65535.0, 65535.0)]
-        full = next((white for limit, white in limits if top <= limit), top)
+        grey: Samples = floats_in_16_bits(values)
+        full = 65535.0
     elif image.mode == "I":
         signed = tags.get(339) == (2,) and tags.get(258) == (16,)
         full = 32767.0 if signed else 65535.0 if values.max() <= 65535 else float(2**31 - 1)
     else:
         full = 4095.0 if tags.get(258) == (12,) else 65535.0
-    grey: Samples
-    if full == 65535.0 and image.mode.startswith("I;16"):
+    if image.mode == "F":
+        pass
+    elif full == 65535.0 and image.mode.startswith("I;16"):
         grey = values.astype(np.uint16)
     else:
         grey = np.rint((values / full).clip(0, 1) * 65535).astype(np.uint16)
@@ -396,105 +401,19 @@ def _load_bytes(image: ImageFile.ImageFile, raw_mode: str) -> Samples:
 def _samples_of_16_bit_color(
     image: ImageFile.ImageFile, data: bytes, raw_modes: tuple[str, str]
 ) -> tuple[Samples, Samples | None]:
+    page = image.tell()
     high = _load_bytes(image, raw_modes[0])
     if raw_modes[0] == _GREY_ALPHA:
         return high[..., :1] << 8 | high[..., 1:2], high[..., 2] << 8 | high[..., 3]
-    with Image.open(io.BytesIO(data), formats=READABLE) as again:
+    with Image.open(io.BytesIO(lean_png(data)[0]), formats=READABLE) as again:
+        again.seek(page)
         samples = high << 8 | _load_bytes(again, raw_modes[1])
     if samples.shape[2] == 4:
         colors, alpha = samples[..., :3], samples[..., 3]
         if getattr(image, "tag_v2", {}).get(338) == (1,):  # colours are multiplied by alpha
-            unmultiplied = colors / (np.maximum(alpha, 1)[..., None] / np.float32(65535))
-            colors = np.rint(unmultiplied.clip(0, 65535)).astype(np.uint16)
+            colors = unmultiplied(colors, alpha)
         return colors, alpha
     key = image.info.get("transparency")
     if isinstance(key, tuple):  # the colour that a PNG declares transparent
         return samples, np.where((samples == key).all(2), 0, 65535).astype(np.uint16)
     return samples, None
-
-
-def _in_srgb(colors: Samples, profile: bytes, depth: int) -> tuple[Samples, int]:
-    """Convert colours from the file's profile to sRGB; also returns the bits per channel left."""
-    grey = colors.shape[2] == 1
-    curves = parse_profile(profile)
-    if curves is None:
-        narrow = colors[..., 0] if grey else colors
-        if colors.dtype == np.uint16:  # Pillow offers LittleCMS in 8 bits only
-            narrow = ((narrow.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        converted = convert_with_lcms(Image.fromarray(narrow), profile)
-        return (colors, depth) if converted is None else (np.asarray(converted), 8)
-    if curves.is_srgb or (curves.matrix is None and not grey):
-        return colors, depth
-    if curves.matrix is not None and grey:
-        colors = colors.repeat(3, axis=2)
-    return curves.to_srgb(colors), depth
-
-
-# --- writing ------------------------------------------------------------------------------------
-
-
-def _encode_png16(samples: Samples, parameters: str, exif: bytes) -> bytes:
-    """A PNG with 16 bits per channel, which Pillow does not write (PNG 3rd edition, 5 and 11)."""
-    height, width, channels = samples.shape
-    rows = samples.astype(">u2").view(np.uint8).reshape(height, -1)
-    filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
-    filtered[:, 0] = 2  # filter "up": each byte less the one above it
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile()))]
-    if exif:
-        chunks.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
-    if parameters:
-        text = zlib.compress(parameters.encode())
-        chunks.append((b"iTXt", b"impasto\0\1\0\0\0" + text))
-    chunks += [(b"IDAT", zlib.compress(filtered.data, 6)), (b"IEND", b"")]
-    buffer = io.BytesIO()
-    buffer.write(b"\x89PNG\r\n\x1a\n")
-    for kind, body in chunks:
-        PngImagePlugin.putchunk(buffer, kind, body)
-    return buffer.getvalue()
-
-
-def _encode_tiff(samples: Samples, exif: bytes) -> bytes:
-    """A TIFF with 8 or 16 bits per channel, deflated in strips (TIFF 6.0, 8 and 14)."""
-    height, width, channels = samples.shape
-    rows = min(height, max(1, _STRIP_BYTES // samples[0].nbytes))  # per strip
-    strips = [_tiff_strip(samples[top : top + rows]) for top in range(0, height, rows)]
-    sizes = [len(strip) for strip in strips]
-    tags = ImageFileDirectory_v2(b"II*\0\0\0\0\0")
-    carried = Image.Exif()
-    carried.load(exif)
-    for tag, value in carried.items():
-        tags[tag] = value
-    if 0x8769 in carried:
-        tags[0x8769] = dict(carried.get_ifd(0x8769))
-    layout: dict[int, Any] = {
-        256: width,
-        257: height,
-        258: (samples.itemsize * 8,) * channels,
-        259: 8,  # compression: deflate
-        262: 2,  # photometric interpretation: RGB
-        273: tuple(accumulate(sizes[:-1], initial=0)),  # the writer adds the directory's length
-        277: channels,
-        278: rows,
-        279: tuple(sizes),
-        284: 1,  # the samples of a pixel lie together
-        317: 2,  # predictor: horizontal differences
-        34675: srgb_profile(),
-    }
-    if channels == 4:
-        layout[338] = 2  # the extra sample is alpha, and colours are not multiplied by it
-    for tag, value in layout.items():
-        tags[tag] = value
-    buffer = io.BytesIO()
-    tags.save(buffer)
-    for strip in strips:
-        buffer.write(strip)
-    return buffer.getvalue()
-
-
-def _tiff_strip(samples: Samples) -> bytes:
-    differences = samples.copy()
-    differences[:, 1:] -= samples[:, :-1]
-    return zlib.compress(differences.astype(samples.dtype.newbyteorder("<")), 6)

@@ -6,12 +6,14 @@ the file system, and nothing in it knows what a picture is.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import hashlib
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
@@ -28,6 +30,7 @@ __all__ = [
     "fit_name",
     "quoted",
     "read_bytes",
+    "read_text",
     "write_bytes",
 ]
 
@@ -47,36 +50,48 @@ def quoted(path: str | os.PathLike[str]) -> str:
     >>> quoted("a\\nb.png")
     "'a\\\\nb.png'"
     """
-    return repr(os.fsencode(path).decode("utf-8", "replace"))
+    if is_stdin(path):
+        return "standard input"
+    try:
+        return repr(os.fsencode(path).decode("utf-8", "replace"))
+    except UnicodeEncodeError:  # half of a surrogate pair: no name of a file
+        return repr(os.fspath(path))
+
+
+def is_stdin(path: str | os.PathLike[str]) -> bool:
+    """Whether the path is ``-``."""
+    return os.fspath(path) == "-"
 
 
 def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Read a regular file; ``~`` stands for the home folder.
+    """Read a regular file; ``~`` stands for the home folder, ``-`` for standard input.
 
     Raises ``InputError`` for a file that is missing, empty, too large or unreadable, and for a
     folder, a pipe or a device (which might never end).
     """
     name = quoted(path)
+    if is_stdin(path):
+        return _read_stdin(max_bytes)
     try:
         # O_NONBLOCK: opening a pipe without a writer would otherwise block for ever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(_expanded(path), flags), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise InputError(f"{name} is not a regular file", "give the path of a picture")
+                raise InputError(f"{name} is not a regular file", "give the path of a file")
             if status.st_size > max_bytes:
                 raise InputError(
                     f"{name} has {status.st_size:,} bytes; at most {max_bytes:,} are read",
                     "save a smaller copy of it first",
                 )
-            data = file.read(max_bytes + 1)
+            data = file.read(status.st_size)  # and no more: that much is allocated first
     except FileNotFoundError:
         raise InputError(f"there is no file {name}", "check the path") from None
     except IsADirectoryError:
-        raise InputError(f"{name} is a folder", "give the path of a picture in it") from None
+        raise InputError(f"{name} is a folder", "give the path of a file in it") from None
     except PermissionError as error:
         if os.path.isdir(_expanded(path)):  # what Windows raises for folders
-            raise InputError(f"{name} is a folder", "give the path of a picture") from None
+            raise InputError(f"{name} is a folder", "give the path of a file") from None
         raise InputError(
             f"{name} may not be read: {error.strerror}", "change its permissions"
         ) from None
@@ -84,8 +99,43 @@ def read_bytes(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> b
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{name} cannot be read: {reason}", "check the path") from None
     if not data:
-        raise InputError(f"{name} is empty", "give a file that holds a picture")
+        raise InputError(f"{name} is empty", "give a file that holds something")
     return data
+
+
+def _read_stdin(max_bytes: int) -> bytes:
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None or sys.stdin.isatty():
+        raise InputError("nothing comes in on standard input", "pipe a file into it, or name one")
+    parts: list[bytes] = []
+    size = 0
+    while part := stream.read(2**20):
+        parts.append(part)
+        size += len(part)
+        if size > max_bytes:
+            raise InputError(
+                f"standard input has over {max_bytes:,} bytes", "save a smaller copy of it first"
+            )
+    if not parts:
+        raise InputError("standard input is empty", "pipe a file into it; it is read once only")
+    return b"".join(parts)
+
+
+def read_text(path: str | os.PathLike[str], *, max_bytes: int) -> str:
+    """Read a text in UTF-8, with or without a byte order mark, or in UTF-16 with one (as Windows'
+    PowerShell writes it).
+
+    Raises what ``read_bytes`` raises, and ``InputError`` for other bytes.
+    """
+    data = read_bytes(path, max_bytes=max_bytes)
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if is_wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{quoted(path)} is no text in UTF-8: {error.reason} at byte {error.start}",
+            "save it as UTF-8",
+        ) from None
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = True) -> Path:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from impasto.errors import UnknownNameError
-from impasto.image.files import expanded
+from impasto.errors import InputError, UnknownNameError
+from impasto.image.files import expanded, is_stdin
 from impasto.image.io import Picture, fill_transparent, read_image
 from impasto.image.swatches import SWATCHES
 
@@ -18,7 +18,7 @@ Source = Any
 """A picture as users give it: a path, PIL image, numpy array, tensor or Picture."""
 
 
-def read_picture(source: Source, **limit: int) -> Picture:
+def read_picture(source: Source, **limit: int | None) -> Picture:
     """Read a picture, or the swatch of that name, at its own size.
 
     A file takes precedence over a swatch of the same name. Raises ``UnknownNameError`` for a word
@@ -26,10 +26,21 @@ def read_picture(source: Source, **limit: int) -> Picture:
     """
     if _is_swatch(source):
         return read_image(SWATCHES[source].read_bytes())
-    is_word = isinstance(source, str) and not Path(source).suffix
+    is_word = isinstance(source, str) and source != "-" and not Path(source).suffix
     if is_word and not os.path.exists(os.path.expanduser(source)):
         raise UnknownNameError("style picture or swatch", source, SWATCHES)
     return read_image(source, **limit)
+
+
+def read_role(role: str, source: Source, word: bool = False, /, **limit: int | None) -> Picture:
+    """Read the picture for ``role``, which errors about it name first; ``word``: a swatch will do.
+
+    Raises what ``read_image`` and, with ``word``, ``read_picture`` raise.
+    """
+    try:
+        return read_picture(source, **limit) if word else read_image(source, **limit)
+    except InputError as error:
+        raise error.about(role) from None
 
 
 def as_list(sources: Source | Sequence[Source] | None) -> list[Source]:
@@ -65,7 +76,7 @@ def provenance_of(source: Source, picture: Picture) -> dict[str, Any]:
     digest = picture.sha256 or _hash(picture)
     if _is_swatch(source):
         return {"swatch": source, "sha256": digest}
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike) and not is_stdin(source):
         return {"path": str(expanded(source).resolve()), "sha256": digest}
     return {"sha256": digest}
 

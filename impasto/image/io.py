@@ -22,19 +22,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.devices import in_own_modes
-from impasto.errors import ConfigError, InvalidImageError, UnknownNameError
-from impasto.image.codecs import (
-    WRITABLE,
-    Decoded,
-    Format,
-    Samples,
-    check_pixels,
-    decode,
-    decode_image,
-    encode,
-)
+from impasto.errors import ConfigError, InvalidImageError, UnknownNameError, UsageError
+from impasto.image.codecs import decode, decode_image
 from impasto.image.files import check_folder, quoted, read_bytes, write_bytes
 from impasto.image.metadata import parameters_json, portable_exif, read_metadata, with_parameters
+from impasto.image.samples import Decoded, Samples, check_pixels
+from impasto.image.writing import WRITABLE, Format, encode
 
 __all__ = [
     "MAX_PIXELS",
@@ -87,16 +80,20 @@ ImageSource: TypeAlias = (
 
 
 @in_own_modes
-def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_image(source: ImageSource, *, max_pixels: int | None = MAX_PIXELS) -> Picture:
     """Read a picture: a path, a file's bytes, a PIL image, an array, a tensor or a ``Picture``.
+
+    The path ``-`` is standard input; ``max_pixels`` None is the default.
 
     Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8, uint16 or floats in [0, 1];
     tensors (3, H, W) or (1, 3, H, W) (or 1 or 4 channels), uint8 or floats in [0, 1].
 
-    Formats are PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF and JPEG 2000; of an animation the first frame
-    is read. EXIF orientation is applied and embedded profiles are converted to sRGB. PNG, TIFF and
-    grey JPEG 2000 keep 16 bits; 8 bits remain of TIFFs with compressed separate planes, pictures
-    with table-based profiles, and colour images that Pillow has opened already.
+    Formats are PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000, PPM and PGM, and HEIC with
+    ``impasto[heif]``. Of an animation the first frame that is not empty is read, of several pages
+    the first, or the largest where that is a thumbnail; the log says so. EXIF orientation is
+    applied and embedded profiles are converted to sRGB. PNG, TIFF, PGM and grey JPEG
+    2000 keep 16 bits; 8 bits remain of PPM, TIFFs with compressed separate planes, pictures with
+    table-based profiles, and colour images that Pillow has opened already.
 
     Raises ``InputError`` (no such file), ``InvalidImageError`` (not a picture, or broken) or
     ``ImageTooLargeError`` (more than ``max_pixels``, found from the header before decoding).
@@ -104,6 +101,7 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
     >>> read_image(np.zeros((2, 3, 3), np.uint8)).size
     (2, 3)
     """
+    max_pixels = _checked_limit(max_pixels)
     if isinstance(source, Picture):
         check_pixels(*source.size, max_pixels, "the picture")
         if source.pixels.is_inference():  # read in torch.inference_mode: no gradient flows through
@@ -133,7 +131,7 @@ def load_image(
     source: ImageSource,
     *,
     size: int | tuple[int, int] | None = None,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = MAX_PIXELS,
 ) -> Tensor:
     """The pixels of a picture, (1, 3, H, W) float32 sRGB in [0, 1], ready to work with.
 
@@ -150,10 +148,12 @@ def load_image(
         pixels = fill_transparent(pixels, picture.alpha)
     if size is None:
         return pixels
-    target = size_to_fit(*picture.size, size) if isinstance(size, int) else size
-    _check_target(target)
-    check_pixels(*target, max_pixels, "the resized picture")
-    return resize(pixels, target)
+    if not isinstance(size, tuple | list):
+        _check_target((size, size))
+        size = size_to_fit(*picture.size, int(size))
+    _check_target(size)
+    check_pixels(*size, _checked_limit(max_pixels), "the resized picture")
+    return resize(pixels, (int(size[0]), int(size[1])))
 
 
 def fill_transparent(pixels: Tensor, alpha: Tensor) -> Tensor:
@@ -249,7 +249,11 @@ def save_image(
     The file appears whole or not at all. Raises what ``check_writable`` raises, and
     ``ResourceError`` when the disk is full.
     """
-    size = (image.shape[-2], image.shape[-1])
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"a {type(path).__name__} is no place for a picture", "give a path")
+    size = tuple(getattr(image, "shape", ())[-2:])
+    if len(size) != 2:
+        size = to_samples(image).shape[:2]  # raises
     check_writable(path, depth=depth, size=size, metadata=metadata, overwrite=overwrite)
     options: dict[str, Any] = {"metadata": metadata, "exif": exif, "quality": quality}
     data = encode_image(image, Path(path).suffix, alpha=alpha, depth=depth, **options)
@@ -320,6 +324,10 @@ def to_samples(image: Tensor, alpha: Tensor | None = None, *, depth: int = 8) ->
 
     Values are clamped to [0, 1]. Raises ``InvalidImageError`` for NaN and for other shapes.
     """
+    if not isinstance(image, Tensor):
+        raise InvalidImageError(
+            f"a {type(image).__name__} cannot be saved", "give a tensor (1, 3, H, W)"
+        )
     pixels = image.detach().to("cpu", torch.float32)
     if pixels.ndim == 4 and pixels.shape[0] == 1:
         pixels = pixels[0]
@@ -393,6 +401,9 @@ def _picture_of_array(array: NDArray[Any], max_pixels: int) -> Picture:
 
 
 def _picture_of_tensor(tensor: Tensor, max_pixels: int) -> Picture:
+    if tensor.layout is not torch.strided or tensor.device.type == "meta" or tensor.is_quantized:
+        kind = "meta tensor" if tensor.device.type == "meta" else f"tensor of {tensor.layout}"
+        raise InvalidImageError(f"a {kind} is not a picture", "give a dense one with its values")
     image = tensor.detach()
     image = image[None] if image.ndim == 3 else image
     if image.ndim != 4 or image.shape[0] != 1 or image.shape[1] not in (1, 3, 4):
@@ -430,9 +441,19 @@ def _split(image: Tensor, depth: int) -> Picture:
 # --- checks --------------------------------------------------------------------------------------
 
 
-def _check_target(size: tuple[int, int]) -> None:
-    sides: tuple[Any, ...] = tuple(size)
-    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+def _checked_limit(max_pixels: Any) -> int:
+    """``max_pixels``, or the default for None; ConfigError for what is no number."""
+    if max_pixels is None:
+        return MAX_PIXELS
+    if isinstance(max_pixels, bool) or not isinstance(max_pixels, int | np.integer):
+        raise ConfigError(f"max_pixels is {max_pixels!r}", "give a whole number, or None")
+    return int(max_pixels)
+
+
+def _check_target(size: Any) -> None:
+    sides: tuple[Any, ...] = tuple(size) if isinstance(size, tuple | list | torch.Size) else (0,)
+    whole = [isinstance(side, int | np.integer) and not isinstance(side, bool) for side in sides]
+    if len(sides) != 2 or not all(whole) or min(sides) < 1:
         raise ConfigError(
             f"a picture cannot have the size {size}", "give whole numbers of pixels, at least 1"
         )

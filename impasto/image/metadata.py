@@ -8,6 +8,7 @@ copied, so that no place, serial number or thumbnail is ever passed on.
 from __future__ import annotations
 
 import json
+import math
 import os
 from typing import Any
 
@@ -18,7 +19,15 @@ from impasto.errors import ConfigError, InvalidImageError
 from impasto.image.codecs import open_image
 from impasto.image.files import quoted, read_bytes
 
-__all__ = ["MAX_PARAMETERS", "parameters_json", "portable_exif", "read_metadata", "with_parameters"]
+__all__ = [
+    "MAX_PARAMETERS",
+    "load_exif",
+    "parameters_json",
+    "parse_parameters",
+    "portable_exif",
+    "read_metadata",
+    "with_parameters",
+]
 
 MAX_PARAMETERS = 60_000
 """Upper bound of the JSON, in bytes; a JPEG holds 65,533 bytes of EXIF in all."""
@@ -28,6 +37,8 @@ _USER_COMMENT = 0x9286
 _ASCII = b"ASCII\0\0\0"
 _SOFTWARE = 0x0131
 _LONGEST_TEXT = 2000
+# What a stranger's picture may hold: more than any of impasto's own does.
+_DEEPEST, _LARGEST_NUMBER = 32, 2**64
 
 # Artist, copyright, description, camera, date.
 _CARRIED = (0x010E, 0x010F, 0x0110, 0x0132, 0x013B, 0x8298)
@@ -49,9 +60,9 @@ def portable_exif(exif: Image.Exif) -> bytes:
     try:
         for tag in _CARRIED:
             if _is_plain(exif.get(tag)):
-                kept[tag] = exif[tag]
+                kept[tag] = as_bytes(exif[tag])
         inner = exif.get_ifd(_EXIF_FOLDER)
-        inside = {tag: inner[tag] for tag in _CARRIED_EXIF if _is_plain(inner.get(tag))}
+        inside = {tag: as_bytes(inner[tag]) for tag in _CARRIED_EXIF if _is_plain(inner.get(tag))}
         if inside:
             kept.get_ifd(_EXIF_FOLDER).update(inside)
         return kept.tobytes() if kept or inside else b""
@@ -88,8 +99,7 @@ def with_parameters(exif: bytes, text: str) -> bytes:
     Where both together are more than a JPEG can hold, ``exif`` is left out.
     """
     for carried in (exif, b""):
-        merged = Image.Exif()
-        merged.load(carried)
+        merged = load_exif(carried)
         merged[_SOFTWARE] = "impasto"
         if text:
             comment = _ASCII + b'{"impasto": ' + text.encode("ascii") + b"}"
@@ -100,29 +110,80 @@ def with_parameters(exif: bytes, text: str) -> bytes:
     return result
 
 
+def load_exif(data: bytes) -> Image.Exif:
+    """EXIF to be written again, its texts to the byte."""
+    exif = Image.Exif()
+    exif.load(data)
+    for tag, value in exif.items():
+        exif[tag] = as_bytes(value)
+    if _EXIF_FOLDER in exif:
+        inner = exif.get_ifd(_EXIF_FOLDER)
+        inner.update({tag: as_bytes(value) for tag, value in inner.items()})
+    return exif
+
+
+def as_bytes(value: Any) -> Any:
+    """A text as the bytes that it was read from: Pillow reads texts as Latin-1, which keeps them,
+    and writes ASCII, with a question mark for each other byte."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("latin-1", "replace")
+    return value
+
+
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the parameters that ``save_image`` wrote into a picture.
+
+    They are a stranger's text where the picture is a stranger's: what comes back is plain JSON, as
+    ``parse_parameters`` bounds it, and nothing more is known of it.
 
     Raises ``InvalidImageError`` when there are none, ``InputError`` when there is no such file.
     """
     name = quoted(path)
     with open_image(read_bytes(path), name, max_pixels=None) as image:
-        found: Any = image.info.get("impasto")
+        text: Any = image.info.get("impasto")
         try:
-            if found is None:
+            if text is None:
                 comment = image.getexif().get_ifd(_EXIF_FOLDER).get(_USER_COMMENT, b"")
-                if isinstance(comment, bytes) and comment.startswith(_ASCII):
-                    found = json.loads(comment.removeprefix(_ASCII).rstrip(b"\0"))["impasto"]
-            elif isinstance(found, str):
-                found = json.loads(found)
-        except Exception:  # of any type: another program's comment, or broken EXIF
-            found = None
-    if not isinstance(found, dict):
+                if isinstance(comment, bytes) and comment.startswith(_ASCII + b'{"impasto": '):
+                    inner = comment.removeprefix(_ASCII + b'{"impasto": ').rstrip(b"\0")
+                    text = inner.removesuffix(b"}").decode("ascii")
+        except Exception:  # of any type: broken EXIF
+            text = None
+    found = parse_parameters(text) if isinstance(text, str) else None
+    if found is None:
         raise InvalidImageError(
             f"{name} holds no impasto parameters",
             "give a picture that impasto saved and that no other program has saved since",
         )
     return found
+
+
+def parse_parameters(text: str) -> dict[str, Any] | None:
+    """The opposite of ``parameters_json``; None for what that cannot have written.
+
+    That is: a longer text, other JSON than an object, deeper than 32 levels, with a number of over
+    64 bits, or with one that is none (NaN, infinity).
+
+    >>> parse_parameters('{"seed": 3}'), parse_parameters('{"seed": NaN}')
+    ({'seed': 3}, None)
+    """
+    if len(text) > MAX_PARAMETERS:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and _is_bounded(found, _DEEPEST) else None
+
+
+def _is_bounded(value: Any, depth: int) -> bool:
+    if isinstance(value, dict):
+        return depth > 0 and all(_is_bounded(x, depth - 1) for x in value.values())
+    if isinstance(value, list):
+        return depth > 0 and all(_is_bounded(x, depth - 1) for x in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or abs(value) <= _LARGEST_NUMBER
 
 
 def _is_plain(value: object) -> bool:

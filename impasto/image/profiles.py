@@ -32,6 +32,8 @@ _SRGB_TO_XYZ = np.array(
     ]
 )
 _ROWS_AT_ONCE = 256  # bounds the temporary arrays of a large picture
+# More than any profile in use: a curve for 16-bit samples has 65,536 entries.
+_MOST_BYTES, _MOST_ENTRIES = 16 * 2**20, 2**20
 
 
 @functools.cache
@@ -98,6 +100,8 @@ class CurveProfile:
 def parse_profile(profile: bytes) -> CurveProfile | None:
     """Parse a profile of curves and a matrix (ICC.1:2022); None for other kinds and broken ones."""
     try:
+        if len(profile) > _MOST_BYTES:
+            return None
         tags = _tags(profile)
         space = profile[16:20]
         if any(tag in tags for tag in (b"A2B0", b"A2B1", b"A2B2")):
@@ -120,6 +124,8 @@ def convert_with_lcms(image: Image.Image, profile: bytes) -> Image.Image | None:
     None when the profile is broken or belongs to another mode.
     """
     modes = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
+    if len(profile) > _MOST_BYTES:
+        return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         # LittleCMS trusts the layout it is told, so the mode must be the profile's own.
@@ -175,7 +181,9 @@ def _curve(data: bytes) -> NDArray[np.float64]:
         (count,) = struct.unpack_from(">I", data, 8)
         if count == 0:
             return np.array([0.0, 1.0])
-        values = np.array(struct.unpack_from(f">{count}H", data, 12), np.float64)
+        if count > _MOST_ENTRIES:
+            raise ValueError("too many entries")
+        values = np.frombuffer(data, ">u2", count, 12).astype(np.float64)
         return np.asarray(x ** (values[0] / 256) if count == 1 else values / 65535).clip(0, 1)
     if data[:4] != b"para":
         raise ValueError("not a curve")

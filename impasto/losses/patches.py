@@ -98,7 +98,7 @@ def nearest(x: Tensor, y: Tensor) -> Tensor:
     >>> nearest(x, y)
     tensor([1, 0, 1])
     """
-    return torch.cat([(rows @ y.t()).argmax(1) for rows in x.split(CHUNK)])
+    return torch.cat([(rows @ y.t()).argmax(1) for rows in torch.split(x, CHUNK)])
 
 
 @torch.no_grad()

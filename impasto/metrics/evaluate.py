@@ -24,8 +24,8 @@ from impasto.encoders import Encoder
 from impasto.encoders.base import Features
 from impasto.errors import UsageError
 from impasto.image.files import quoted
-from impasto.image.inputs import Source, fill_under_alpha, read_picture
-from impasto.image.io import load_image, read_image, resize
+from impasto.image.inputs import Source, fill_under_alpha, read_role
+from impasto.image.io import load_image, resize
 from impasto.losses.gram import gram
 from impasto.metrics.judges import Edges, get_edges, get_judge, get_second_judge
 from impasto.objective.subject import detail_map
@@ -134,10 +134,11 @@ def evaluate(
     """
     if not pictures:
         raise UsageError("there are no pictures to judge", "give one or more")
-    loaded = [fill_under_alpha(read_image(picture)).pixels for picture in pictures]
+    loaded = [fill_under_alpha(read_role("picture", picture)).pixels for picture in pictures]
     if size is None:
         size = min(LONGEST, *(max(picture.shape[-2:]) for picture in loaded))
-    photo, painting = (load_image(read_picture(x), size=size) for x in (content, style))
+    photo = load_image(read_role("content", content, True), size=size)
+    painting = load_image(read_role("style", style, True), size=size)
     evaluator = Evaluator(
         photo,
         painting,
@@ -308,7 +309,7 @@ def _content_layer(judge: Encoder) -> str:
 
 
 def _read_mask(mask: Source) -> Tensor:
-    found = read_image(mask).pixels[:, :1]
+    found = read_role("mask", mask).pixels[:, :1]
     if not bool(found.any()):
         name = quoted(mask) if isinstance(mask, str | os.PathLike) else "the mask"
         raise UsageError(f"{name} is black everywhere", "make it white where the subject is")

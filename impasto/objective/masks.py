@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.errors import ConfigError, InputError
-from impasto.image.inputs import Source, provenance_of
-from impasto.image.io import Picture, read_image, resize, size_to_fit
+from impasto.errors import ConfigError
+from impasto.image.inputs import Source, provenance_of, read_role
+from impasto.image.io import Picture, resize, size_to_fit
 
 AUTO, REST, ALL, OFF = "auto", "rest", "all", "off"
 
 # Masks of larger pictures are kept smaller: their edges are soft anyway.
 LARGEST = 2048
+MOST_CLASSES = 40  # of 255: a mask that is nowhere brighter holds numbers
 EMPTY = 0.02  # a mask that is nowhere brighter than this is a mistake
 # Colours of a map are at least so far apart (of 255 in each channel) and so common; all others, as
 # smoothed edges and JPEG leave them, are taken for the nearest of those.
@@ -91,10 +92,38 @@ def _read_mask(role: str, source: Source, limit: dict[str, int]) -> Picture | st
         return source
     if str(getattr(source, "dtype", "")) in ("bool", "torch.bool"):
         source = source * np.uint8(255) if isinstance(source, np.ndarray) else source.float()
-    try:
-        return read_image(source, **limit)
-    except InputError as error:
-        raise type(error)(f"{role}: {error.message}", error.remedy) from error
+    if isinstance(source, torch.Tensor) and source.ndim == 2:
+        source = source[None]
+    return _in_full_range(read_role(role, _as_bytes(source), **limit), role)
+
+
+def _as_bytes(source: Source) -> Source:
+    """Whole numbers from 0 to 255 as uint8, of whatever type they are; anything else as it is."""
+    if isinstance(source, torch.Tensor) and source.dtype in (torch.int16, torch.int32, torch.int64):
+        source = source.numpy(force=True)
+    if not isinstance(source, np.ndarray) or source.dtype.kind not in "iu" or not source.size:
+        return source
+    fits = source.dtype.itemsize > 1 and 0 <= source.min() <= source.max() <= 255
+    if not fits or source.dtype == np.uint16:
+        return source
+    narrow = source.astype(np.uint8)
+    return narrow[0] if narrow.ndim == 3 and narrow.shape[0] == 1 else narrow
+
+
+def _in_full_range(picture: Picture, role: str) -> Picture:
+    """A mask of zeros and ones, white where there are ones.
+
+    Raises ConfigError for what can only be the numbers of classes: no mask is that dark.
+    """
+    top = round(float(picture.pixels.max()) * 255)
+    if picture.depth != 8 or picture.alpha is not None or not 1 <= top <= MOST_CLASSES:
+        return picture
+    if top == 1:
+        return replace(picture, pixels=(picture.pixels * 255).round())
+    raise ConfigError(
+        f"{role} holds nothing brighter than {top} of 255, which looks like numbers of classes",
+        "give one mask for each class, white where it is: (classes == 1), (classes == 2), ...",
+    )
 
 
 def is_coloured(picture: Picture) -> bool:

@@ -18,7 +18,7 @@ from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.base import CIRCULAR, IMAGE
 from impasto.encoders.wrappers import PadToStride, QuantizedFeatures
 from impasto.errors import ConfigError, InputError, UnknownNameError
-from impasto.image.inputs import Source, as_list, fill_under_alpha, provenance_of, read_picture
+from impasto.image.inputs import Source, as_list, fill_under_alpha, provenance_of, read_role
 from impasto.image.io import Picture, read_image, size_to_fit
 from impasto.image.wrap import AXES
 from impasto.objective.build import OwnLosses, content_kinds, non_tileable, style_kinds
@@ -90,14 +90,14 @@ def prepare(
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
     # 1. The settings, as far as they go without a picture, and the content.
     config = for_texture(config) if content is None else for_content(config)
-    photo = None if content is None else read_image(content, **limit)
+    photo = None if content is None else read_role("content", content, **limit)
     height, width = output_size(photo, config)
     config = config.with_style_loss(max(height, width))
     kinds = [*content_kinds(config, own), *style_kinds(config, own)]
     own = {kind.name: kind.loss for kind in kinds if own and kind.name in own}
     # 2. The styles.
     styles = check_styles(config, as_list(style), config.style_layers)
-    pictures = [read_picture(x, **limit) for x in styles]
+    pictures = [read_role("style", x, True, **limit) for x in styles]
     # 3. Coarse to fine: the sizes, and how many steps each takes. Colours alone take none.
     axes = AXES[config.wrap]
     steps, ratio = config.schedule(max(height, width), texture=photo is None)

@@ -50,7 +50,8 @@ class Stylization(Run[Result]):
     and restored with it, for user interfaces (tensors, numbers, texts, lists and dicts).
     ``regions``, ``style_regions``, ``keep`` and ``subject`` are masks that are no files, in place
     of the settings of those names; ``own_losses`` are losses of your own, by the names that
-    ``content_loss`` and ``style_loss`` give them.
+    ``content_loss`` and ``style_loss`` give them. ``settings`` are other fields of
+    :class:`StylizeConfig` and change ``config``.
 
     Raises what :func:`impasto.stylize` raises; ConfigError when a checkpoint belongs to another
     run.
@@ -72,7 +73,9 @@ class Stylization(Run[Result]):
         checkpoint: Path | None = None,
         resume: bool = False,
         max_pixels: int | None = None,
+        **settings: Any,
     ) -> None:
+        config = (config or StylizeConfig()).with_changes(**settings)
         masks: Mapping[str, Any] = {
             "regions": regions,
             "style_regions": style_regions,
@@ -82,7 +85,7 @@ class Stylization(Run[Result]):
         found = prepare(
             content,
             style,
-            config or StylizeConfig(),
+            config,
             encoder=encoder,
             masks=masks,
             own=own_losses,

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,12 +14,13 @@ from torch import Tensor
 import impasto
 from impasto import read_metadata, save_image
 from impasto.arbitrary import api
-from impasto.arbitrary.api import style_at
+from impasto.arbitrary.api import quick, style_at
 from impasto.arbitrary.fused import FusedQuick
 from impasto.arbitrary.inference import measure
 from impasto.arbitrary.network import Quick, Statistics
 from impasto.config.quick import LARGEST
 from impasto.errors import ConfigError, InputError, UnknownNameError
+from impasto.events import Event, Finished, LevelStarted
 from impasto.feedforward.network import FeedForward, save_feedforward
 from impasto.image.color import match_colors, srgb_to_oklab
 from impasto.metrics.evaluate import style_distance
@@ -365,3 +367,14 @@ def test_the_subject_is_given_back_a_share_of_the_photo(network: Quick) -> None:
         given.image[..., left], torch.lerp(off, wanted, 0.9)[..., left], atol=1e-5
     )
     assert "sha256" in given.metadata["subject"]
+
+
+def test_events_of_one_pass(photo: Tensor) -> None:
+    events: list[Event] = []
+    result = quick(photo, "waves", size=np.int32(64), on_event=events.append)
+    assert [type(event).__name__ for event in events] == ["LevelStarted", "Finished"]
+    first, last = events
+    assert isinstance(first, LevelStarted)
+    assert isinstance(last, Finished)
+    assert (first.height, first.width) == (48, 64)
+    assert last.image.equal(result.image)

@@ -232,3 +232,19 @@ def test_roots_by_products_are_those_by_eigenvectors(least: float) -> None:
         product_roots(matrix, least * float((7 / norm) ** 0.5)), eigen, strict=True
     ):
         assert (found - wanted).abs().max() < 1e-6 * wanted.abs().max()
+
+
+def test_the_runtime_reports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its telemetry, which builds for Windows have, is off before a graph is loaded."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    done: list[str] = []
+
+    def load(*_: object, **__: object) -> None:
+        done.append("loaded")
+        raise RuntimeError
+
+    monkeypatch.setattr(onnxruntime, "disable_telemetry_events", lambda: done.append("off"))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", load)
+    with pytest.raises(RuntimeError):
+        module._difference(b"", {}, torch.zeros(1))
+    assert done == ["off", "loaded"]

@@ -60,6 +60,12 @@ def small(encoder_file: Path) -> list[str]:
 
 
 @pytest.fixture
+def replay(folder: Path, encoder_file: Path) -> Stylize:
+    """Run ``impasto replay`` with the encoder, which lies elsewhere; returns the exit code."""
+    return lambda *words: main(["replay", *words, "--encoder", str(encoder_file)])
+
+
+@pytest.fixture
 def stylize(folder: Path, small: list[str]) -> Stylize:
     """Run ``impasto stylize cat.png art.png -o out.png`` with more flags; returns the exit code."""
 

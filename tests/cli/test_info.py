@@ -13,7 +13,7 @@ from torch import Tensor
 from impasto.cli import main
 from impasto.cli.info import config_of, table
 from impasto.config.presets import read_toml
-from impasto.errors import UsageError
+from impasto.errors import InvalidImageError
 from impasto.image.io import load_image, save_image
 from tests.cli.conftest import Stylize
 
@@ -43,7 +43,7 @@ def test_the_command_makes_the_same_picture(
     assert main(["info", "--command", "out.png"]) == 0
     words = shlex.split(capsys.readouterr().out)
     assert words[0] == "impasto"
-    assert main([*words[1:], "--overwrite"]) == 0
+    assert main([words[1], "--overwrite", *words[2:]]) == 0
     assert load_image("out.png").equal(before)
 
 
@@ -67,12 +67,12 @@ def test_a_strangers_metadata_does_no_harm(folder: Path, photo: Tensor) -> None:
     assert main(["info", "odd.png"]) == 0
     assert "\x1b" not in table({"note": "\x1b[2J"}, Path("odd.png"))
     for flag in ("--command", "--toml"):
-        assert main(["info", flag, "odd.png"]) == 2
+        assert main(["info", flag, "odd.png"]) == 3
 
 
 def test_settings_of_other_versions(folder: Path) -> None:
     assert config_of({"config": {"size": 99, "future": 1}}).size == 99
-    with pytest.raises(UsageError, match="cannot use the picture's settings"):
+    with pytest.raises(InvalidImageError, match="cannot use the picture's settings"):
         config_of({"impasto": "9.0", "config": {"optimizer": "quantum"}})
 
 
@@ -97,4 +97,4 @@ def test_a_picture_from_when_quick_had_backends(
     assert "backend          name openvino, version 2026.4.1" in capsys.readouterr().out
     assert main(["info", "--command", str(tmp_path / "old.png")]) == 0
     command = capsys.readouterr().out.strip()
-    assert command.endswith(f"waves -o {tmp_path / 'old.png'} --strength 0.5")
+    assert command.endswith(f"-o {tmp_path / 'old.png'} --strength 0.5 -- {tmp_path}/cat.png waves")

@@ -13,6 +13,7 @@ from impasto.cli.info import command_line
 from impasto.cli.settings import CONTENT_SETTINGS
 from impasto.config.stylize import StylizeConfig
 from impasto.image.io import load_image, read_image, read_metadata
+from tests.cli.conftest import Stylize
 
 
 def test_makes_what_the_library_makes(folder: Path, small: list[str], encoder_file: Path) -> None:
@@ -37,15 +38,15 @@ def test_its_name_and_its_plan(
 
 
 def test_info_and_replay(
-    folder: Path, small: list[str], capsys: pytest.CaptureFixture[str]
+    folder: Path, small: list[str], capsys: pytest.CaptureFixture[str], replay: Stylize
 ) -> None:
     assert main(["texture", "art.png", "-o", "out.png", "-q", *small]) == 0
     assert main(["info", "out.png", "--command"]) == 0
     command = capsys.readouterr().out
-    assert command.startswith("impasto texture art.png -o out.png --size 64")
-    assert main(["replay", "out.png", "-o", "again.png"]) == 0
+    assert command.startswith("impasto texture -o out.png --size 64")
+    assert replay("out.png", "-o", "again.png") == 0
     assert "the pixels are the same as in out.png" in capsys.readouterr().err
-    assert main(["replay", "out.png", "-o", "c.png", "--content", "cat.png"]) == 2
+    assert replay("out.png", "-o", "c.png", "--content", "cat.png") == 2
     assert "out.png is a texture and has no content" in capsys.readouterr().err
     assert "content" not in read_metadata("again.png")
 
@@ -100,4 +101,4 @@ def test_its_command_line_has_no_settings_of_a_content() -> None:
     config = StylizeConfig(strength=0.9, seed=3)
     metadata = {"method": "synthesis of a texture", "config": config.to_dict()}
     made = command_line({**metadata, "style": {"swatch": "waves"}}, Path("out.png"))
-    assert made == "impasto texture waves -o out.png --seed 3"
+    assert made == "impasto texture -o out.png --seed 3 -- waves"

@@ -59,8 +59,9 @@ def test_trains_and_paints(train: Train, capsys: pytest.CaptureFixture[str]) -> 
     capsys.readouterr()
     assert main(["info", "--command", "cat-model.png"]) == 0
     command = capsys.readouterr().out
-    assert command.startswith("impasto quick cat.png --model model -o cat-model.png --size 64")
-    assert main([*command.split()[1:], "--overwrite", "-q"]) == 0
+    assert command.startswith("impasto quick --model model -o cat-model.png")
+    assert command.endswith(" -- cat.png\n")
+    assert main(["quick", "--overwrite", "-q", *command.split()[2:]]) == 0
     assert (read_image("cat-model.png").pixels == painted).all()
     assert main(["info", "cat-model.png"]) == 0
     assert "model            model" in capsys.readouterr().out

@@ -188,7 +188,7 @@ def test_a_run_that_waited_for_another_does_not_replace_its_picture(
 def test_quick_does_not_replace_what_appears(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = impasto.Result.save
 
-    def late(self: impasto.Result, *arguments: Any, **options: Any) -> Path:
+    def late(self: impasto.Result, *arguments: Any, **options: Any) -> Any:
         (folder / "out.png").write_text("another's")
         return original(self, *arguments, **options)
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from impasto.config.presets import PRESETS, WHAT_FOR, get_preset, read_toml, write_toml
+from impasto.config.presets import LARGEST, PRESETS, WHAT_FOR, get_preset, read_toml, write_toml
 from impasto.config.stylize import StylizeConfig
 from impasto.errors import ConfigError, UnknownNameError
 
@@ -94,13 +95,56 @@ def test_bad_files(tmp_path: Path, text: str, told: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot read"):
+    with pytest.raises(ConfigError, match="there is no file"):
         read_toml(tmp_path / "nothing.toml")
-    with pytest.raises(ConfigError, match="cannot read"):
+    with pytest.raises(ConfigError, match="is a folder"):
         read_toml(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b'init = "\xe9.png"')
-    with pytest.raises(ConfigError, match="cannot read"):
+    with pytest.raises(ConfigError, match="is no text in UTF-8"):
         read_toml(tmp_path / "latin.toml")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_what_windows_writes(tmp_path: Path, encoding: str) -> None:
+    """PowerShell's > writes UTF-16, its Set-Content a byte order mark."""
+    text = "size = 300 # für\r\n"
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    (tmp_path / "a.toml").write_bytes((mark + text).encode(encoding))
+    assert read_toml(tmp_path / "a.toml").size == 300
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"#" * (LARGEST + 1), "bytes"),
+        (b"steps = " + b"[" * 60_000, "is not TOML"),
+        (b"seed = " + b"9" * 5000, "is"),
+        (b"a." * 20_000 + b"b = 1", "is not TOML"),
+        (b"size." + b"a." * 900 + b"b = 1", "size is"),
+        (b"x = {" + b"a." * 20_000 + b"b = 1}", "is not TOML"),
+        (b"\x00" * 100, "is not TOML"),
+        (b"\x89PNG\r\n\x1a\n", "is no text"),
+        (b"\xff\xfe\x00", "is no text"),
+        (b'group = "x"', "no setting is called 'group'"),
+        (b'init = "' + b"x" * 5000 + b'"', "a text of 5,000 characters"),
+        (b"steps = [1000000000]", "steps is"),
+        (b"region_styles = ['99999999999']", "region_styles holds"),
+    ],
+)
+def test_files_that_are_no_settings(tmp_path: Path, data: bytes, told: str) -> None:
+    """One line that names the file, whatever it holds."""
+    (tmp_path / "a.toml").write_bytes(data)
+    with pytest.raises((ConfigError, UnknownNameError), match=told) as raised:
+        read_toml(tmp_path / "a.toml")
+    assert "a.toml" in str(raised.value)
+    assert len(str(raised.value)) < 3000
+
+
+def test_pipes_and_devices_are_no_settings(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (tmp_path / "pipe.toml", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="is not a regular file"):
+            read_toml(path)
 
 
 def test_each_preset_says_what_it_is_good_for() -> None:

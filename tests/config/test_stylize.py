@@ -116,7 +116,7 @@ def test_any_value_is_taken_or_refused_with_a_reason(name: str, value: Any) -> N
         ({"content_layers": "relu4_2", "content_weights": [math.inf]}, "content_weights is (inf,)"),
         ({"content_weights": ["1"]}, "content_weights is ('1',); use a list of numbers"),
         ({"content_weights": [True]}, "content_weights is (True,)"),
-        ({"steps": []}, "steps is (); use one whole number >= 1 for each level"),
+        ({"steps": []}, "steps is (); use one whole number from 1"),
         ({"steps": [10, 0]}, "steps is (10, 0)"),
         ({"steps": [1.5]}, "steps is (1.5,); use a list of numbers"),
         ({"ratio": 1.0}, "ratio is 1.0; use a number from 1.05 to 8"),

@@ -188,3 +188,32 @@ def test_lists_and_tensors_are_not_weights(tmp_path: Path) -> None:
         torch.save(content, tmp_path / "file.pth")
         with pytest.raises(IntegrityError):
             read_tensors(tmp_path / "file.pth")
+
+
+@pytest.mark.parametrize("architecture", CONVOLUTIONS)
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_dense_layers_of_timm(architecture: str, prefix: str) -> None:
+    """It calls them pre_logits.fc1, pre_logits.fc2 and head.fc."""
+    raw: dict[str, Any] = tensors_of(architecture, style="features")
+    for name in ("pre_logits.fc1", "pre_logits.fc2", "head.fc"):
+        raw |= {f"{name}.weight": torch.zeros(2), f"{name}.bias": torch.zeros(2)}
+    found, names = recognise(HERE, {prefix + name: tensor for name, tensor in raw.items()})
+    assert found == architecture
+    assert len(names) == 2 * len(CONVOLUTIONS[architecture])
+
+
+class Harmful:
+    """What a pickle may hold that is no tensor."""
+
+
+def test_nobody_is_told_to_switch_the_protection_off(tmp_path: Path) -> None:
+    torch.save({"a": Harmful()}, tmp_path / "a.pth")
+    (tmp_path / "b.pth").write_bytes(pickle.dumps({"a": Harmful()}))
+    torch.save(Harmful(), tmp_path / "c.pth", _use_new_zipfile_serialization=False)
+    for name in ("a.pth", "b.pth", "c.pth"):
+        with pytest.raises(IntegrityError) as raised:
+            read_tensors(tmp_path / name)
+        told = str(raised.value)
+        assert name in told
+        for advice in ("weights_only", "Weights only", "trust", "still be loaded", "two options"):
+            assert advice not in told

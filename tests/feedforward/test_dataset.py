@@ -147,3 +147,24 @@ def test_crops_grow() -> None:
     assert sizes == sorted(sizes)
     assert sizes[-1] == 256
     assert crop_size(0, 32) == 32
+
+
+def test_folders_that_links_lead_to(tmp_path: Path) -> None:
+    """Each once, under its own name where it has one here; loops end."""
+    fill(tmp_path / "elsewhere", 2)
+    fill(tmp_path / "photos", 2)
+    fill(tmp_path / "photos" / "own", 1)
+    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "a-loop").symlink_to(tmp_path / "photos")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos" / "another").symlink_to(tmp_path / "photos" / "own")
+    (tmp_path / "photos" / "broken").symlink_to(tmp_path / "nothing")
+    (tmp_path / "photos" / "file.png").symlink_to(tmp_path / "photos" / "000.png")
+    root = tmp_path / "photos"
+    found = [path.relative_to(root).as_posix() for path in photos(root).paths]
+    linked = [name for name in found if name.split("/")[0] in ("linked", "again")]
+    assert len(linked) == 2
+    others = ["000.png", "001.png", "file.png", "own/000.png"]
+    assert sorted(set(found) - set(linked)) == others
+    assert len(photos(tmp_path / "photos")) == 6

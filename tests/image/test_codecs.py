@@ -9,7 +9,6 @@ import struct
 import threading
 import warnings
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,11 @@ import png
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from impasto.errors import ImageTooLargeError, InvalidImageError
-from impasto.image.codecs import READABLE, WRITABLE, Decoded, decode, decode_image, encode
-from impasto.image.profiles import srgb_profile
+from impasto.image.codecs import READABLE, decode, decode_image
+from impasto.image.samples import Decoded
 
 RNG = np.random.default_rng(0)
 COLORS8 = RNG.integers(0, 256, (9, 13, 3), dtype=np.uint8)
@@ -372,7 +371,7 @@ def test_everything_else_is_refused() -> None:
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
         b"%PDF-1.4\n",
         b"SIMPLE  =                    T",
-        b"P6 1 1 255 abc",
+        b"P6 1 1 255 ab",
         b"\0",
         b"\x89PNG\r\n\x1a\n",
         b"\xff\xd8\xff\xe0" + bytes(50),
@@ -429,56 +428,3 @@ def test_threads() -> None:
             thread.join()
     assert wrong == []
     assert Image.MAX_IMAGE_PIXELS is not None
-
-
-# --- writing -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("channels", [3, 4])
-def test_other_readers_see_the_same_16_bits(channels: int, tmp_path: Path) -> None:
-    samples = COLORS16[..., :channels]
-    exif = Image.Exif()
-    exif[0x013B] = "somebody"
-    data = encode(samples, WRITABLE[".tif"], exif=exif.tobytes())
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        assert (file.asarray() == samples).all()
-        assert file.pages.first.tags["Artist"].value == "somebody"
-        assert file.pages.first.iccprofile == srgb_profile()
-    data = encode(samples, WRITABLE[".png"], parameters='{"a": 1}', exif=exif.tobytes())
-    width, height, rows, info = png.Reader(bytes=data).asDirect()
-    assert (width, height, info["bitdepth"]) == (13, 9, 16)
-    assert (np.array([list(row) for row in rows]).reshape(9, 13, channels) == samples).all()
-    with Image.open(io.BytesIO(data)) as image:
-        assert image.info["impasto"] == '{"a": 1}'
-        assert image.info["icc_profile"] == srgb_profile()
-        assert image.getexif()[0x013B] == "somebody"
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_large_tiff_is_written_in_strips(dtype: type[np.generic]) -> None:
-    """libvips refuses strips of 50 MB or more, which one strip of a large picture may have."""
-    ramp = np.arange(1100 * 900 * 3).reshape(1100, 900, 3) % 65521
-    samples = ramp.astype(dtype)
-    data = encode(samples, WRITABLE[".tif"])
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages.first
-        assert page.rowsperstrip * samples[0].nbytes <= 2**20
-        assert len(page.dataoffsets) > 2
-        assert (file.asarray() == samples).all()
-    assert (read(data).colors == samples).all()
-
-
-def test_8_bit_tiff_by_other_readers() -> None:
-    data = encode(COLORS8, WRITABLE[".tiff"])
-    assert (tifffile.imread(io.BytesIO(data)) == COLORS8).all()
-    with Image.open(io.BytesIO(data)) as image:
-        assert isinstance(image, TiffImagePlugin.TiffImageFile)
-        assert (np.asarray(image) == COLORS8).all()
-
-
-@pytest.mark.parametrize("suffix", WRITABLE)
-def test_a_profile_goes_with_every_format(suffix: str) -> None:
-    data = encode(COLORS8, WRITABLE[suffix])
-    with Image.open(io.BytesIO(data)) as image:
-        assert image.info["icc_profile"] == srgb_profile()
-    assert data == encode(COLORS8, WRITABLE[suffix])

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from impasto.image.files import (
     fit_name,
     quoted,
     read_bytes,
+    read_text,
     write_bytes,
 )
 
@@ -284,3 +286,25 @@ def test_names_fit(letter: str, length: int) -> None:
 
 def test_a_home_that_nobody_knows_is_a_name_like_others() -> None:
     assert expanded("~nobody of that name/a.png") == Path("~nobody of that name/a.png")
+
+
+def test_reading_allocates_what_the_file_has(tmp_path: Path) -> None:
+    """Not the 2 GiB that a file may have at most."""
+    (tmp_path / "a").write_bytes(b"abc")
+    tracemalloc.start()
+    try:
+        assert read_bytes(tmp_path / "a") == b"abc"
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_text_in_any_of_the_usual_encodings(tmp_path: Path) -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        (tmp_path / "a").write_text("für", encoding=encoding)
+        assert read_text(tmp_path / "a", max_bytes=100) == "für"
+    (tmp_path / "a").write_bytes("für".encode("latin-1"))
+    with pytest.raises(InputError, match="is no text in UTF-8"):
+        read_text(tmp_path / "a", max_bytes=100)
+    with pytest.raises(InputError, match="at most 2 are read"):
+        read_text(tmp_path / "a", max_bytes=2)

@@ -31,7 +31,6 @@ from impasto.errors import (
     UnknownNameError,
     UsageError,
 )
-from impasto.image.codecs import WRITABLE
 from impasto.image.io import (
     ImageSource,
     Picture,
@@ -46,6 +45,7 @@ from impasto.image.io import (
     to_pil,
     to_samples,
 )
+from impasto.image.writing import WRITABLE
 
 ROOT = Path(impasto.__file__).parents[1]
 IMAGE = torch.rand(1, 3, 12, 17, generator=torch.Generator().manual_seed(0))

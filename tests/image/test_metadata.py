@@ -15,9 +15,9 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from impasto.errors import ConfigError, InputError, InvalidImageError
-from impasto.image.codecs import WRITABLE
 from impasto.image.io import encode_image, read_image, save_image
 from impasto.image.metadata import MAX_PARAMETERS, parameters_json, read_metadata, with_parameters
+from impasto.image.writing import WRITABLE
 
 IMAGE = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 PARAMETERS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from impasto.image.codecs import Decoded, decode
+from impasto.image.codecs import decode
 from impasto.image.profiles import convert_with_lcms, lab_to_srgb, parse_profile, srgb_profile
+from impasto.image.samples import Decoded
 
 # Colorants under D50, as the vendors' own profiles hold them.
 ADOBE_RGB = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
@@ -256,3 +258,31 @@ def test_a_profile_that_nobody_understands_leaves_16_bit_alone() -> None:
         decoded = read(tiff(COLORS16[..., :3], photometric="rgb", iccprofile=icc))
         assert decoded.depth == 16
         assert (decoded.colors == COLORS16[..., :3]).all()
+
+
+def test_a_curve_without_end_is_bounded() -> None:
+    """A profile of 95 MiB, nearly all of it one curve, took 3.9 GiB as a tuple of numbers."""
+    profile = bytearray(srgb_profile())
+    at = profile.index(b"rTRC")
+    entries = 3_000_000
+    curve = b"curv\0\0\0\0" + struct.pack(">I", entries) + bytes(2 * entries)
+    struct.pack_into(">II", profile, at + 4, len(profile), len(curve))
+    tracemalloc.start()
+    try:
+        assert parse_profile(bytes(profile + curve)) is None
+        assert parse_profile(bytes(profile) + bytes(17 * 2**20)) is None
+        assert tracemalloc.get_traced_memory()[1] < 60 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert convert_with_lcms(Image.new("RGB", (4, 4)), bytes(17 * 2**20)) is None
+
+
+def test_a_long_curve_is_read() -> None:
+    profile = bytearray(srgb_profile())
+    values = (np.linspace(0, 1, 65536) ** 2 * 65535).astype(">u2")
+    curve = b"curv\0\0\0\0" + struct.pack(">I", len(values)) + values.tobytes()
+    for name in (b"rTRC", b"gTRC", b"bTRC"):
+        struct.pack_into(">II", profile, profile.index(name) + 4, len(profile), len(curve))
+    parsed = parse_profile(bytes(profile + curve))
+    assert parsed is not None
+    assert (parsed.curves[0] == values / 65535).all()

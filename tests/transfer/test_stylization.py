@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -25,7 +27,7 @@ from impasto import (
     save_image,
     stylize,
 )
-from impasto.errors import ConfigError
+from impasto.errors import ConfigError, InputError, UsageError
 from impasto.image.color import srgb_to_oklab
 from impasto.losses import GramLoss
 from impasto.objective.finder import load_finder
@@ -403,3 +405,46 @@ def test_the_subject_is_found_or_given_and_told(
         run(photo, painting, encoder, subject=torch.zeros(1, 3, 96, 128))
     with pytest.raises(ConfigError, match="subject is 10x10"):
         run(photo, painting, encoder, subject=torch.ones(1, 3, 10, 10))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda photo: Stylization(photo, photo, size="large"),
+        lambda photo: Stylization(photo, photo, size=8.0),
+        lambda photo: Stylization(photo, photo, sise=64),
+        lambda photo: Stylization(photo, photo, max_pixels="many"),  # type: ignore[arg-type]
+        lambda photo: Stylization(photo.to_sparse(), photo),
+        lambda photo: Stylization(photo.to("meta"), photo),
+        lambda photo: Stylization({"a": 1}, photo),
+        lambda photo: Stylization(photo, [photo, 3]),
+        lambda photo: Stylization(photo, photo, keep=photo.to_sparse()),
+        lambda photo: Stylization(b"nothing", photo),
+        lambda photo: Stylization(photo.to(torch.complex64), photo),
+        lambda photo: Stylization("\ud800.png", photo),
+    ],
+)
+def test_what_is_wrong_is_said_in_our_own_words(
+    make: Callable[[Tensor], object], photo: Tensor
+) -> None:
+    with pytest.raises((UsageError, InputError)):
+        make(photo)
+
+
+def test_an_error_names_its_role(photo: Tensor) -> None:
+    with pytest.raises(InputError, match=r"^content: there is no file 'none\.png'"):
+        Stylization("none.png", photo)
+    with pytest.raises(InputError, match=r"^style: there is no file 'none\.png'"):
+        Stylization(photo, [photo, "none.png"])
+    with pytest.raises(InputError, match=r"^keep: there is no file 'none\.png'"):
+        Stylization(photo, photo, keep="none.png")
+
+
+def test_settings_are_keywords(photo: Tensor, encoder: Encoder) -> None:
+    """As those of stylize; numbers of numpy are numbers."""
+    run = Stylization(photo, photo, encoder=encoder, size=np.int64(48), steps=np.array([2]))
+    assert (run.config.size, run.config.steps) == (48, (2,))
+    assert type(run.config.size) is int
+    limited = Stylization(photo, photo, encoder=encoder, strength=np.float32(0.5), max_pixels=None)
+    assert limited.config.strength == 0.5
+    json.dumps(limited.metadata())
