@@ -217,11 +217,11 @@ def list_styles(studio: ThisStudio) -> list[dict[str, Any]]:
 
 
 @router.get("/styles/{name}/{side}", tags=["styles"], response_class=Response)
-def style_picture(name: str, side: Literal[240, 1024]) -> Response:
+def style_picture(name: str, side: Literal["240", "1024"]) -> Response:
     """A built-in style as a picture."""
     if name not in SWATCHES:
         raise NotFoundError(f"there is no style {name!r}", "see /v1/styles")
-    return Response(_swatch(name, side), media_type="image/webp", headers=FOREVER)
+    return Response(_swatch(name, int(side)), media_type="image/webp", headers=FOREVER)
 
 
 @functools.cache
