@@ -44,7 +44,12 @@ def studio(
     ] = None,
     memory: Annotated[
         float | None,
-        typer.Option(metavar="GIB", min=0.5, help="Replace a worker that takes more.", rich_help_panel="Machine"),
+        typer.Option(
+            metavar="GIB",
+            min=0.5,
+            help="Replace a worker that takes more.",
+            rich_help_panel="Machine",
+        ),
     ] = None,
     threads: Threads = None,
     quiet: Quiet = False,

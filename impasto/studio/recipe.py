@@ -74,7 +74,9 @@ class Recipe:
         try:
             config = config.with_changes(**self.settings)
         except (TypeError, ValueError, OverflowError) as error:
-            raise ConfigError(f"the settings cannot be read ({error})", "see /v1/settings") from None
+            raise ConfigError(
+                f"the settings cannot be read ({error})", "see /v1/settings"
+            ) from None
         if config_encoder(config) not in WORDS["encoder"]:
             raise ConfigError(
                 f"the encoder is {config_encoder(config)}, which does not ship with impasto",

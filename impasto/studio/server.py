@@ -11,8 +11,9 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from impasto.errors import ConfigError, UsageError
-from impasto.studio.app import Studio, create_app
+from impasto.studio.app import create_app
 from impasto.studio.security import Guard, is_loopback
+from impasto.studio.service import Studio
 from impasto.studio.store import Store
 from impasto.studio.supervisor import Supervisor
 from impasto.studio.uploads import MAX_BYTES, MAX_PIXELS, Uploads

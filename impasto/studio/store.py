@@ -175,7 +175,9 @@ class Store:
             if key:
                 seen = db.execute("SELECT * FROM keys WHERE key = ?", (key,)).fetchone()
                 if seen is not None and seen["digest"] != digest:
-                    raise KeyReusedError("this Idempotency-Key came with another order", "use a new one")
+                    raise KeyReusedError(
+                        "this Idempotency-Key came with another order", "use a new one"
+                    )
                 if seen is not None:
                     return self._get(db, seen["job"])
                 db.execute("INSERT INTO keys VALUES (?, ?, ?, ?)", (key, digest, new, now))

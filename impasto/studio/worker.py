@@ -99,10 +99,12 @@ class Worker:
 
     def warm_up(self) -> None:
         """Load the networks before somebody waits for them."""
-        import impasto
+        from impasto.arbitrary.api import quick
+        from impasto.image.swatches import swatch
+        from impasto.objective.finder import find_subject
 
-        photo = impasto.swatch("waves", size=64)
-        impasto.quick(photo, "waves", size=64)
+        quick(swatch("waves", size=64), "waves", size=64)
+        find_subject(swatch("waves", size=64))
 
     def run(self, job: Job) -> None:
         """Make one job, and leave it in the state that it came to."""
@@ -148,12 +150,12 @@ class Worker:
         self._end(job, DONE, progress={**told, "fraction": 1.0})
 
     def _quick(self, job: Job, recipe: Recipe, folder: Path) -> dict[str, Any]:
-        import impasto
+        from impasto.arbitrary.api import quick
         from impasto.image.io import save_image
 
         content: Any = self._photo(recipe) if recipe.screen else self._path(recipe.content)
         masks = self._masks(recipe)
-        result = impasto.quick(content, self._styles(recipe), recipe.config(), **masks)
+        result = quick(content, self._styles(recipe), recipe.config(), **masks)
         if job.kept:
             self._keep(result, recipe, folder)
         save_image(folder / "preview.jpg", result.image, quality=92)
@@ -214,9 +216,7 @@ class Worker:
         while (job := self.store.claim(self.lease, instant_only=True)) is not None:
             self.run(job)
 
-    def _stylization(
-        self, recipe: Recipe, checkpoint: Path | None, *, resume: bool
-    ) -> Stylization:
+    def _stylization(self, recipe: Recipe, checkpoint: Path | None, *, resume: bool) -> Stylization:
         from impasto.transfer.stylization import Stylization
 
         config = recipe.config()

@@ -158,6 +158,9 @@ function setView(name) {
   } else render();
 }
 
+// On a phone the picture and its cards are above the controls.
+function toTop() { if (innerWidth <= 820) scrollTo({ top: 0, behavior: "smooth" }); }
+
 const styleOf = (id) => chosen.shelf.find((one) => one.id === id);
 const nameOf = (job) => job.recipe.styles.map((id) => styleOf(id)?.title ?? "own style").join(" + ");
 
@@ -287,7 +290,7 @@ for (const input of document.querySelectorAll("input[name=color]")) input.addEve
 for (const id of ["size", "quality"]) $(id).addEventListener("change", forecastSoon);
 for (const input of document.querySelectorAll("input[name=view]")) input.addEventListener("change", () => setView(input.value));
 $("zoom-fit").addEventListener("click", () => stage.zoomTo(false));
-$("zoom-full").addEventListener("click", () => stage.zoomTo(true));
+$("zoom-full").addEventListener("click", () => stage.zoomTo(!stage.isZoomed()));
 
 // --- masks ---------------------------------------------------------------------------------------
 
@@ -297,6 +300,8 @@ async function startBrush(task) {
   brushing = task;
   stage.zoomTo(false);
   $("brushbar").hidden = false;
+  $("tools").hidden = true;
+  toTop();
   $("brush-title").replaceChildren(make("strong", { textContent: task.title }), ` ${task.text}`);
   document.querySelector("input[name=brush][value=add]").checked = true;
   await stage.show({ first: chosen.photo.links.screen, width: chosen.photo.width, height: chosen.photo.height });
@@ -380,7 +385,7 @@ $("panel").addEventListener("submit", guarded(async (event) => {
 async function follow(job, show) {
   seen.unwatch?.();
   seen.painting = job;
-  if (show) { seen.job = job; seen.compare = null; setView("compare"); }
+  if (show) { seen.job = job; seen.compare = null; setView("compare"); toTop(); }
   showRun();
   seen.unwatch = watch(job.id, (now) => {
     const ended = !["queued", "running", "paused"].includes(now.state);
@@ -548,7 +553,7 @@ async function choose(id) {
     if (["paused", "queued", "running"].includes(job.state) && seen.painting?.id !== id) follow(job, false);
   }
   setView("compare");
-  $("stage").scrollIntoView({ block: "nearest" });
+  toTop();
 }
 function markHistory() {
   if (!seen.compare) $("compare-with").textContent = "Compare with…";

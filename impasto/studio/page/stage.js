@@ -15,6 +15,7 @@ export const box = () => view.box;
 export async function show({ first, second, width, height, tags = [] }) {
   await Promise.all([swap(before, first), swap(after, second)]);
   if (width && height) Object.assign(view, { width, height });
+  stage.style.setProperty("--aspect", String(view.width / view.height));
   $("tag-before").textContent = tags[0] ?? "Photo";
   $("tag-after").textContent = tags[1] ?? "Painting";
   stage.classList.remove("empty");
