@@ -19,7 +19,7 @@ app = typer.Typer()
 EXAMPLES = """
 impasto studio
 impasto studio --headless --port 8000
-IMPASTO_STUDIO_TOKEN=... impasto studio --headless --host 0.0.0.0 --name studio.example.org
+impasto studio --headless --host 0.0.0.0 --name studio.example.org
 """
 
 TOKEN = "IMPASTO_STUDIO_TOKEN"

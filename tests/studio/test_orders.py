@@ -29,6 +29,11 @@ def order(client: TestClient, photo: str, **more: Any) -> Any:
     return client.post("/v1/jobs", json=body, headers=headers)
 
 
+def made(client: TestClient, photo: str, **more: Any) -> Any:
+    """The job when it is done."""
+    return order(client, photo, headers={"prefer": "wait=20"}, **more).json()
+
+
 def test_an_order_becomes_a_picture(client: TestClient) -> None:
     answer = order(client, upload(client))
     assert answer.status_code == 202
@@ -50,7 +55,7 @@ def test_the_copied_command_makes_the_same_bits(
 ) -> None:
     photo, mask = upload(client), upload(client, picture(seed=4), "mask")
     settings = {**SETTINGS, "subject": "auto", "strength": 0.7, "color": "match"}
-    job = order(client, photo, settings=settings, masks={"subject": [mask]}).json()
+    job = made(client, photo, settings=settings, masks={"subject": [mask]})
     with zipfile.ZipFile(io.BytesIO(client.get(job["links"]["files.zip"]).content)) as archive:
         archive.extractall(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -137,10 +142,10 @@ def test_a_waiting_job_is_paused_gone_on_with_and_cancelled(
 def test_a_draft_is_no_part_of_the_history(client: TestClient) -> None:
     settings = {"size": 32, "subject": "off"}
     photo = upload(client)
-    draft = order(client, photo, kind="quick", settings=settings, keep=False, screen=True).json()
+    draft = made(client, photo, kind="quick", settings=settings, keep=False, screen=True)
     assert draft["state"] == "done"
     assert "command" not in draft
     assert client.get("/v1/jobs").json() == []
-    kept = order(client, photo, kind="quick", settings=settings).json()
-    assert kept["command"].startswith("impasto quick Cat.png waves --size 32 --subject off")
+    kept = made(client, photo, kind="quick", settings=settings)
+    assert kept["command"].startswith("impasto quick Cat.png waves --subject off --size 32")
     assert "picture.png" in kept["links"]

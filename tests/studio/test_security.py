@@ -101,7 +101,7 @@ def test_a_body_is_cut_off_at_the_limit(studio: Studio) -> None:
             "scheme": "http",
             "root_path": "",
         }
-        await client.app(scope, receive, send)  # type: ignore[arg-type]
+        await client.app(scope, receive, send)
         return taken, told[0]["status"]
 
     taken, status = asyncio.run(stream())
