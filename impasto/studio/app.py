@@ -39,6 +39,12 @@ def is_ready(studio: ThisStudio) -> JSONResponse:
     return JSONResponse({"ready": ready}, 200 if ready else 503)
 
 
+@health.get("/v1/status", tags=["health"])
+def status(studio: ThisStudio) -> dict[str, bool | int]:
+    """For pages: whether a worker can paint, and how many jobs wait."""
+    return {"ready": studio.supervisor.ready, "waiting": studio.store.waiting()}
+
+
 @health.get("/metrics", tags=["health"], response_class=PlainTextResponse)
 def metrics(studio: ThisStudio) -> str:
     """Counts for Prometheus."""

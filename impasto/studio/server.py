@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +104,23 @@ def serve(
         port = listener.getsockname()[1]
         name = f"[{address.host}]" if ":" in address.host else address.host
         on_start(f"http://{name}:{port}/")
-        uvicorn.Server(config).run(sockets=[listener])
+        with _quiet_signals():
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def _quiet_signals() -> Iterator[None]:
+    """uvicorn ends in peace after SIGINT or SIGTERM, and then raises them once more."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: None) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _listen(address: Address) -> socket.socket:

@@ -16,6 +16,7 @@ TEXTS = sorted(path.name for path in PAGE.iterdir() if path.suffix in (".html", 
 def test_the_service_tells_how_it_is(client: TestClient, studio: Studio) -> None:
     assert client.get("/healthz").json()["status"] == "ok"
     assert client.get("/readyz").json() == {"ready": True}
+    assert client.get("/v1/status").json() == {"ready": True, "waiting": 0}
     metrics = client.get("/metrics").text
     assert "impasto_ready 1" in metrics
     assert "impasto_worker_deaths_total 0" in metrics

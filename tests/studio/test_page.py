@@ -77,8 +77,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert found is not None
     yield found[0]
     process.terminate()
-    assert process.wait(40) == 0
+    code = process.wait(40)
     process.stderr.close()
+    assert code == 0
 
 
 class Watched:
@@ -106,8 +107,9 @@ class Watched:
 def watched(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Watched]:
     made = Watched(browser, address, accept_downloads=True, **request.param)
     yield made
+    wrong = made.wrong
     made.context.close()
-    assert made.wrong == []
+    assert wrong == []
 
 
 def drop(page: Page, target: str, **files: bytes) -> None:

@@ -66,7 +66,14 @@ function draft(long) {
 
 // --- the preview ---------------------------------------------------------------------------------
 
-let wanted = 0, drawing = false, settle = 0, began = 0;
+let wanted = 0, drawing = false, settle = 0, began = 0, turn = 0;
+
+// What is drawn now is not what is looked at any more.
+function dropDrafts() {
+  turn += 1;
+  wanted = 0;
+  clearTimeout(settle);
+}
 
 function touch({ sharp = true } = {}) {
   chosen.start = "";
@@ -87,9 +94,11 @@ async function draw() {
   $("busy").hidden = false;
   while (wanted) {
     const long = Math.min(wanted, Math.max(chosen.photo.width, chosen.photo.height));
+    const mine = turn;
     wanted = 0;
     try {
       const job = await order(draft(long), { wait: 30 });
+      if (mine !== turn) continue;
       if (job.state === "failed") throw new Error(sentence(`${job.problem.message}; ${job.problem.remedy}`));
       if (job.state !== "done") continue;
       seen.draft = { source: job.links.preview, width: job.progress.width, height: job.progress.height };
@@ -377,6 +386,7 @@ $("brush-done").addEventListener("click", guarded(async () => {
 $("panel").addEventListener("submit", guarded(async (event) => {
   event.preventDefault();
   if (!ready()) return toast("Choose a photo and a painting first.");
+  dropDrafts();
   const job = await order(painting());
   await follow(job, true);
   loadHistory();
@@ -541,6 +551,7 @@ async function loadHistory() {
   markHistory();
 }
 async function choose(id) {
+  dropDrafts();
   const job = await ask(`/v1/jobs/${id}`);
   if (seen.comparing && seen.job && seen.job.id !== id) {
     seen.compare = job;
@@ -627,6 +638,6 @@ guarded(async () => {
   followNext();
   const paused = seen.jobs.find((job) => job.state === "paused");
   if (!seen.painting && paused) follow(paused, false);
-  while (!(await fetch("/readyz")).ok) await new Promise((done) => setTimeout(done, 400));
+  while (!(await ask("/v1/status")).ready) await new Promise((done) => setTimeout(done, 400));
   if (!seen.painting && !drawing) say("Ready");
 })();
