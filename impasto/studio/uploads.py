@@ -13,6 +13,7 @@ import shutil
 import threading
 import unicodedata
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import TimeoutError as TooLateError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -99,7 +100,7 @@ class Uploads:
     def close(self) -> None:
         """End the decoding process."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(cancel_futures=True)
 
     def _read(self, data: bytes) -> Copies:
         with self._lock:
@@ -111,7 +112,7 @@ class Uploads:
             return pool.submit(read_copies, data, self.max_pixels).result(TIME)
         except MemoryError:
             raise InvalidImageError("the picture takes too much memory", "save it anew") from None
-        except (BrokenProcessPool, TimeoutError):
+        except (BrokenProcessPool, TooLateError):
             with self._lock:
                 if self._pool is pool:
                     self._pool = None

@@ -72,7 +72,8 @@ def work(folder: Path, signals: Signals, lease: str, threads: int | None) -> Non
     _watch_parent()
     threading.Thread(target=_beat, args=(store, lease), daemon=True).start()
     worker = Worker(store, signals, lease)
-    worker.warm_up()
+    if not store.waiting():
+        worker.warm_up()
     signals.ready.set()
     while not signals.stop.is_set():
         signals.wake.clear()

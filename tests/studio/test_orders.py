@@ -18,7 +18,7 @@ import impasto
 from impasto.cli import main
 from impasto.studio.orders import MOST_WAITING_EACH
 from impasto.studio.service import Studio
-from tests.studio.conftest import InProcess, picture, upload
+from tests.studio.in_process import InProcess, picture, upload
 
 SETTINGS = {"size": 48, "steps": [3], "subject": "off"}
 

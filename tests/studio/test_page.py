@@ -18,7 +18,7 @@ import torch
 
 import impasto
 from impasto.cli import main
-from tests.studio.conftest import picture
+from tests.studio.in_process import picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -9,7 +9,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from impasto import SWATCHES
-from tests.studio.conftest import picture, upload
+from tests.studio.in_process import picture, upload
 
 
 def test_a_picture_goes_in_and_comes_out(client: TestClient) -> None:

@@ -16,7 +16,7 @@ from impasto.errors import ConfigError, ImpastoError
 from impasto.studio.recipe import WORDS, Recipe, describe_presets, describe_settings
 from impasto.studio.service import Studio
 from impasto.studio.store import Store
-from tests.studio.conftest import picture, upload
+from tests.studio.in_process import picture, upload
 
 PHOTO = "0" * 32
 

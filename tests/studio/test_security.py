@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from impasto.studio.app import create_app
 from impasto.studio.security import HEADERS, Guard, is_loopback
 from impasto.studio.service import Studio
-from tests.studio.conftest import picture
+from tests.studio.in_process import picture
 
 HEAD = b'--x\r\ncontent-disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
 TOKEN = "0123456789abcdef0123"

@@ -15,7 +15,7 @@ import impasto
 from impasto.studio.recipe import Recipe, result_path
 from impasto.studio.store import DONE, PAUSED, QUEUED, RUNNING, SET_ASIDE, Store
 from impasto.studio.supervisor import Supervisor
-from tests.studio.conftest import HereUploads, picture
+from tests.studio.in_process import HereUploads, picture
 
 
 @pytest.fixture

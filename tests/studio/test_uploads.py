@@ -12,7 +12,7 @@ from PIL import Image
 from impasto.errors import ConfigError, ImageTooLargeError, InvalidImageError
 from impasto.studio.store import Store
 from impasto.studio.uploads import SUFFIXES, Uploads, read_copies, safe_name
-from tests.studio.conftest import HereUploads, picture
+from tests.studio.in_process import HereUploads, picture
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"])

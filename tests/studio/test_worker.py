@@ -19,7 +19,7 @@ from impasto.studio.recipe import Recipe, result_path
 from impasto.studio.service import Studio
 from impasto.studio.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED, STOPPED, Job
 from impasto.studio.worker import Worker, told_of
-from tests.studio.conftest import InProcess, picture, upload
+from tests.studio.in_process import InProcess, picture, upload
 
 SETTINGS = {"size": 96, "steps": [4, 4], "subject": "off"}
 

@@ -464,7 +464,7 @@ function showResult() {
   if (!finished) return;
   const told = job.progress;
   $("result-title").textContent = nameOf(job);
-  $("result-text").textContent = `${told.width} × ${told.height} px · strength ${job.recipe.settings.strength ?? 0.5} · ${told.step ?? 0} steps in ${duration(told.seconds)}${job.state === "stopped" ? " · stopped early" : ""}`;
+  $("result-text").textContent = `${told.width} × ${told.height} px · strength ${job.recipe.settings.strength ?? 0.5} · ${told.step ?? 0} ${told.step === 1 ? "step" : "steps"} in ${duration(told.seconds)}${job.state === "stopped" ? " · stopped early" : ""}`;
   for (const [id, name] of [["get-png", "picture.png"], ["get-jpg", "picture.jpg"], ["get-tif", "picture.tif"], ["get-gif", "evolution.gif"], ["get-zip", "files.zip"]]) {
     $(id).hidden = !job.links[name];
     if (job.links[name]) $(id).href = job.links[name];

@@ -9,9 +9,11 @@ export async function build(root, changed) {
   for (const group of groups) {
     const settings = group.settings.filter((one) => !OWN.has(one.name));
     if (!settings.length) continue;
-    const heading = document.createElement("h3");
+    const part = document.createElement("details"), heading = document.createElement("summary");
+    part.className = "group";
     heading.textContent = group.name;
-    root.append(heading, ...settings.map((one) => row(one, changed)));
+    part.append(heading, ...settings.map((one) => row(one, changed)));
+    root.append(part);
   }
 }
 
