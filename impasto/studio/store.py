@@ -304,15 +304,17 @@ class Store:
     def release(self, lease: str | None, *, blame: bool) -> list[Job]:
         """Queue the running jobs of a worker that is gone (None: of all workers).
 
-        ``blame`` counts it as a job's fault; after ``ATTEMPTS`` of those it is set aside.
+        ``blame`` counts it as the fault of the job that was taken last, which may have come between
+        two steps of another; after ``ATTEMPTS`` of those it is set aside.
         """
         with self._transaction() as db:
             rows = db.execute(
-                "SELECT * FROM jobs WHERE state = ? AND (? IS NULL OR lease = ?)",
+                "SELECT * FROM jobs WHERE state = ? AND (? IS NULL OR lease = ?) "
+                "ORDER BY started DESC",
                 (RUNNING, lease, lease),
             ).fetchall()
-            for job in map(_job, rows):
-                attempts = job.attempts + blame
+            for place, job in enumerate(map(_job, rows)):
+                attempts = job.attempts + (blame and place == 0)
                 if attempts >= ATTEMPTS:
                     told = {
                         "type": "WorkerDied",

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-
 from starlette.testclient import TestClient
 
 from impasto.studio.app import create_app

@@ -232,7 +232,7 @@ def test_the_page_is_usable_without_seeing_it(watched: Watched) -> None:
     page.wait_for_selector("#result:not([hidden])")
     page.click(".everything summary")
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a str, not a literal
+        page.emulate_media(color_scheme=scheme)
         page.wait_for_timeout(300)
         page.evaluate(source.read_text("utf-8"))
         found = page.evaluate("axe.run()")

@@ -64,6 +64,17 @@ def test_a_job_that_takes_its_worker_with_it_is_tried_again_once(store: Store) -
     assert store.ask(job.id, "resume").attempts == 0
 
 
+def test_a_preview_that_kills_its_worker_is_no_fault_of_the_painting(store: Store) -> None:
+    painting = add(store)
+    store.claim("w")
+    time.sleep(0.002)
+    preview = add(store, kind="quick")
+    store.claim("w", instant_only=True)
+    store.release("w", blame=True)
+    assert store.job(painting.id).attempts == 0
+    assert store.job(preview.id).attempts == 1
+
+
 def test_the_end_of_the_service_is_no_fault_of_the_job(store: Store) -> None:
     job = add(store)
     for _ in range(5):
