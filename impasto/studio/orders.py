@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from impasto.studio.recipe import INSTANT, Recipe
 from impasto.studio.service import FRESH, ID, Client, Studio, ThisStudio
-from impasto.studio.store import OPEN, Job, NotFoundError
+from impasto.studio.store import DISK_FULL, OPEN, RUNNING, Job, NotFoundError
 
 MOST_WAITING, MOST_WAITING_EACH = 64, 12
 """Jobs in the queue, of all clients and of each; beyond them an order is answered with 429."""
@@ -132,17 +132,18 @@ def job_about(found: ThisJob, studio: ThisStudio) -> dict[str, Any]:
 @router.get("/jobs/{job}/events", tags=["jobs"], response_class=EventSourceResponse)
 async def job_events(found: ThisJob, studio: ThisStudio) -> AsyncIterator[ServerSentEvent]:
     """The job, now and each time that it changes, until nothing happens any more."""
-    seen = -1
+    seen = (-1, True)
     identifier = found.id
     while True:
         try:
             job = await anyio.to_thread.run_sync(studio.store.job, identifier)
         except NotFoundError:
             return
-        if job.version != seen:
-            seen = job.version
+        now = (job.version, job.state != RUNNING or studio.store.has_room())
+        if now != seen:
+            seen = now
             told = await anyio.to_thread.run_sync(describe_job, job, studio)
-            yield ServerSentEvent(data=told, event="job", id=str(seen))
+            yield ServerSentEvent(data=told, event="job", id=str(job.version))
         if job.state not in OPEN:
             return
         await asyncio.sleep(LOOK)
@@ -221,6 +222,8 @@ def describe_job(job: Job, studio: Studio) -> dict[str, Any]:
         "attempts": job.attempts,
         "links": links,
     }
+    if job.state == RUNNING and not studio.store.has_room():
+        told["problem"] = DISK_FULL  # which the worker cannot note, for want of room
     if job.kept:
         recipe, threads = Recipe.from_json(job.recipe), job.progress.get("threads")
         told["command"] = recipe.command(studio.store, threads)

@@ -34,6 +34,14 @@ LEASE = 15.0
 ATTEMPTS = 2
 """How often a job may take its worker down with it before it is set aside."""
 KEPT_PREVIEWS = 24
+LITTLE = 2 * 2**20
+"""Bytes on the disk below which nothing can be noted."""
+DISK_FULL = {
+    "type": "ResourceError",
+    "message": "the disk is full",
+    "remedy": "free some space, and the painting goes on by itself",
+    "kind": "disk",
+}
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pictures (
@@ -341,6 +349,10 @@ class Store:
         for folder in (self.folder / "jobs").iterdir():
             if folder.name not in known:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def has_room(self) -> bool:
+        """Whether there is any room left on the disk."""
+        return shutil.disk_usage(self.folder).free > LITTLE
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 import shutil
+import sqlite3
 import threading
 import unicodedata
 from concurrent.futures import ProcessPoolExecutor
@@ -92,9 +93,9 @@ class Uploads:
             for path, content in files.items():
                 write_bytes(path, content)
             self.store.add_picture(picture)
-        except OSError as error:
+        except (OSError, ResourceError, sqlite3.OperationalError) as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise ResourceError(f"the picture cannot be kept: {error}", "free disk") from error
+            raise ResourceError("there is no room to keep the picture", "free disk") from error
         return picture
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import sqlite3
 import threading
@@ -23,7 +24,17 @@ from typing import TYPE_CHECKING, Any
 from impasto.errors import ImpastoError, ResourceError
 from impasto.image.swatches import SWATCHES
 from impasto.studio.recipe import REST, Recipe, result_path
-from impasto.studio.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED, STOPPED, Job, Store
+from impasto.studio.store import (
+    CANCELLED,
+    DISK_FULL,
+    DONE,
+    FAILED,
+    PAUSED,
+    QUEUED,
+    STOPPED,
+    Job,
+    Store,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +51,8 @@ PREVIEW_SIZE = 1024
 FRAMES, FRAME_SIZE = 40, 384
 POINTS = 400
 """Of the curve of losses, at most."""
+_FOLDERS = re.compile(r"[^'\" ]*/(?:pictures|jobs)/[0-9a-f]{32}/")
+# Where the store lies is nobody's business.
 WARM = 0.25
 """Seconds that an idle worker sleeps where nobody wakes it."""
 
@@ -333,17 +346,16 @@ def is_disk_full(error: BaseException) -> bool:
 
 def told_of(error: BaseException) -> dict[str, str]:
     """An error for people: what happened and what to do."""
+    if is_disk_full(error):
+        return DISK_FULL
     if isinstance(error, ImpastoError):
-        kind, message, remedy = type(error).__name__, error.message, error.remedy
+        kind, message, remedy = type(error).__name__, _FOLDERS.sub("", error.message), error.remedy
     elif isinstance(error, MemoryError) or "memory" in str(error).lower():
         kind, message, remedy = "ResourceError", "memory ran out", "choose a smaller size"
-    elif is_disk_full(error):
-        kind, message, remedy = "ResourceError", "the disk is full", "free some space"
     else:
         kind, message = type(error).__name__, f"a fault in impasto: {error}"
         remedy = "try again, and report it"
-    told = {"type": kind, "message": message, "remedy": remedy}
-    return {**told, "kind": "disk"} if is_disk_full(error) else told
+    return {"type": kind, "message": message, "remedy": remedy}
 
 
 def _reached(run: Stylization) -> dict[str, Any]:

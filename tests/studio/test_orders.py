@@ -149,3 +149,15 @@ def test_a_draft_is_no_part_of_the_history(client: TestClient) -> None:
     kept = made(client, photo, kind="quick", settings=settings)
     assert kept["command"].startswith("impasto quick Cat.png waves --subject off --size 32")
     assert "picture.png" in kept["links"]
+
+
+def test_a_full_disk_is_told_though_nothing_can_be_noted(
+    client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(studio.supervisor, InProcess)
+    studio.supervisor.paused = True
+    job = order(client, upload(client)).json()["links"]["self"]
+    studio.store.claim("w")
+    assert client.get(job).json()["problem"] is None
+    monkeypatch.setattr(studio.store, "has_room", lambda: False)
+    assert client.get(job).json()["problem"]["message"] == "the disk is full"

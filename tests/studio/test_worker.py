@@ -13,7 +13,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import impasto
-from impasto.errors import ResourceError
+from impasto.errors import InvalidImageError, ResourceError
 from impasto.runs import checkpoint
 from impasto.studio.recipe import Recipe, result_path
 from impasto.studio.service import Studio
@@ -231,4 +231,6 @@ def test_what_cannot_be_painted_fails_with_one_line(worker: Worker, photo: str) 
 def test_faults_are_told_plainly() -> None:
     assert told_of(MemoryError())["message"] == "memory ran out"
     assert told_of(OSError(28, "No space left on device"))["kind"] == "disk"
+    place = f"/home/me/studio/pictures/{'0' * 32}/cat.png"
+    assert told_of(InvalidImageError(f"'{place}' is broken"))["message"] == "'cat.png' is broken"
     assert "a fault in impasto" in told_of(ValueError("odd"))["message"]

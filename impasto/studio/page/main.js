@@ -428,7 +428,7 @@ function showRun(now = seen.painting) {
   if (told.left > 0 && job.state === "running") parts.push(`about ${duration(told.left)} left`);
   if (told.width) parts.push(`${told.width} × ${told.height} px`);
   if (queued) parts.push(`${queued} more in the queue`);
-  if (job.problem && job.state === "paused") parts.push(`${job.problem.message}; ${job.problem.remedy}`);
+  if (job.problem) parts.splice(0, parts.length, sentence(`${job.problem.message}; ${job.problem.remedy}`));
   $("run-text").textContent = parts.join(" · ");
   $("run-bar").value = told.fraction ?? 0;
   $("run-pause").textContent = job.state === "paused" ? "Go on" : "Pause";
