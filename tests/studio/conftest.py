@@ -9,4 +9,4 @@ if all(find_spec(name) for name in ("fastapi", "httpx2", "python_multipart", "uv
 
     __all__ = ["client", "store", "studio"]
 else:
-    collect_ignore_glob = ["test_*.py"]
+    collect_ignore_glob = ["*.py"]

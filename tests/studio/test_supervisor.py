@@ -45,7 +45,6 @@ def kill(supervisor: Supervisor) -> None:
     os.kill(supervisor.worker, signal.SIGKILL)
 
 
-@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_painting_is_the_same(
     store: Store, supervisor: Supervisor
 ) -> None:
