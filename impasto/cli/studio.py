@@ -1,0 +1,89 @@
+"""``impasto studio``."""
+
+from __future__ import annotations
+
+import os
+import threading
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impasto.cli.messages import message
+from impasto.cli.options import Quiet, Threads
+from impasto.errors import MissingDependencyError
+
+app = typer.Typer()
+
+EXAMPLES = """
+impasto studio
+impasto studio --headless --port 8000
+impasto studio --headless --host 0.0.0.0 --name studio.example.org
+"""
+
+TOKEN = "IMPASTO_STUDIO_TOKEN"
+
+
+@app.command(epilog=EXAMPLES)
+def studio(
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to listen; others need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 is any that is free.")
+    ] = 7860,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Pictures and history.  [default: the user's data]"),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name that it goes by, behind a proxy; repeatable."),
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GIB",
+            min=0.5,
+            help="Replace a worker that takes more.",
+            rich_help_panel="Machine",
+        ),
+    ] = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+) -> None:
+    """Open the studio: a page to drop a photo on and paint it.
+
+    Everything stays on this machine. Pictures, jobs and history are kept in a folder, and what was
+    being painted when the studio ended goes on when it starts again.
+
+    Addresses that others can reach need a token, in the environment variable IMPASTO_STUDIO_TOKEN;
+    a browser is let in by /?token=... once.
+    """
+    from platformdirs import user_data_path
+
+    try:
+        from impasto.studio.server import Address, serve
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] == "impasto":
+            raise
+        raise MissingDependencyError("the studio", "studio") from None
+
+    address = Address(host, port, tuple(name or ()), os.environ.get(TOKEN, ""))
+
+    def on_start(url: str) -> None:
+        message(f"the studio is at {url}  (Ctrl-C ends it)", quiet=quiet)
+        if not headless:
+            opener = threading.Timer(0.5, webbrowser.open, [url])
+            opener.daemon = True
+            opener.start()
+
+    serve(
+        address,
+        (folder or user_data_path("impasto") / "studio").expanduser(),
+        threads=threads,
+        memory=None if memory is None else int(memory * 2**30),
+        on_start=on_start,
+    )

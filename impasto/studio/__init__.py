@@ -1,0 +1,1 @@
+"""The studio: a page to paint on, and the service behind it (``impasto studio``)."""

@@ -1,0 +1,155 @@
+// The picture: before and after, zoom and pan, and where a pointer is on it.
+const $ = (id) => document.getElementById(id);
+const stage = $("stage"), canvas = $("canvas"), divider = $("divider");
+const before = $("before"), after = $("after");
+
+const view = { width: 1, height: 1, zoom: 0, x: 0, y: 0, split: 0.5, mode: "compare" };
+let painter = null; // takes the pointer while a mask is brushed
+const pointers = new Map();
+let pinch = null;
+
+export const mode = () => view.mode;
+export const box = () => view.box;
+
+// Shows pictures of this aspect; the one before stays until the other is decoded.
+export async function show({ first, second, width, height, tags = [] }) {
+  await Promise.all([swap(before, first), swap(after, second)]);
+  if (width && height) Object.assign(view, { width, height });
+  stage.style.setProperty("--aspect", String(view.width / view.height));
+  $("tag-before").textContent = tags[0] ?? "Photo";
+  $("tag-after").textContent = tags[1] ?? "Painting";
+  stage.classList.remove("empty");
+  $("welcome").hidden = true;
+  canvas.hidden = false;
+  layout();
+}
+
+async function swap(image, source) {
+  if (!source || image.dataset.source === source) return;
+  image.dataset.source = source;
+  const next = new Image();
+  next.src = source;
+  try { await next.decode(); } catch { return; }
+  if (image.dataset.source === source) image.src = source;
+}
+
+export function setMode(name) {
+  view.mode = name;
+  layout();
+}
+
+export function zoomTo(full) {
+  view.zoom = full ? 1 : 0;
+  view.x = view.y = 0;
+  layout();
+  $("zoom-fit").setAttribute("aria-pressed", String(!full));
+  $("zoom-full").setAttribute("aria-pressed", String(full));
+}
+export const isZoomed = () => view.zoom > 0;
+
+// While there is a painter, strokes go to it: { begin(x, y), move(x, y), end() }, in shares of the picture.
+export function setPainter(found) {
+  painter = found;
+  stage.style.cursor = found ? "none" : "";
+  $("cursor").hidden = !found;
+  layout();
+}
+export function setCursor(size) {
+  $("cursor").style.width = $("cursor").style.height = `${size * (view.box?.width ?? 1)}px`;
+}
+
+export function layout() {
+  const room = stage.getBoundingClientRect();
+  if (!room.width || canvas.hidden) return;
+  const margin = room.width < 600 ? 0 : 18;
+  const fit = Math.min((room.width - 2 * margin) / view.width, (room.height - 2 * margin) / view.height);
+  const natural = (after.naturalWidth || view.width) / view.width / (window.devicePixelRatio || 1);
+  const scale = view.zoom ? Math.max(fit, natural * view.zoom) : fit;
+  const width = view.width * scale, height = view.height * scale;
+  const most = { x: Math.max(0, (width - room.width) / 2 + margin), y: Math.max(0, (height - room.height) / 2 + margin) };
+  view.x = Math.min(most.x, Math.max(-most.x, view.x));
+  view.y = Math.min(most.y, Math.max(-most.y, view.y));
+  const left = (room.width - width) / 2 + view.x, top = (room.height - height) / 2 + view.y;
+  view.box = { left, top, width, height };
+  Object.assign(canvas.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+  const comparing = view.mode === "compare" && !painter;
+  const low = Math.max(0, left) + 1, high = Math.min(room.width, left + width) - 1;
+  const at = Math.min(high, Math.max(low, left + view.split * width));
+  const share = comparing ? (at - left) / width : view.mode === "photo" || painter ? 1 : 0;
+  before.style.clipPath = `inset(0 ${(1 - share) * 100}% 0 0)`;
+  before.style.visibility = share > 0 ? "visible" : "hidden";
+  divider.hidden = !comparing;
+  divider.style.left = `${at}px`;
+  divider.setAttribute("aria-valuenow", String(Math.round(view.split * 100)));
+  divider.setAttribute("aria-valuetext", `${Math.round(view.split * 100)} % photo`);
+  $("tag-before").hidden = !(comparing || view.mode === "photo") || Boolean(painter);
+  $("tag-after").hidden = !(comparing || view.mode === "result") || Boolean(painter);
+}
+
+function place(event) {
+  const room = stage.getBoundingClientRect();
+  return { x: event.clientX - room.left, y: event.clientY - room.top };
+}
+function share(at) {
+  return [(at.x - view.box.left) / view.box.width, (at.y - view.box.top) / view.box.height];
+}
+
+let dragging = null;
+stage.addEventListener("pointerdown", (event) => {
+  if (canvas.hidden || event.button > 0) return;
+  stage.setPointerCapture(event.pointerId);
+  const at = place(event);
+  pointers.set(event.pointerId, at);
+  if (pointers.size === 2) {
+    if (painter) painter.end();
+    dragging = null;
+    pinch = { start: distance(), zoom: view.zoom || 0.999 };
+  } else if (painter) {
+    dragging = "paint";
+    painter.begin(...share(at));
+  } else if (event.target.closest("#divider") || (!view.zoom && view.mode === "compare")) {
+    dragging = "split";
+    split(at.x);
+  } else dragging = "pan";
+});
+stage.addEventListener("pointermove", (event) => {
+  const at = place(event), last = pointers.get(event.pointerId);
+  if (painter) Object.assign($("cursor").style, { left: `${at.x}px`, top: `${at.y}px` });
+  if (!last) return;
+  pointers.set(event.pointerId, at);
+  if (pinch && pointers.size === 2) {
+    const zoom = pinch.zoom * distance() / pinch.start;
+    view.zoom = zoom > 1 ? Math.min(8, zoom) : 0;
+    return layout();
+  }
+  if (dragging === "split") split(at.x);
+  else if (dragging === "paint") painter.move(...share(at));
+  else if (dragging === "pan") { view.x += at.x - last.x; view.y += at.y - last.y; layout(); }
+});
+for (const kind of ["pointerup", "pointercancel"]) {
+  stage.addEventListener(kind, (event) => {
+    pointers.delete(event.pointerId);
+    if (pointers.size < 2) pinch = null;
+    if (dragging === "paint" && painter) painter.end();
+    dragging = null;
+  });
+}
+stage.addEventListener("dblclick", () => { if (!painter && !canvas.hidden) zoomTo(!isZoomed()); });
+
+function distance() {
+  const [a, b] = [...pointers.values()];
+  return Math.hypot(a.x - b.x, a.y - b.y);
+}
+function split(x) {
+  view.split = Math.min(1, Math.max(0, (x - view.box.left) / view.box.width));
+  layout();
+}
+divider.addEventListener("keydown", (event) => {
+  const steps = { ArrowLeft: -0.02, ArrowRight: 0.02, PageDown: -0.1, PageUp: 0.1, Home: -1, End: 1 };
+  if (!(event.key in steps)) return;
+  event.preventDefault();
+  view.split = Math.min(1, Math.max(0, view.split + steps[event.key]));
+  layout();
+});
+new ResizeObserver(layout).observe(stage);
+after.addEventListener("load", layout);

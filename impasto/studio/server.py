@@ -1,0 +1,139 @@
+"""The studio on an address: the service, its guard, and the socket."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from filelock import FileLock, Timeout
+
+from impasto.errors import ConfigError, UsageError
+from impasto.studio.app import create_app
+from impasto.studio.security import Guard, is_loopback
+from impasto.studio.service import Studio
+from impasto.studio.store import Store
+from impasto.studio.supervisor import Supervisor
+from impasto.studio.uploads import MAX_BYTES, MAX_PIXELS, Uploads
+
+SHORTEST_TOKEN = 16
+CONNECTIONS = 256
+"""Open connections beyond which new ones are answered with 503."""
+FAREWELL = 2
+"""Seconds that open connections have when the service ends."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the studio listens, by which names it goes, and the token that it wants.
+
+    Raises ConfigError for an address that others can reach without a token.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    names: tuple[str, ...] = ()
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        if not is_loopback(self.host) and not self.token:
+            raise ConfigError(
+                f"others can reach {self.host}, and there is no token",
+                "set IMPASTO_STUDIO_TOKEN, or listen on 127.0.0.1",
+            )
+        if self.token and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii()):
+            raise ConfigError(
+                f"the token has {len(self.token)} characters",
+                f"use at least {SHORTEST_TOKEN}, of letters and digits",
+            )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names in the Host header that are ours; "*" is any address."""
+        if is_loopback(self.host):
+            return ("127.0.0.1", "localhost", "::1", *self.names)
+        anywhere = self.host in ("0.0.0.0", "::")
+        return ("127.0.0.1", "localhost", "*" if anywhere else self.host, *self.names)
+
+
+def serve(
+    address: Address,
+    folder: Path,
+    *,
+    threads: int | None = None,
+    most_bytes: int = MAX_BYTES,
+    max_pixels: int = MAX_PIXELS,
+    memory: int | None = None,
+    on_start: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; ``on_start`` is told where the page is.
+
+    Pictures and jobs lie in ``folder``; what was running when the last service ended goes on.
+    Raises UsageError where another studio has the folder or another program the port.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "studio.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(
+            f"another studio is using {folder}", "use that one, or choose another --folder"
+        ) from None
+    with lock, _listen(address) as listener:
+        store = Store(folder)
+        supervisor = Supervisor(store, threads=threads, most_bytes=memory)
+        uploads = Uploads(store, max_pixels=max_pixels)
+        studio = Studio(store, supervisor, uploads)
+        guarded = Guard(
+            create_app(studio), hosts=address.hosts, token=address.token, most_bytes=most_bytes
+        )
+        config = uvicorn.Config(
+            guarded,
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=FAREWELL,
+            h11_max_incomplete_event_size=32 * 2**10,
+        )
+        port = listener.getsockname()[1]
+        name = f"[{address.host}]" if ":" in address.host else address.host
+        on_start(f"http://{name}:{port}/")
+        with _quiet_signals():
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def _quiet_signals() -> Iterator[None]:
+    """uvicorn ends in peace after SIGINT or SIGTERM, and then raises them once more."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: None) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address.host, address.port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"{address.host}:{address.port} cannot be had: {error.strerror or error}",
+            "choose another --port (0: any that is free)",
+        ) from None
+    listener.listen(128)
+    return listener

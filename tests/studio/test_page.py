@@ -1,0 +1,253 @@
+"""The page in a browser: what a person does with it, from two dropped files to a download."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+import impasto
+from impasto.cli import main
+from tests.studio.in_process import picture
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not CHROMIUM or find_spec("playwright") is None, reason="needs Chromium and playwright"
+    ),
+]
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+}
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 860}}
+DROP = """([target, files]) => {
+    const given = new DataTransfer();
+    for (const [name, data] of files) {
+        const bytes = Uint8Array.from(atob(data), (x) => x.charCodeAt(0));
+        given.items.add(new File([bytes], name, { type: "image/png" }));
+    }
+    for (const kind of ["dragenter", "dragover", "drop"]) {
+        const event = new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: given });
+        document.querySelector(target).dispatchEvent(event);
+    }
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A studio in a process of its own, with one thread."""
+    folder = tmp_path_factory.mktemp("studio")
+    command = [sys.executable, "-m", "impasto", "studio", "--headless", "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--folder", str(folder), "--threads", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+    )
+    assert process.stderr is not None
+    found = re.search(r"http://\S+", process.stderr.readline())
+    assert found is not None
+    yield found[0]
+    process.terminate()
+    code = process.wait(40)
+    process.stderr.close()
+    assert code == 0
+
+
+class Watched:
+    """A page, and what went wrong on it."""
+
+    def __init__(self, browser: Browser, address: str, **options: Any) -> None:
+        self.context = browser.new_context(**options)
+        self.page: Page = self.context.new_page()
+        self.wrong: list[str] = []
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", lambda request: self._on_request(request.url, address))
+        self.page.goto(address)
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.wrong.append(message.text)
+
+    def _on_request(self, url: str, address: str) -> None:
+        if not url.startswith((address, "blob:", "data:")):
+            self.wrong.append(f"another host: {url}")
+
+
+@pytest.fixture(params=[DESK, PHONE], ids=["desk", "phone"])
+def watched(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    made = Watched(browser, address, accept_downloads=True, **request.param)
+    yield made
+    wrong = made.wrong
+    made.context.close()
+    assert wrong == []
+
+
+def drop(page: Page, target: str, **files: bytes) -> None:
+    coded = [[f"{name}.png", base64.b64encode(data).decode()] for name, data in files.items()]
+    page.evaluate(DROP, [target, coded])
+
+
+def steps_of(page: Page) -> int:
+    found = re.search(r"step (\d+)", page.inner_text("#run-text"))
+    return int(found[1]) if found else 0
+
+
+def test_from_two_files_to_a_picture(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = watched.page
+    phone = page.viewport_size is not None and page.viewport_size["width"] < 500
+    press = page.tap if phone else page.click
+    # 1. A photo and a painting are dropped; the preview comes by itself.
+    photo, style = picture(120, 160), picture(96, 96, seed=7)
+    drop(page, "#stage", photo=photo, painting=style)
+    page.wait_for_selector("body[data-preview]")
+    page.wait_for_selector("#shelf [aria-pressed=true] >> text=painting")
+    # 2. The subject is brushed.
+    press("#subject-edit")
+    page.wait_for_selector("#brushbar:not([hidden])")
+    box = page.locator("#stage").bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    if phone:
+        page.touchscreen.tap(*middle)
+    else:
+        page.mouse.move(*middle)
+        page.mouse.down()
+        page.mouse.move(middle[0] + 60, middle[1] + 20, steps=4)
+        page.mouse.up()
+    press("#brush-done")
+    page.wait_for_selector("#subject-state:has-text('as you brushed it')")
+    # 3. The strength is moved, by keys.
+    page.focus("#strength")
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    assert page.inner_text("#strength-out") == "0.60"
+    # 4. Paint, pause, go on.
+    page.select_option("#size", "256")
+    press("#paint")
+    page.wait_for_selector("#run-text:has-text('step')")
+    press("#run-pause")
+    page.wait_for_selector("#run-title:has-text('Paused')")
+    reached = steps_of(page)
+    page.wait_for_timeout(700)
+    assert steps_of(page) == reached
+    press("#run-pause")
+    page.wait_for_selector("#result:not([hidden])", timeout=120_000)
+    # 5. Compare with the slider; take it home.
+    before = page.get_attribute("#divider", "aria-valuenow")
+    page.focus("#divider")
+    page.keyboard.press("ArrowLeft")
+    assert page.get_attribute("#divider", "aria-valuenow") != before
+    with page.expect_download() as download:
+        press("#get-png")
+    painted = tmp_path / "painted.png"
+    download.value.save_as(painted)
+    # 6. What is in it makes it again, beside its files.
+    metadata = impasto.read_metadata(painted)
+    assert metadata["config"]["strength"] == 0.6
+    (tmp_path / "photo.png").write_bytes(photo)
+    (tmp_path / "painting.png").write_bytes(style)
+    mask = metadata["subject"]["path"]
+    identifier = page.evaluate(
+        "async () => (await (await fetch('/v1/pictures?role=mask')).json())[0].links.file"
+    )
+    answer = watched.context.request.get(page.url.rstrip("/") + identifier)
+    (tmp_path / mask).write_bytes(answer.body())
+    monkeypatch.chdir(tmp_path)
+    assert main(["replay", "painted.png", "-o", "again.png", "-q"]) == 0
+    assert torch.equal(impasto.load_image("painted.png"), impasto.load_image("again.png"))
+
+
+def test_the_history_is_there_after_a_reload(watched: Watched) -> None:
+    page = watched.page
+    page.wait_for_selector("#history button")
+    page.click("#history button")
+    page.wait_for_selector("#result:not([hidden])")
+    page.click("#use-settings")
+    page.wait_for_selector("#photo-thumb:not([hidden])")
+    assert page.inner_text("#strength-out") or page.input_value("#strength") == "0.6"
+
+
+def test_nothing_is_wider_than_the_window(watched: Watched) -> None:
+    page = watched.page
+    page.click("#history button")
+    page.wait_for_selector("#result:not([hidden])")
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0
+
+
+def test_what_can_be_pressed_is_large_enough(watched: Watched) -> None:
+    page = watched.page
+    page.click("#history button")
+    page.wait_for_selector("#result:not([hidden])")
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("button, a[href], select, summary, .segments label")]
+            .filter((x) => x.checkVisibility() && !x.classList.contains("skip"))
+            .map((x) => [x.id || x.className || x.textContent, x.getBoundingClientRect()])
+            .filter(([, box]) => box.height < 43.5 || box.width < 43.5)
+            .map(([name, box]) => `${name}: ${box.width} x ${box.height}`)"""
+    )
+    assert small == []
+
+
+def test_the_page_is_usable_without_seeing_it(watched: Watched) -> None:
+    """axe-core finds nothing serious."""
+    pytest.importorskip("axe_playwright_python")
+    import axe_playwright_python
+
+    source = next(Path(axe_playwright_python.__file__).parent.rglob("axe.min.js"))
+    page = watched.page
+    page.click("#history button")
+    page.wait_for_selector("#result:not([hidden])")
+    page.click(".everything summary")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(300)
+        page.evaluate(source.read_text("utf-8"))
+        found = page.evaluate("axe.run()")
+        serious = [
+            f"{x['id']}: {node['html'][:120]} {node.get('failureSummary', '')[:160]}"
+            for x in found["violations"]
+            if x["impact"] in ("serious", "critical")
+            for node in x["nodes"]
+        ]
+        assert serious == [], scheme
+
+
+def test_a_wrong_file_is_told_in_one_line(browser: Browser, address: str) -> None:
+    made = Watched(browser, address, **DESK)
+    drop(made.page, "#stage", broken=b"this is no picture")
+    made.page.wait_for_selector("#toast:not([hidden])")
+    assert "picture" in made.page.inner_text("#toast").lower()
+    made.context.close()
