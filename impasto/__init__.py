@@ -21,6 +21,8 @@ The map, in the order in which a picture passes through; imports point only upwa
 - ``transfer``      the recipe: ``stylize`` and ``texture``
 - ``dream``         pictures from a network alone: ``deepdream`` and ``look``
 - ``metrics``       how good a picture is: ``evaluate``, by networks that paint nothing
+- ``video``         clips: ``stylize_video`` holds them steady by optical flow
+- ``batch``         many pictures at once, on one machine or several
 - ``cli``           one file for each command
 - ``assets``        weights of our own, with their cards
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from impasto.config.stylize import StylizeConfig
     from impasto.config.train import TrainConfig
     from impasto.config.version import __version__
+    from impasto.config.video import VideoConfig
     from impasto.dream.deepdream import Dream, deepdream
     from impasto.dream.visualize import Look, look
     from impasto.encoders import ENCODERS, VGG, Encoder, Mini, get_encoder
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from impasto.events import (
         Event,
         Finished,
+        FrameDone,
         LevelDone,
         LevelStarted,
         Step,
@@ -80,6 +84,7 @@ if TYPE_CHECKING:
     from impasto.runs.result import Result
     from impasto.transfer.api import stylize, texture
     from impasto.transfer.stylization import Stylization
+    from impasto.video.stylize import VideoResult, VideoRun, stylize_video
 
 _HOMES = {
     "config.version": ["__version__"],
@@ -91,7 +96,16 @@ _HOMES = {
     "optim.loop": ["optimize"],
     "optim.state": ["State"],
     "errors": ["ImpastoError"],
-    "events": ["Event", "Finished", "LevelDone", "LevelStarted", "Step", "Trained", "Validated"],
+    "events": [
+        "Event",
+        "Finished",
+        "FrameDone",
+        "LevelDone",
+        "LevelStarted",
+        "Step",
+        "Trained",
+        "Validated",
+    ],
     "image.io": ["Picture", "load_image", "read_image", "read_metadata", "resize", "save_image"],
     "losses": [
         "CONTENT_LOSSES",
@@ -113,6 +127,7 @@ _HOMES = {
     "metrics.evaluate": ["Evaluation", "evaluate"],
     "config.quick": ["QuickConfig"],
     "config.train": ["TrainConfig"],
+    "config.video": ["VideoConfig"],
     "feedforward.network": ["FeedForward"],
     "feedforward.training": ["Training", "train"],
     "arbitrary.api": ["quick"],
@@ -121,6 +136,7 @@ _HOMES = {
     "runs.result": ["Result"],
     "transfer.api": ["stylize", "texture"],
     "transfer.stylization": ["Stylization"],
+    "video.stylize": ["VideoResult", "VideoRun", "stylize_video"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -140,6 +156,7 @@ __all__ = [
     "FeatureLoss",
     "FeedForward",
     "Finished",
+    "FrameDone",
     "GramLoss",
     "HistogramLoss",
     "ImpastoError",
@@ -167,6 +184,9 @@ __all__ = [
     "Trained",
     "Training",
     "Validated",
+    "VideoConfig",
+    "VideoResult",
+    "VideoRun",
     "WassersteinLoss",
     "__version__",
     "deepdream",
@@ -182,6 +202,7 @@ __all__ = [
     "resize",
     "save_image",
     "stylize",
+    "stylize_video",
     "swatch",
     "texture",
     "train",

@@ -128,3 +128,20 @@ class FrameDone(Event):
     cut: bool
     seconds: float
     image: Tensor = field(repr=False, metadata={"json": False})
+
+
+@dataclass(frozen=True)
+class ItemDone(Event):
+    """An item of a batch is over: ``state`` is done, skipped, retried or failed.
+
+    ``done`` of ``total`` are over by now (retries are not), ``failed`` of them did not succeed;
+    ``output`` is its file, ``error`` what went wrong, ``seconds`` those of the item itself.
+    """
+
+    output: str
+    state: str
+    done: int
+    total: int
+    failed: int
+    seconds: float = 0.0
+    error: str = ""

@@ -279,8 +279,8 @@ class VideoRun:
 
     def _selected(self) -> Iterator[tuple[int, Frame]]:
         """The frames to paint, with their number in the clip, at the size in which they are
-        painted, and shown as long as those that are left out between them."""
-        config, held = self.config, None
+        painted."""
+        config = self.config
         end = None if config.duration is None else config.start + config.duration
         inside = 0
         for index, frame in enumerate(self.clip.frames()):
@@ -289,16 +289,8 @@ class VideoRun:
             if end is not None and frame.time >= end:
                 break
             inside += 1
-            if (inside - 1) % config.every:
-                assert held is not None
-                longer = held[1].duration + frame.duration
-                held = held[0], held[1]._replace(duration=longer)
-                continue
-            if held is not None:
-                yield held
-            held = index, frame._replace(pixels=resize(frame.pixels, self.size))
-        if held is not None:
-            yield held
+            if (inside - 1) % config.every == 0:
+                yield index, frame._replace(pixels=resize(frame.pixels, self.size))
 
     def _key(self, index: int, frame: Frame) -> Tensor | None:
         """The key that belongs to a frame: by the name of its file, else by its number."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import itertools
 import json
 import os
 import secrets
@@ -59,7 +60,7 @@ def check_output(output: Path, *, overwrite: bool) -> None:
             import_av()
         check_folder(output, overwrite=overwrite)
         return
-    if suffix:
+    if suffix and not output.is_dir():
         known = ", ".join([*CODECS, *ANIMATIONS])
         raise UsageError(
             f"{quoted(output)} is no clip that impasto writes",
@@ -93,6 +94,11 @@ def write_clip(
     """
     if not stills:
         raise InputError(f"{clip.path.name} has no frames in this part", "choose another part")
+    # Shown until the next one: what a file says of the length of a frame is often wrong.
+    stills = [
+        *(x._replace(duration=y.time - x.time) for x, y in itertools.pairwise(stills)),
+        stills[-1],
+    ]
     suffix = output.suffix.lower()
     try:
         if suffix in CODECS:
