@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from impasto.arbitrary.api import quick
+    from impasto.batch.run import BatchResult, stylize_batch
     from impasto.config.dream import DreamConfig, LookConfig
     from impasto.config.presets import PRESETS, get_preset
     from impasto.config.quick import QuickConfig
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         Event,
         Finished,
         FrameDone,
+        ItemDone,
         LevelDone,
         LevelStarted,
         Step,
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from impasto.video.stylize import VideoResult, VideoRun, stylize_video
 
 _HOMES = {
+    "batch.run": ["BatchResult", "stylize_batch"],
     "config.version": ["__version__"],
     "config.stylize": ["StylizeConfig"],
     "config.dream": ["DreamConfig", "LookConfig"],
@@ -100,6 +103,7 @@ _HOMES = {
         "Event",
         "Finished",
         "FrameDone",
+        "ItemDone",
         "LevelDone",
         "LevelStarted",
         "Step",
@@ -147,6 +151,7 @@ __all__ = [
     "STYLE_LOSSES",
     "SWATCHES",
     "VGG",
+    "BatchResult",
     "Dream",
     "DreamConfig",
     "EarthMoverLoss",
@@ -160,6 +165,7 @@ __all__ = [
     "GramLoss",
     "HistogramLoss",
     "ImpastoError",
+    "ItemDone",
     "LaplacianLoss",
     "LevelDone",
     "LevelStarted",
@@ -202,6 +208,7 @@ __all__ = [
     "resize",
     "save_image",
     "stylize",
+    "stylize_batch",
     "stylize_video",
     "swatch",
     "texture",

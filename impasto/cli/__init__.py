@@ -121,8 +121,8 @@ def _impasto(
 
     A first picture:  impasto stylize cat.jpg waves -o cat-waves.png
 
-    Exit codes: 0 done, 2 a bad request, 3 a bad input file, 4 no weights, 5 some items of a batch failed,
-    6 out of memory or disk, 130 stopped by Ctrl-C, 143 by SIGTERM, 1 a fault in impasto.
+    Exit codes: 0 done, 2 a bad request, 3 a bad input file, 4 no weights, 5 some items of a batch
+    failed, 6 out of memory or disk, 130 stopped by Ctrl-C, 143 by SIGTERM, 1 a fault in impasto.
     """
 
 

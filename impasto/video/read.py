@@ -107,7 +107,6 @@ def import_av() -> ModuleType:
         import av
     except ImportError:
         raise MissingDependencyError("reading video", "video") from None
-    av.logging.set_level(av.logging.PANIC)  # what matters is raised
     return av
 
 

@@ -22,7 +22,11 @@ def scene(number: int, height: int = 48, width: int = 64) -> Tensor:
     """Frame ``number`` of a shot ``(1, 3, H, W)``: texture that moves to the right by a pixel."""
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     at = (x - number).float()
-    waves = [torch.sin(at / 3.1 + y / 5.0), torch.sin(at / 7.3 - y / 4.1), torch.cos(y / 6.0 + at / 4)]
+    waves = [
+        torch.sin(at / 3.1 + y / 5.0),
+        torch.sin(at / 7.3 - y / 4.1),
+        torch.cos(y / 6.0 + at / 4),
+    ]
     return (0.5 + 0.4 * torch.stack(waves))[None]
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 import torch
 from torch import Tensor
-
-pytest.importorskip("cv2")
 
 from impasto.video.carry import ANCHOR_EVERY, Memory, confident
 
@@ -29,6 +26,7 @@ def test_paint_moves_with_the_frames(shot: Callable[..., Tensor]) -> None:
         carried = memory.carry(shot(number))
         assert carried is not None
         memory.remember(shot(number), carried.picture)
+    assert carried is not None
     error = (carried.picture - painted(shot, number))[..., 6:-6, 20:-6]
     assert float(error.abs().mean()) < 0.04
     assert float(carried.trust[..., 6:-6, 20:-6].mean()) > 0.9

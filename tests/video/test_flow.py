@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-pytest.importorskip("cv2")
-
 from impasto.video.flow import agreement, compose, motion, resize_flow, warp
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-
-pytest.importorskip("cv2")
 
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
@@ -18,7 +17,7 @@ from impasto.image.io import save_image
 from impasto.video.carry import Carried
 from impasto.video.paint import MaskTracker, TemporalLoss, make_painter
 
-OFF = {"subject": "off"}
+OFF: dict[str, Any] = {"subject": "off"}
 
 
 def foreseen(photo: Tensor, share: float) -> Carried:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-av = pytest.importorskip("av")
-
 from impasto.errors import OutputExistsError, ResourceError, UsageError
 from impasto.image.io import save_image
 from impasto.video.read import open_clip
 from impasto.video.write import Still, check_output, write_clip
+
+av = pytest.importorskip("av")
 
 Make = Callable[..., Path]
 
