@@ -59,7 +59,8 @@ class DaskWorkers:
         """What is over; at least one."""
         from distributed import wait
 
-        done = wait(list(self.tasks), return_when="FIRST_COMPLETED").done
+        with self.client.as_current():
+            done = wait(list(self.tasks), return_when="FIRST_COMPLETED").done
         return [(self.tasks.pop(future), _outcome(future)) for future in done]
 
     def close(self) -> None:

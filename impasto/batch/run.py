@@ -259,6 +259,7 @@ class BatchRun:
             output=None if self.ship else str(item.output.resolve()),
             suffix=item.output.suffix.lower(),
             threads=self.threads,
+            names=(item.content, *item.styles),
         )
 
     def _received(self, item: Item, outcome: Outcome) -> Outcome:

@@ -19,6 +19,7 @@ from impasto.encoders import Encoder, get_encoder
 from impasto.errors import ImpastoError, InputError, UsageError, WeightsError
 from impasto.image.files import write_bytes
 from impasto.image.io import encode_image
+from impasto.image.swatches import SWATCHES
 from impasto.runs.result import Result, with_places
 from impasto.transfer.stylization import Stylization
 
@@ -29,6 +30,7 @@ class Task:
 
     ``content`` and ``styles`` are paths and swatches, or the content of files where workers do not
     share the folder; ``output`` is the file to write, or None to return its bytes as ``suffix``.
+    ``names`` are what content and styles are called, for the metadata of what came as bytes.
     """
 
     number: int
@@ -39,6 +41,7 @@ class Task:
     output: str | None
     suffix: str
     threads: int | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def _paint(task: Task) -> bytes:
     else:
         run = Stylization(task.content, styles, config, encoder=_encoder(config))
         result = run.finish()
-    metadata = dict(result.metadata)
+    metadata = _with_names(result.metadata, task.names)
     for changing in ("seconds", "machine"):  # the same item is the same file, wherever it is made
         metadata.pop(changing, None)
     return encode_image(
@@ -132,6 +135,25 @@ def _paint(task: Task) -> bytes:
         metadata=with_places(metadata, lambda place: Path(place).name),
         exif=result.exif,
     )
+
+
+def _with_names(metadata: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Metadata in which pictures that came as bytes are called what their files are called."""
+    if not names:
+        return dict(metadata)
+
+    def named(told: dict[str, Any], name: str) -> dict[str, Any]:
+        if "path" in told or "swatch" in told:
+            return told
+        return {"swatch" if name in SWATCHES else "path": name, **told}
+
+    content, *styles = names
+    told = metadata["style"]
+    if isinstance(told, list):
+        told = [named(one, name) for one, name in zip(told, styles, strict=True)]
+    else:
+        told = named(told, styles[0])
+    return {**metadata, "content": named(metadata["content"], content), "style": told}
 
 
 def _encoder(config: StylizeConfig) -> Encoder:

@@ -60,7 +60,10 @@ def test_what_varies_is_in_the_name(photos: Path, tmp_path: Path) -> None:
 
 def test_a_default_that_varies_has_a_name_too(photos: Path, tmp_path: Path) -> None:
     items = matrix([str(photos / "9.png")], ["waves"], tmp_path, vary={"strength": [0.5, 1.0]})
-    assert [x.output.name for x in items] == ["9-waves-strength-0.5.png", "9-waves-strength-1.0.png"]
+    assert [x.output.name for x in items] == [
+        "9-waves-strength-0.5.png",
+        "9-waves-strength-1.0.png",
+    ]
 
 
 def test_two_items_of_one_name_are_refused(photos: Path, tmp_path: Path) -> None:
@@ -79,7 +82,7 @@ def test_csv(photos: Path, tmp_path: Path) -> None:
     table.write_text(
         "content,style,output,strength,engine,steps\n"
         "9.png,waves,nine.jpg,0.4,,\n"
-        "10.png,waves+night,,,optimised,\"5,3\"\n",
+        '10.png,waves+night,,,optimised,"5,3"\n',
         encoding="utf-8",
     )
     nine, ten = read_manifest(table, tmp_path)

@@ -87,7 +87,7 @@ def test_what_fails_once_is_tried_again(photos: Path, tmp_path: Path) -> None:
 
     def shaky(task: Task) -> Outcome:
         tried.append(task.number)
-        if task.number == 1 and tried.count(1) == 1 or task.number == 2:
+        if (task.number == 1 and tried.count(1) == 1) or task.number == 2:
             return Outcome(error="a hiccup")
         return carry_out(task)
 
@@ -128,12 +128,11 @@ def test_a_killed_batch_goes_on(after: float, photos: Path, tmp_path: Path) -> N
         " sys.argv[2], subject='off', threads=1, on_event=lambda e: print(e.state, flush=True))"
     )
     command = [sys.executable, "-c", code, str(photos), str(tmp_path / "out")]
-    killed = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert killed.stdout is not None
-    killed.stdout.readline()
-    time.sleep(after)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None
+        killed.stdout.readline()
+        time.sleep(after)
+        os.kill(killed.pid, signal.SIGKILL)
     assert (tmp_path / "out" / NAME).is_file()
     second = subprocess.run(command, check=True, capture_output=True, text=True)
     assert second.stdout.count("skipped") >= 1

@@ -156,12 +156,11 @@ def test_a_killed_run_goes_on(after: float, frames: Path, tmp_path: Path) -> Non
         " resume=True, on_event=lambda e: print('frame', flush=True))"
     )
     command = [sys.executable, "-c", code, str(frames), str(tmp_path / "out")]
-    killed = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert killed.stdout is not None
-    killed.stdout.readline()
-    time.sleep(after)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None
+        killed.stdout.readline()
+        time.sleep(after)
+        os.kill(killed.pid, signal.SIGKILL)
     if not (tmp_path / "out").exists():
         subprocess.run(command, check=True, capture_output=True)
     command[-1] = str(tmp_path / "whole")
