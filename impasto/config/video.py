@@ -46,7 +46,7 @@ class VideoConfig(Settings):
         most=1,
     )
     temporal_weight: float = setting(
-        100.0, "Optimised only: weight of staying with the frames before", least=0
+        400.0, "Optimised only: weight of staying with the frames before", least=0
     )
     frame_steps: int = setting(
         8, "Optimised only: steps of each frame but the first of a shot", least=1, most=10000

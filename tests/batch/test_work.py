@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def task(tmp_path: Path) -> Task:
 
 
 def with_changes(task: Task, **changes: object) -> Task:
-    return Task(**{**vars(task), **changes})  # type: ignore[arg-type]  # of the fields' types
+    return replace(task, **changes)  # type: ignore[arg-type]  # of the fields' types
 
 
 def test_a_file_is_written(task: Task) -> None:
