@@ -31,6 +31,9 @@ CONSISTENCY, CONSISTENCY_PIXELS = 0.01, 0.5
 BOUNDARY, BOUNDARY_PIXELS = 0.01, 0.02
 # A difference of colours, in units of the range, at which what is carried is trusted by 1 / e.
 AGREEMENT = 0.12
+# Pixels beyond the border that a flow may lead to. Half a pixel in each of many frames, and the
+# border would be drawn out into stripes.
+SLACK = 0.1
 
 
 class Motion(NamedTuple):
@@ -162,5 +165,5 @@ def _inside(flow: Tensor) -> Tensor:
     height, width = flow.shape[-2:]
     x = torch.arange(width).to(flow) + flow[:, 0]
     y = torch.arange(height).to(flow).view(-1, 1) + flow[:, 1]
-    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    inside = (x >= -SLACK) & (x <= width - 1 + SLACK) & (y >= -SLACK) & (y <= height - 1 + SLACK)
     return inside.to(flow)[:, None]
