@@ -16,7 +16,7 @@ from typing import Any
 from impasto.batch.cluster import DaskWorkers
 from impasto.batch.ledger import Entry, Ledger
 from impasto.batch.local import LocalWorkers
-from impasto.batch.manifest import Item, hash_of, matrix, read_manifest, source_bytes
+from impasto.batch.manifest import FILES, Item, hash_of, matrix, read_manifest, source_bytes
 from impasto.batch.report import summary_page
 from impasto.batch.work import Executor, InProcess, Outcome, Task
 from impasto.errors import ConfigError, ImpastoError, OutputExistsError, ResourceError
@@ -255,12 +255,32 @@ class BatchRun:
             content=content,
             styles=styles,
             engine=item.engine,
-            settings=item.settings,
+            settings=self._settings(item),
             output=None if self.ship else str(item.output.resolve()),
             suffix=item.output.suffix.lower(),
             threads=self.threads,
             names=(item.content, *item.styles),
         )
+
+    def _settings(self, item: Item) -> dict[str, Any]:
+        """The settings of an item, its masks by their full paths, for workers that run elsewhere.
+
+        Raises ConfigError where masks would have to travel.
+        """
+        settings = dict(item.settings)
+        for name in FILES:
+            given = settings.get(name)
+            if not given:
+                continue
+            texts = [given] if isinstance(given, str) else list(given)
+            if self.ship and any(os.path.isfile(text) for text in texts):
+                raise ConfigError(
+                    f"{name} names a file, and ship sends only contents and styles",
+                    "use a folder that all machines share",
+                )
+            full = [os.path.abspath(text) if os.path.isfile(text) else text for text in texts]
+            settings[name] = full[0] if isinstance(given, str) else full
+        return settings
 
     def _received(self, item: Item, outcome: Outcome) -> Outcome:
         """An outcome whose bytes, if it came with some, are on disk."""

@@ -271,7 +271,7 @@ class VideoRun:
         free = shutil.disk_usage(self.output.resolve().parent).free
         if wanted > free:
             raise ResourceError(
-                f"the frames will take {wanted / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free",
+                f"the frames will take {wanted / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free",
                 "free some space, or paint a part: --duration, --every",
             )
 

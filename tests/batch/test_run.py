@@ -107,6 +107,24 @@ def test_workers_paint_the_same(photos: Path, tmp_path: Path) -> None:
     assert files(tmp_path / "here") == files(tmp_path / "there")
 
 
+def test_masks_are_found_from_anywhere(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_image("mask.png", torch.ones(1, 3, 24, 32))
+    given: list[Any] = []
+
+    def perform(task: Task) -> Outcome:
+        given.append(task.settings["keep"])
+        return Outcome(sha256="x")
+
+    items = matrix([str(photos)], ["waves"], tmp_path / "out", settings={"keep": "mask.png"})
+    BatchRun(items, tmp_path / "out", lambda: InProcess(perform)).finish()
+    assert given == [str(tmp_path / "mask.png")] * 4
+    with pytest.raises(ConfigError, match="keep names a file"):
+        BatchRun(items, tmp_path / "other", lambda: InProcess(perform), ship=True).finish()
+
+
 def test_a_manifest(photos: Path, tmp_path: Path) -> None:
     (photos / "orders.csv").write_text("content,style,strength\n1.png,waves,0.5\n2.png,night,\n")
     result = impasto.stylize_batch(

@@ -115,7 +115,7 @@ def test_a_recolored_start_has_the_styles_colors(
 
 
 def test_a_picture_that_is_no_file(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
-    """``init`` as an object goes before the setting, and is part of what a checkpoint belongs to."""
+    """``init`` as an object goes before the setting, and a checkpoint belongs to it."""
     config = replace(SMALL, size=None, steps=(1,), learning_rate=1e-6, average=0.0)
     start = photo.flip(3)
     run = Stylization(photo, painting, config, encoder=encoder, init=start)

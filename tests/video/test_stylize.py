@@ -47,8 +47,10 @@ def test_a_clip_becomes_a_clip(make_clip: Make, tmp_path: Path) -> None:
         if isinstance(event, FrameDone):
             seen.append(event)
 
-    result = stylize_video(make_clip(), "waves", tmp_path / "out.mp4", on_event=note, **FAST)
+    clip = make_clip(turned=True)
+    result = stylize_video(clip, "waves", tmp_path / "out.mp4", on_event=note, **FAST)
     assert result.frames == 8
+    assert result.size == (64, 48)  # upright
     assert [event.frame for event in seen] == list(range(1, 9))
     assert [event.cut for event in seen] == [True] + [False] * 7
     written = open_clip(result.path)
