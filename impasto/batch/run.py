@@ -259,7 +259,7 @@ class BatchRun:
             output=None if self.ship else str(item.output.resolve()),
             suffix=item.output.suffix.lower(),
             threads=self.threads,
-            names=(item.content, *item.styles),
+            names=tuple(_place(x, item.output.parent) for x in (item.content, *item.styles)),
         )
 
     def _settings(self, item: Item) -> dict[str, Any]:
@@ -343,6 +343,13 @@ class BatchRun:
 def _check_suffix(suffix: str) -> None:
     """UnknownNameError for a format that is not written."""
     check_writable(Path(f"x{suffix}").resolve())
+
+
+def _place(source: str, folder: Path) -> str:
+    """A picture as seen from ``folder``; the name of a swatch."""
+    if not os.path.isfile(os.path.expanduser(source)):
+        return source
+    return Path(os.path.relpath(os.path.expanduser(source), folder)).as_posix()
 
 
 def _is_unchanged(path: Path, key: str, known: Entry | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +31,8 @@ class Task:
 
     ``content`` and ``styles`` are paths and swatches, or the content of files where workers do not
     share the folder; ``output`` is the file to write, or None to return its bytes as ``suffix``.
-    ``names`` are what content and styles are called, for the metadata of what came as bytes.
+    ``names`` are content and styles as the metadata call them: swatches, or paths relative to the
+    picture, so that ``impasto replay`` finds them.
     """
 
     number: int
@@ -125,29 +127,30 @@ def _paint(task: Task) -> bytes:
     else:
         run = Stylization(task.content, styles, config, encoder=_encoder(config))
         result = run.finish()
-    metadata = _with_names(result.metadata, task.names)
+    metadata = _with_names(result.metadata, task)
     for changing in ("seconds", "machine"):  # the same item is the same file, wherever it is made
         metadata.pop(changing, None)
     return encode_image(
         result.image,
         task.suffix,
         alpha=result.alpha if task.suffix not in (".jpg", ".jpeg") else None,
-        metadata=with_places(metadata, lambda place: Path(place).name),
+        metadata=metadata,
         exif=result.exif,
     )
 
 
-def _with_names(metadata: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Metadata in which pictures that came as bytes are called what their files are called."""
-    if not names:
-        return dict(metadata)
+def _with_names(metadata: dict[str, Any], task: Task) -> dict[str, Any]:
+    """Metadata in which pictures are called the same wherever they were read."""
 
     def named(told: dict[str, Any], name: str) -> dict[str, Any]:
-        if "path" in told or "swatch" in told:
-            return told
-        return {"swatch" if name in SWATCHES else "path": name, **told}
+        rest = {key: value for key, value in told.items() if key not in ("path", "swatch")}
+        return {"swatch" if name in SWATCHES else "path": name, **rest}
 
-    content, *styles = names
+    folder = Path(task.output or ".").parent
+    metadata = with_places(metadata, lambda place: Path(os.path.relpath(place, folder)).as_posix())
+    if not task.names:
+        return metadata
+    content, *styles = task.names
     told = metadata["style"]
     if isinstance(told, list):
         told = [named(one, name) for one, name in zip(told, styles, strict=True)]

@@ -51,6 +51,15 @@ def test_each_is_painted_once(photos: Path, tmp_path: Path) -> None:
     assert (out / "batch.html").read_text().count("<img") == 8
 
 
+def test_its_pictures_can_be_made_again(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    impasto.stylize_batch(photos / "1.png", "waves", out, **FAST)
+    told = impasto.read_metadata(out / "1-waves.png")
+    assert told is not None
+    assert told["content"]["path"] == "../photos/1.png"
+    assert told["style"]["swatch"] == "waves"
+
+
 def test_what_has_changed_is_painted_again(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     impasto.stylize_batch(photos, "waves", out, **FAST)
