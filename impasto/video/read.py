@@ -45,10 +45,10 @@ class Frame(NamedTuple):
 class Clip:
     """A clip to be read: its ``size`` (height, width) as shown upright, in its own pixels.
 
-    ``count`` is the number of its frames and ``seconds`` how long it is, as far as that is known
-    beforehand. ``sample_aspect`` is the width of a pixel over its height; ``full_range`` whether
-    its file uses all codes of a byte; ``digest`` the SHA-256 of its content. ``notes`` say what
-    could not be read.
+    ``count`` is the number of its frames, ``counted`` or estimated, and ``seconds`` how long it is,
+    as far as that is known beforehand. ``sample_aspect`` is the width of a pixel over its height;
+    ``full_range`` whether its file uses all codes of a byte; ``digest`` the SHA-256 of its content.
+    ``notes`` say what could not be read.
     """
 
     path: Path
@@ -59,6 +59,7 @@ class Clip:
     sample_aspect: Fraction = Fraction(1)
     full_range: bool = False
     sound: bool = False
+    counted: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
     digest: str = ""
     notes: list[str] = field(default_factory=list)
@@ -142,6 +143,7 @@ class _Video(Clip):
                     sample_aspect=aspect,
                     full_range=int(first.color_range) == 2,
                     sound=bool(file.streams.audio),
+                    counted=bool(stream.frames),
                     metadata={**file.metadata},
                     digest=_hash([place]),
                     max_pixels=max_pixels,
@@ -168,7 +170,9 @@ class _Video(Clip):
                     time, number = time + shown, number + 1
             except av.FFmpegError as error:
                 self.note(f"{self.path.name} is damaged after {number} frames: {_reason(error)}")
-        if self.count is not None and number < self.count:
+        # What is estimated from the length of the file may be wrong by a few.
+        least = 0 if self.count is None else self.count if self.counted else 0.95 * self.count - 1
+        if number < least:
             self.note(f"{self.path.name} says that it has {self.count} frames; {number} were read")
 
 

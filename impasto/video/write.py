@@ -8,6 +8,7 @@ any more, and not written.
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import itertools
 import json
@@ -102,7 +103,9 @@ def write_clip(
     suffix = output.suffix.lower()
     try:
         if suffix in CODECS:
-            return _write_video(output, stills, clip, offset, until, sound=sound, told=told or {})
+            return _write_video(
+                output, stills, clip, offset, until, sound=sound and clip.sound, told=told or {}
+            )
         if suffix in ANIMATIONS:
             _write_animation(output, stills, loop=loop)
         else:
@@ -136,19 +139,41 @@ def _write_video(
         stream = _add_video(file, output, stills, clip)
         copied: dict[int, Any] = {}
         source = None
-        if sound and clip.sound:
+        if sound:
             source = stack.enter_context(av.open(str(clip.path)))
             copied = _add_sound(av, file, source, kind, notes)
         packets: list[Iterator[tuple[float, int, Any]]] = [_encoded(stream, stills, clip, kind)]
         if source is not None and copied:
             packets.append(_sound(source, copied, offset, until))
-        for _, _, packet in heapq.merge(*packets, key=lambda x: x[:2]):
-            file.mux(packet)
-        file.close()
+        try:
+            for _, _, packet in heapq.merge(*packets, key=lambda x: x[:2]):
+                file.mux(packet)
+            file.close()
+        except (av.FFmpegError, ValueError) as error:
+            if copied and getattr(error, "errno", errno.EINVAL) == errno.EINVAL:
+                return _without_sound(output, stills, clip, offset, until, source, told)
+            raise ResourceError(
+                f"{quoted(output)} cannot be written: {error}", "free some space"
+            ) from None
         with open(part, "rb") as written:
             os.fsync(written.fileno())
         os.replace(part, output)
     return notes
+
+
+def _without_sound(
+    output: Path,
+    stills: list[Still],
+    clip: Clip,
+    offset: Fraction,
+    until: Fraction | None,
+    source: Any,
+    told: dict[str, Any],
+) -> list[str]:
+    """The video alone, where its container does not take the codec of the sound."""
+    codecs = ", ".join(dict.fromkeys(x.codec_context.name for x in source.streams.audio))
+    notes = _write_video(output, stills, clip, offset, until, sound=False, told=told)
+    return [*notes, f"sound in {codecs} cannot be copied to {output.suffix[1:]}"]
 
 
 def _add_video(file: Any, output: Path, stills: list[Still], clip: Clip) -> Any:

@@ -49,6 +49,7 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
         size: tuple[int, int] = (48, 64),
         *,
         sound: bool = True,
+        codec: str = "aac",
         turned: bool = False,
         aspect: Fraction = Fraction(1),
     ) -> Path:
@@ -60,7 +61,7 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
             stream.pix_fmt = "yuv444p"  # which takes odd sizes
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
             stream.codec_context.sample_aspect_ratio = aspect
-            voice = file.add_stream("aac", 44100) if sound else None
+            voice = file.add_stream(codec, 44100) if sound else None
             for number in range(frames):
                 frame = av.VideoFrame.from_ndarray(samples(scene(number, *size)), format="rgb24")
                 frame.time_base = Fraction(1, 1000)
@@ -70,8 +71,11 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
             if voice is not None:
                 tone = np.sin(np.arange(22050) / 20).astype(np.float32)
                 for start in range(0, len(tone), 1024):
-                    block = np.stack([tone[start : start + 1024]] * 1)
-                    heard = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+                    block = tone[None, start : start + 1024]
+                    kind = "fltp" if codec == "aac" else "s16"
+                    if kind == "s16":
+                        block = (block * 9000).astype(np.int16)
+                    heard = av.AudioFrame.from_ndarray(block, format=kind, layout="mono")
                     heard.sample_rate, heard.pts = 44100, start
                     file.mux(voice.encode(heard))
                 file.mux(voice.encode())

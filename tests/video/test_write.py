@@ -59,6 +59,15 @@ def test_any_size_in_webm_and_its_sound_is_told_of(make_clip: Make, tmp_path: Pa
     assert open_clip(tmp_path / "out.webm").size == (49, 65)
 
 
+def test_sound_that_a_container_refuses_is_left_out(make_clip: Make, tmp_path: Path) -> None:
+    clip = open_clip(make_clip("clip.mkv", codec="pcm_s16le"))
+    notes = write_clip(tmp_path / "out.mp4", stills_of(clip, tmp_path), clip)
+    assert notes == ["sound in pcm_s16le cannot be copied to mp4"]
+    written = open_clip(tmp_path / "out.mp4")
+    assert len(list(written.frames())) == 8
+    assert not written.sound
+
+
 def test_an_odd_mp4_has_its_border_repeated(make_clip: Make, tmp_path: Path) -> None:
     clip = open_clip(make_clip(size=(49, 65), sound=False))
     write_clip(tmp_path / "out.mp4", stills_of(clip, tmp_path), clip)
