@@ -18,7 +18,7 @@ from torch import Tensor
 
 from impasto.video.flow import Motion, compose, motion, warp
 
-ANCHOR_EVERY = 12
+ANCHOR_EVERY = 8
 """Frames after which the anchor is renewed."""
 PULL = 0.3
 """Share by which what is carried from the frame before is pulled towards the anchor."""

@@ -22,6 +22,7 @@ from impasto.image.io import resize, size_to_fit
 FLOW_SIZE = 512
 """Long side in pixels at which flow is computed, at most; it is enlarged to the picture's size."""
 
+SMOOTH = 2  # pixels to each side over which flow is averaged
 SMALLEST = 32  # pixels: DIS needs some room for its pyramid
 
 # A pixel is trusted half where its way there and back ends so far from where it began: a share of
@@ -142,7 +143,9 @@ def _dis(a: Any, b: Any, guess: Tensor | None) -> Tensor:
         flow = solver.calc(a, b, start)
     finally:
         cv2.setNumThreads(before)
-    return torch.from_numpy(flow).permute(2, 0, 1)[None].contiguous()
+    found = torch.from_numpy(flow).permute(2, 0, 1)[None].contiguous()
+    # Neighbours that disagree by a fraction of a pixel would tear strokes into specks.
+    return F.avg_pool2d(F.pad(found, (SMOOTH,) * 4, mode="replicate"), 2 * SMOOTH + 1, stride=1)
 
 
 def _consistency(back: Tensor, forth: Tensor) -> Tensor:
