@@ -4,9 +4,9 @@ Two sources, and why there are two: the frame before gives smoothness from frame
 ten of its flows, each a little wrong, paint has slid off the things that it belongs to. An anchor,
 some frames back, is reached by one flow (begun with those from frame to frame, composed), so it
 does not slide; taken alone, the errors of its flow would be seen as jitter. So the frame before is
-carried in full and pulled a little towards the anchor. Ruder et al. (2016, eq. 9) have several
-earlier frames for the same end, each where a nearer one cannot tell; here, that left ten times the
-drift of one frame.
+carried in full and pulled a little towards the anchor.Ruder et al. (2016, eq. 9) have several
+earlier frames for the same end, each where no nearer one can tell; measured here, that left the
+drift over ten frames as it was.
 """
 
 from __future__ import annotations
