@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -321,6 +322,28 @@ def pulls(studio: Studio) -> list[list[tuple[str, Tensor]]]:
     return [cells[:half], cells[half:]]
 
 
+def clips(studio: Studio) -> list[list[tuple[str, Tensor]]]:
+    """A camera that moves over a photo: frames for themselves, and held steady; what differs in
+    place, eightfold."""
+    photo = load("chelsea")[..., 20:280, 60:400]
+    frames = [photo[..., 2 * k : 2 * k + 200, 5 * k : 5 * k + 280] for k in range(12)]
+    with TemporaryDirectory() as folder:
+        (place := Path(folder) / "clip").mkdir()
+        for number, frame in enumerate(frames):
+            impasto.save_image(place / f"{number:02}.png", frame)
+        rows = []
+        for label, steadiness in (("frame by frame", 0.0), ("impasto video", 1.0)):
+            out = Path(folder) / label
+            impasto.stylize_video(place, "night", out, steadiness=steadiness)
+            painted = [impasto.load_image(path) for path in sorted(out.iterdir())]
+            row = [(f"{label}, frame {k}", painted[k]) for k in (9, 10, 11)]
+            # The camera moves by (2, 5) pixels, so paint that holds still does the same.
+            moved = painted[11][..., :-2, :-5] - painted[10][..., 2:, 5:]
+            row.append(("change from 10 to 11, x 8", (8 * moved.abs()).clamp(0, 1)))
+            rows.append(row)
+    return rows
+
+
 PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], int]] = {
     "hero.webp": (hero, 260),
     "gallery.webp": (gallery, 180),
@@ -343,6 +366,7 @@ PICTURES: dict[str, tuple[Callable[[Studio], list[list[tuple[str, Tensor]]]], in
     "layers.webp": (layers, 230),
     "brushes.webp": (brushes, 220),
     "pulls.webp": (pulls, 190),
+    "clips.webp": (clips, 240),
 }
 """File -> how it is made, and the width of each cell in pixels."""
 

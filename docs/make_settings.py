@@ -134,7 +134,7 @@ def _command(name: str, command: Any, level: int) -> Iterator[str]:
 
 def _settings_of(name: str) -> set[str]:
     """The settings of a command that stand on the page of settings."""
-    is_there = name in ("impasto stylize", "impasto texture")
+    is_there = name in ("impasto stylize", "impasto texture", "impasto video", "impasto batch")
     return {item.name for item in fields(StylizeConfig)} if is_there else set()
 
 

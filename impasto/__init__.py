@@ -22,6 +22,8 @@ The map, in the order in which a picture passes through; imports point only upwa
 - ``transfer``      the recipe: ``stylize`` and ``texture``
 - ``dream``         pictures from a network alone: ``deepdream`` and ``look``
 - ``metrics``       how good a picture is: ``evaluate``, by networks that paint nothing
+- ``video``         clips: ``stylize_video`` holds them steady by optical flow
+- ``batch``         many pictures at once, on one machine or several
 - ``studio``        a page to paint on, and the service behind it
 - ``cli``           one file for each command
 - ``assets``        weights of our own, with their cards
@@ -36,12 +38,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from impasto.arbitrary.api import quick
+    from impasto.batch.run import BatchResult, stylize_batch
     from impasto.config.dream import DreamConfig, LookConfig
     from impasto.config.presets import PRESETS, get_preset
     from impasto.config.quick import QuickConfig
     from impasto.config.stylize import StylizeConfig
     from impasto.config.train import TrainConfig
     from impasto.config.version import __version__
+    from impasto.config.video import VideoConfig
     from impasto.dream.deepdream import Dream, deepdream
     from impasto.dream.visualize import Look, look
     from impasto.encoders import ENCODERS, VGG, Encoder, Mini, get_encoder
@@ -49,6 +53,8 @@ if TYPE_CHECKING:
     from impasto.events import (
         Event,
         Finished,
+        FrameDone,
+        ItemDone,
         LevelDone,
         LevelStarted,
         Step,
@@ -83,8 +89,10 @@ if TYPE_CHECKING:
     from impasto.runs.result import Result
     from impasto.transfer.api import stylize, texture
     from impasto.transfer.stylization import Stylization
+    from impasto.video.stylize import VideoResult, VideoRun, stylize_video
 
 _HOMES = {
+    "batch.run": ["BatchResult", "stylize_batch"],
     "config.version": ["__version__"],
     "config.stylize": ["StylizeConfig"],
     "config.dream": ["DreamConfig", "LookConfig"],
@@ -95,7 +103,17 @@ _HOMES = {
     "optim.state": ["State"],
     "outputs.notebook": ["NotebookProgress", "compare"],
     "errors": ["ImpastoError"],
-    "events": ["Event", "Finished", "LevelDone", "LevelStarted", "Step", "Trained", "Validated"],
+    "events": [
+        "Event",
+        "Finished",
+        "FrameDone",
+        "ItemDone",
+        "LevelDone",
+        "LevelStarted",
+        "Step",
+        "Trained",
+        "Validated",
+    ],
     "image.io": ["Picture", "load_image", "read_image", "read_metadata", "resize", "save_image"],
     "losses": [
         "CONTENT_LOSSES",
@@ -117,6 +135,7 @@ _HOMES = {
     "metrics.evaluate": ["Evaluation", "evaluate"],
     "config.quick": ["QuickConfig"],
     "config.train": ["TrainConfig"],
+    "config.video": ["VideoConfig"],
     "feedforward.network": ["FeedForward"],
     "feedforward.training": ["Training", "train"],
     "arbitrary.api": ["quick"],
@@ -125,6 +144,7 @@ _HOMES = {
     "runs.result": ["Result"],
     "transfer.api": ["stylize", "texture"],
     "transfer.stylization": ["Stylization"],
+    "video.stylize": ["VideoResult", "VideoRun", "stylize_video"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -135,6 +155,7 @@ __all__ = [
     "STYLE_LOSSES",
     "SWATCHES",
     "VGG",
+    "BatchResult",
     "Dream",
     "DreamConfig",
     "EarthMoverLoss",
@@ -144,9 +165,11 @@ __all__ = [
     "FeatureLoss",
     "FeedForward",
     "Finished",
+    "FrameDone",
     "GramLoss",
     "HistogramLoss",
     "ImpastoError",
+    "ItemDone",
     "LaplacianLoss",
     "LevelDone",
     "LevelStarted",
@@ -172,6 +195,9 @@ __all__ = [
     "Trained",
     "Training",
     "Validated",
+    "VideoConfig",
+    "VideoResult",
+    "VideoRun",
     "WassersteinLoss",
     "__version__",
     "compare",
@@ -188,6 +214,8 @@ __all__ = [
     "resize",
     "save_image",
     "stylize",
+    "stylize_batch",
+    "stylize_video",
     "swatch",
     "texture",
     "train",

@@ -112,3 +112,36 @@ class Validated(Event):
     losses: Mapping[str, float]
     best: bool
     image: Tensor = field(repr=False, metadata={"json": False})
+
+
+@dataclass(frozen=True)
+class FrameDone(Event):
+    """A frame of a clip is painted: number ``frame`` of ``frames`` (None: not known), from 1.
+
+    ``cut`` says that a shot begins with it, ``time`` when it is shown, in seconds. ``image``
+    ``(1, 3, H, W)`` in [0, 1] is its painting; ``seconds`` are those of the run so far.
+    """
+
+    frame: int
+    frames: int | None
+    time: float
+    cut: bool
+    seconds: float
+    image: Tensor = field(repr=False, metadata={"json": False})
+
+
+@dataclass(frozen=True)
+class ItemDone(Event):
+    """An item of a batch is over: ``state`` is done, skipped, retried or failed.
+
+    ``done`` of ``total`` are over by now (retries are not), ``failed`` of them did not succeed;
+    ``output`` is its file, ``error`` what went wrong, ``seconds`` those of the item itself.
+    """
+
+    output: str
+    state: str
+    done: int
+    total: int
+    failed: int
+    seconds: float = 0.0
+    error: str = ""

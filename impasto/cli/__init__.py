@@ -26,6 +26,8 @@ COMMANDS = {
     "demo": "Paint a landscape that impasto draws itself: a first picture, from nothing.",
     "stylize": "Paint one picture in the style of another, or of several.",
     "quick": "Paint one picture in the style of others, in one pass.",
+    "video": "Paint a clip, held steady from frame to frame.",
+    "batch": "Paint many pictures: folders, lists, matrices, on one machine or several.",
     "train": "Train a network that paints any photo in one style, for impasto quick --model.",
     "export": "Write a network as an ONNX file, for other programs.",
     "texture": "Make more of a style, without seams if wanted.",
@@ -124,8 +126,9 @@ def _impasto(
 
     A first picture:  impasto stylize cat.jpg waves -o cat-waves.png
 
-    Exit codes: 0 done, 2 a bad request, 3 a bad input file, 4 no weights, 6 out of memory or disk,
-    129 ended by SIGHUP, 130 by Ctrl-C, 143 by SIGTERM, 1 a fault in impasto.
+    Exit codes: 0 done, 2 a bad request, 3 a bad input file, 4 no weights, 5 some items of a batch
+    failed, 6 out of memory or disk, 129 ended by SIGHUP, 130 by Ctrl-C, 143 by SIGTERM, 1 a fault
+    in impasto.
     """
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 PANELS = (
-    *("Picture", "Training", "Dream", "Look", "Styles", "Subject", "Regions", "Colour"),
+    *("Video", "Picture", "Training", "Dream", "Look", "Styles", "Subject", "Regions", "Colour"),
     *("Shape", "Optimiser", "Encoder", "Objective", "Machine"),
 )
 """The groups of settings, in the order in which help shows them."""

@@ -40,8 +40,13 @@ class Kind(NamedTuple):
     optional: bool
 
 
-def with_settings(command: Command, config: type[Settings] = StylizeConfig) -> Command:
-    """Give a command with ``**settings`` one flag for each field of ``config``."""
+def with_settings(
+    command: Command, config: type[Settings] = StylizeConfig, *, defaults: bool = True
+) -> Command:
+    """Give a command with ``**settings`` one flag for each field of ``config``.
+
+    ``defaults``: whether help tells them; not where several kinds of settings share the flags.
+    """
     own = [
         parameter
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
@@ -49,7 +54,7 @@ def with_settings(command: Command, config: type[Settings] = StylizeConfig) -> C
     ]
     flags = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=str)
-        for name, option in _options(config)
+        for name, option in _options(config, defaults=defaults)
     ]
     command.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
     return command
@@ -135,13 +140,14 @@ def kind_of(name: str, config: type[Settings] = StylizeConfig) -> Kind:
     return Kind(hint if hint in (int, float) else str, False, optional)
 
 
-def _options(config: type[Settings]) -> Iterator[tuple[str, Any]]:
+def _options(config: type[Settings], *, defaults: bool) -> Iterator[tuple[str, Any]]:
     for item in fields(config):  # type: ignore[arg-type]  # each is a dataclass
         if item.default is MISSING:
             raise TypeError(f"the setting {item.name} has no default")
         allowed = choices(item.name, config)
         flags = [flag_of(item.name), *([SHORT[item.name]] if item.name in SHORT else [])]
-        default = "" if item.default is None else f"  [default: {render(item.default)}]"
+        told = defaults and item.default is not None
+        default = f"  [default: {render(item.default)}]" if told else ""
         yield (
             item.name,
             typer.Option(

@@ -28,7 +28,7 @@ from torch import Tensor
 from impasto.errors import ConfigError, MissingDependencyError, ResourceError, UsageError
 from impasto.image.files import check_folder, quoted, write_bytes
 
-__all__ = ["check_animation_path", "check_rate", "write_animation"]
+__all__ = ["check_animation_path", "check_rate", "encode_animation", "write_animation"]
 
 Pixels = NDArray[np.uint8]
 """One frame ``(H, W, 3)``, sRGB, 0 to 255."""
@@ -117,9 +117,17 @@ def write_animation(
     else:
         images, stride = _collect(pixels, MAX_HELD_BYTES)
         durations = _durations(len(images), fps / stride, hold_last, limits.tick)
-        encode = _encode_gif if extension == ".gif" else partial(_save_all, codec=extension[1:])
-        data = encode(images, durations, loop=loop)
+        data = encode_animation(images, durations, extension, loop=loop)
     return write_bytes(path, data, overwrite=overwrite)
+
+
+def encode_animation(
+    images: list[Image.Image], durations: list[int], extension: str, *, loop: bool = True
+) -> bytes:
+    """The bytes of a ``.gif``, ``.webp`` or ``.png``: RGB images of one size, each shown for so
+    many milliseconds."""
+    encode = _encode_gif if extension == ".gif" else partial(_save_all, codec=extension[1:])
+    return encode(images, durations, loop=loop)
 
 
 def _extension(path: str | os.PathLike[str]) -> str:

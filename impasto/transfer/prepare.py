@@ -80,12 +80,14 @@ def prepare(
     encoder: Encoder | None = None,
     masks: Mapping[str, Any] | None = None,
     own: OwnLosses | None = None,
+    init: Picture | None = None,
     max_pixels: int | None = None,
 ) -> Prepared:
     """Read, check and plan all that a run needs; ``content`` None is a texture.
 
     ``masks`` are those of :data:`MASKS` that are given as pictures, in place of the settings of
-    those names. Raises what :func:`impasto.stylize` raises.
+    those names, ``init`` a picture in place of the setting. Raises what :func:`impasto.stylize`
+    raises.
     """
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
     # 1. The settings, as far as they go without a picture, and the content.
@@ -120,7 +122,7 @@ def prepare(
     sources: dict[str, Any] = {"style": told[0] if len(told) == 1 else told, **masks_told}
     if photo is not None:
         sources = {"content": provenance_of(content, photo), **sources}
-    init = read_init(config.init)
+    init = init or read_init(config.init)
     if init is not None:
         sources["init"] = provenance_of(config.init, init)
         init = fill_under_alpha(init)

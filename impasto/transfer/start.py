@@ -21,8 +21,8 @@ from impasto.optim.pyramid import Level, grow
 class Start:
     """The pictures that a run starts from, by the setting ``init``.
 
-    ``picture`` is the one that ``init`` names, if it names one; ``last`` is the finest level,
-    ``dtype`` the precision of a draft.
+    ``picture`` is the one that ``init`` names, or that was given in its place, if any; ``last`` is
+    the finest level, ``dtype`` the precision of a draft.
     """
 
     def __init__(
@@ -38,6 +38,8 @@ class Start:
 
     def image(self, level: Level) -> Tensor:
         """``(1, 3, H, W)`` at the size of ``level``."""
+        if self.picture is not None:
+            return self.given(level)
         words: dict[str, Callable[[Level], Tensor]] = {
             "content": self.targets.content_at,
             "recolored": self.recolored,
@@ -45,7 +47,7 @@ class Start:
             "noise": self.noise,
             "style": self.like_the_styles,
         }
-        return words.get(self.config.init, self.given)(level)
+        return words[self.config.init](level)
 
     def recolored(self, level: Level) -> Tensor:
         """The content in the colours of the styles that paint it, as far as the strength goes: the

@@ -14,7 +14,7 @@ from impasto.devices import in_own_modes
 from impasto.encoders import Encoder
 from impasto.events import Step
 from impasto.image.inputs import Source
-from impasto.image.io import resize
+from impasto.image.io import read_image, resize
 from impasto.image.wrap import resized
 from impasto.losses import Objective
 from impasto.objective.build import OwnLosses, build_objective
@@ -48,10 +48,10 @@ class Stylization(Run[Result]):
     path), the state is saved there now and then; with ``resume`` the run goes on from it, and ends
     in the very same picture, bit for bit, at the same number of threads. ``attachments`` is saved
     and restored with it, for user interfaces (tensors, numbers, texts, lists and dicts).
-    ``regions``, ``style_regions``, ``keep`` and ``subject`` are masks that are no files, in place
-    of the settings of those names; ``own_losses`` are losses of your own, by the names that
-    ``content_loss`` and ``style_loss`` give them. ``settings`` are other fields of
-    :class:`StylizeConfig` and change ``config``.
+    ``regions``, ``style_regions``, ``keep`` and ``subject`` are masks that are no files, and
+    ``init`` a picture, in place of the settings of those names; ``own_losses`` are losses of your
+    own, by the names that ``content_loss`` and ``style_loss`` give them. ``settings`` are other
+    fields of :class:`StylizeConfig` and change ``config``.
 
     Raises what :func:`impasto.stylize` raises; ConfigError when a checkpoint belongs to another
     run.
@@ -70,6 +70,7 @@ class Stylization(Run[Result]):
         keep: Source | None = None,
         subject: Source | None = None,
         own_losses: OwnLosses | None = None,
+        init: Source | None = None,
         checkpoint: Path | None = None,
         resume: bool = False,
         max_pixels: int | None = None,
@@ -89,6 +90,7 @@ class Stylization(Run[Result]):
             encoder=encoder,
             masks=masks,
             own=own_losses,
+            init=None if init is None else read_image(init),
             max_pixels=max_pixels,
         )
         self.config, self.content, self.sources = found.config, found.content, found.sources

@@ -112,3 +112,14 @@ def test_a_recolored_start_has_the_styles_colors(
     made = stylize(photo, styles, still, encoder=encoder, regions=[*masks]).image
     assert float(made[..., :24].mean()) == pytest.approx(0.2, abs=0.05)
     assert float(made[..., 40:].mean()) == pytest.approx(0.7, abs=0.05)
+
+
+def test_a_picture_that_is_no_file(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
+    """``init`` as an object goes before the setting, and a checkpoint belongs to it."""
+    config = replace(SMALL, size=None, steps=(1,), learning_rate=1e-6, average=0.0)
+    start = photo.flip(3)
+    run = Stylization(photo, painting, config, encoder=encoder, init=start)
+    assert torch.allclose(run.finish().image, start, atol=1e-4)
+    plain = Stylization(photo, painting, config, encoder=encoder)
+    assert run.inputs()["init picture"] is not None
+    assert plain.inputs()["init picture"] is None
