@@ -20,10 +20,10 @@ from statistics import median
 import torch
 
 import impasto
-from impasto.devices import choose_dtype, describe_machine, keep_freed_memory
 from impasto.encoders import get_encoder
 from impasto.image.swatches import SIDE
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
+from impasto.machine.devices import choose_dtype, describe_machine, keep_freed_memory
 from impasto.optim.tiling import differentiate, encode
 
 CONFIG = impasto.StylizeConfig()

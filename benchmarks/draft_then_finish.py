@@ -22,9 +22,9 @@ import torch
 from style_gap import PAIRS
 
 import impasto
-from impasto.devices import choose_dtype, describe_machine, keep_freed_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image
+from impasto.machine.devices import choose_dtype, describe_machine, keep_freed_memory
 from impasto.metrics.evaluate import Case
 
 CANDIDATES: dict[str, dict[str, Any]] = {

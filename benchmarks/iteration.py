@@ -24,10 +24,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
 
-from impasto.devices import choose_dtype, describe_machine
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.contents import CHANNELS, CONVOLUTIONS
 from impasto.losses import FeatureLoss, GramLoss, Objective, TotalVariation
+from impasto.machine.devices import choose_dtype, describe_machine
 from impasto.optim.tiling import differentiate
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 import impasto
-from impasto.devices import choose_dtype, describe_machine, keep_freed_memory, peak_memory
+from impasto.machine.devices import choose_dtype, describe_machine, keep_freed_memory, peak_memory
 
 GRID = [
     # encoder, precision, width, height, tile

@@ -26,9 +26,9 @@ from torch import Tensor
 
 import impasto
 from impasto.config.presets import get_preset
-from impasto.devices import choose_dtype, describe_machine, peak_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image
+from impasto.machine.devices import choose_dtype, describe_machine, peak_memory
 from impasto.metrics.evaluate import Case
 
 # Presets made for other weights of VGG run on these, which are the ones at hand.

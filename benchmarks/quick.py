@@ -44,9 +44,9 @@ from impasto.arbitrary.inference import measure, transfer_style
 from impasto.arbitrary.network import load_quick
 from impasto.arbitrary.upsampler import load_upsampler
 from impasto.config.quick import QuickConfig
-from impasto.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image, resize, save_image, size_to_fit
+from impasto.machine.devices import describe_machine, keep_freed_memory, peak_memory
 from impasto.metrics.evaluate import Case
 
 PRECISIONS = ["float32", "bfloat16"]

@@ -21,9 +21,9 @@ from PIL import Image
 from torch import Tensor
 
 import impasto
-from impasto.devices import describe_machine, peak_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image, resize, size_to_fit, to_pil
+from impasto.machine.devices import describe_machine, peak_memory
 from impasto.metrics.evaluate import score
 
 PAIRS = [

@@ -36,9 +36,9 @@ from style_gap import PAIRS
 from torch import Tensor
 
 import impasto
-from impasto.devices import describe_machine, keep_freed_memory
 from impasto.encoders import get_encoder
 from impasto.image.io import load_image, resize
+from impasto.machine.devices import describe_machine, keep_freed_memory
 from impasto.metrics.evaluate import Case
 
 RUNS: dict[str, dict[str, Any]] = {

@@ -18,8 +18,8 @@ import torch
 
 import impasto
 from impasto.cli import main as command_line
-from impasto.devices import peak_memory
 from impasto.image.swatches import SIDE
+from impasto.machine.devices import peak_memory
 
 
 def main() -> int:

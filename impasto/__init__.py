@@ -7,8 +7,8 @@ The first minute::
 
 The map, in the order in which a picture passes through; imports point only upward in it:
 
-- ``errors``        what may go wrong; ``events``, what is told meanwhile; ``devices``, where;
-                    ``limits``, what a container leaves
+- ``errors``        what may go wrong; ``events``, what is told meanwhile
+- ``machine``       device, precision and threads; what a container or other programs leave
 - ``image``         file <-> tensor ``(1, 3, H, W)``, float32 sRGB in [0, 1]; colours; swatches
 - ``outputs``       animations, plots, contact sheets, what a notebook shows
 - ``config``        every setting, once; ``presets`` names sets of them

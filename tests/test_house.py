@@ -12,8 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "impasto"
 ORDER = [
     "errors",
     "events",
-    "limits",
-    "devices",
+    "machine",
     "image",
     "outputs",
     "config",

@@ -24,7 +24,6 @@ from impasto.arbitrary.network import Quick, Statistics, load_quick
 from impasto.arbitrary.upsampler import FACTOR, Upsampler, load_upsampler
 from impasto.config.quick import LARGEST, QuickConfig
 from impasto.config.version import __version__
-from impasto.devices import choose_device, choose_dtype, describe_machine, in_own_modes
 from impasto.errors import ConfigError
 from impasto.events import Event, Finished, LevelStarted
 from impasto.feedforward import inference as feedforward
@@ -40,6 +39,7 @@ from impasto.image.inputs import (
     read_role,
 )
 from impasto.image.io import Picture, resize, size_to_fit
+from impasto.machine.devices import choose_device, choose_dtype, describe_machine, in_own_modes
 from impasto.objective.colors import (
     ONLY_COLORS,
     match_style_colors,

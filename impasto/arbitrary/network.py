@@ -43,11 +43,11 @@ from impasto.arbitrary.transport import (
     optimal_map,
     solve_by_factors,
 )
-from impasto.devices import in_own_modes
 from impasto.encoders import Encoder
 from impasto.encoders.assets import load_asset
 from impasto.encoders.base import IMAGE, Features, pad_and_convolve
 from impasto.encoders.mini import load_mini
+from impasto.machine.devices import in_own_modes
 
 # The deepest is taken before its ReLU: rectified features are far from Gaussian.
 LEVELS = ("conv5_1", "relu4_1", "relu3_1", "relu2_1", "relu1_1")  # as the decoder takes them in

@@ -31,7 +31,9 @@ class DaskWorkers:
         except ImportError:
             raise MissingDependencyError("a cluster", "cluster") from None
         try:
-            self.client: Any = Client(address, timeout=PATIENCE, set_as_default=False)
+            self.client: Any = Client(  # type: ignore[no-untyped-call]  # distributed has half of its types
+                address, timeout=PATIENCE, set_as_default=False
+            )
         except (OSError, ValueError, TimeoutError) as error:
             raise UsageError(
                 f"there is no scheduler at {address} ({error})",
@@ -60,7 +62,9 @@ class DaskWorkers:
         from distributed import wait
 
         with self.client.as_current():
-            done = wait(list(self.tasks), return_when="FIRST_COMPLETED").done
+            done = wait(  # type: ignore[no-untyped-call]
+                list(self.tasks), return_when="FIRST_COMPLETED"
+            ).done
         return [(self.tasks.pop(future), _outcome(future)) for future in done]
 
     def close(self) -> None:

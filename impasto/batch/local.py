@@ -108,7 +108,7 @@ def _serve(pipe: Any, perform: Callable[[Task], Outcome], threads: int) -> None:
 
     import torch
 
-    from impasto.devices import keep_freed_memory
+    from impasto.machine.devices import keep_freed_memory
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that leads
     torch.set_num_threads(threads)

@@ -21,7 +21,7 @@ from impasto.batch.report import summary_page
 from impasto.batch.work import Executor, InProcess, Outcome, Task
 from impasto.errors import ConfigError, ImpastoError, OutputExistsError, ResourceError
 from impasto.events import Event, ItemDone
-from impasto.image.files import write_bytes
+from impasto.image.files import check_apart, write_bytes
 from impasto.image.io import check_writable
 
 SUMMARY, PAGE = "batch.json", "batch.html"
@@ -135,6 +135,8 @@ class BatchRun:
         self.seconds = 0.0
         for suffix in {item.output.suffix for item in self.items}:
             _check_suffix(suffix)
+        inputs = {name for item in self.items for name in (item.content, *item.styles)}
+        check_apart({folder / item.output for item in self.items}, inputs)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -15,12 +15,12 @@ from impasto.arbitrary.api import quick
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
 from impasto.config.video import ENGINES
-from impasto.devices import threads
 from impasto.encoders import Encoder, get_encoder
 from impasto.errors import ImpastoError, InputError, UsageError, WeightsError
 from impasto.image.files import write_bytes
 from impasto.image.io import encode_image
 from impasto.image.swatches import SWATCHES
+from impasto.machine.devices import threads
 from impasto.runs.result import Result, with_places
 from impasto.transfer.stylization import Stylization
 

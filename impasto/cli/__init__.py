@@ -18,7 +18,7 @@ import typer
 from impasto.cli.error_report import report
 from impasto.cli.help import Command, Group
 from impasto.cli.messages import flush_stdout, prepare_streams
-from impasto.limits import share_cpus
+from impasto.machine.limits import share_cpus
 
 __all__ = ["COMMANDS", "build", "main"]
 

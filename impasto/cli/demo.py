@@ -68,7 +68,7 @@ def draw_landscape(size: int) -> Tensor:
     import torch
     from torch.nn import functional as F
 
-    from impasto.devices import generator
+    from impasto.machine.devices import generator
 
     height, shore = max(12, size * 3 // 4), 0.68
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, size), indexing="ij")

@@ -120,7 +120,7 @@ def evaluate(
     cases = _pairs_of(words, mask) if pairs is None else _read_pairs(pairs, words, mask)
 
     from impasto.cli.progress import counter
-    from impasto.devices import threads as use_threads
+    from impasto.machine.devices import threads as use_threads
     from impasto.metrics import evaluate as metrics
     from impasto.metrics.judges import get_edges, get_judge, get_second_judge
 

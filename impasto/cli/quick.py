@@ -87,8 +87,8 @@ def quick(
 
     from impasto.arbitrary.api import quick as paint
     from impasto.cli.run import checked, report_result
-    from impasto.devices import keep_freed_memory
-    from impasto.devices import threads as use_threads
+    from impasto.machine.devices import keep_freed_memory
+    from impasto.machine.devices import threads as use_threads
 
     models = [] if model is None else network_files(model)
     checked(outputs, [content, *styles, *models, *settings_files(config), *installed_files()])

@@ -146,8 +146,8 @@ def read_recipe(
     found, has changed since, or lies where the picture may not send us; InvalidImageError where
     the picture tells nonsense; UsageError where it does not tell enough.
     """
-    from impasto.devices import most_threads
     from impasto.image.io import read_image, read_metadata
+    from impasto.machine.devices import most_threads
 
     metadata = read_metadata(picture)
     config = config_of(metadata)

@@ -67,8 +67,8 @@ def execute(
     who drives a stylisation. Raises Interrupted after Ctrl-C, with the picture so far and a
     checkpoint written, and Terminated after SIGTERM, with a checkpoint.
     """
-    from impasto.devices import keep_freed_memory
-    from impasto.devices import threads as use_threads
+    from impasto.machine.devices import keep_freed_memory
+    from impasto.machine.devices import threads as use_threads
     from impasto.runs.checkpoint import remove_checkpoint
 
     checkpoint = checkpoint_of(outputs)

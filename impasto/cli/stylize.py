@@ -152,7 +152,7 @@ def stylize(
 
         write_toml(save_config, chosen, overwrite=outputs.may_replace(save_config))
 
-    from impasto.devices import threads as use_threads
+    from impasto.machine.devices import threads as use_threads
     from impasto.transfer.stylization import Stylization
 
     def make(**where: Any) -> Stylization:

@@ -63,10 +63,10 @@ def train(
     folder = expanded(output or default_name([style, "model"], ""))
 
     from impasto.cli.run import output_lock
-    from impasto.devices import keep_freed_memory
-    from impasto.devices import threads as use_threads
     from impasto.feedforward.network import MODEL
     from impasto.feedforward.training import Training, check_output, checkpoint_in
+    from impasto.machine.devices import keep_freed_memory
+    from impasto.machine.devices import threads as use_threads
 
     check_output(folder, resume=resume, overwrite=overwrite)
     keep_freed_memory()

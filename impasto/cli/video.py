@@ -111,9 +111,9 @@ def video(
     from impasto.cli.progress import make_progress
     from impasto.cli.run import output_lock, raise_stopped
     from impasto.cli.signals import deferred_signals
-    from impasto.devices import keep_freed_memory
-    from impasto.devices import threads as use_threads
     from impasto.events import FrameDone
+    from impasto.machine.devices import keep_freed_memory
+    from impasto.machine.devices import threads as use_threads
     from impasto.runs.checkpoint import checkpoint_path
     from impasto.video.stylize import VideoRun, split_settings
     from impasto.video.write import check_output
@@ -129,7 +129,7 @@ def video(
                 run = VideoRun(clip, names, Path(folder) / output.name, *chosen, **options)
                 _tell(_plan(run), as_json=as_json)
             return
-        with output_lock(checkpoint, output.name, resume=resume, quiet=quiet):
+        with output_lock(output, checkpoint, resume=resume, quiet=quiet):
             run = VideoRun(
                 clip, names, output, *chosen, resume=resume, overwrite=overwrite, **options
             )

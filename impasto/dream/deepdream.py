@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from impasto.config.dream import DreamConfig
 from impasto.config.layers import parse_selections
-from impasto.devices import choose_device, choose_dtype, in_own_modes
 from impasto.dream.encoder import check_layers, default_layers, prepare_encoder
 from impasto.dream.smoothing import FILTERS
 from impasto.dream.transform import Jitter
@@ -29,6 +28,7 @@ from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_r
 from impasto.image.io import resize, size_to_fit
 from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, GuideLoss
+from impasto.machine.devices import choose_device, choose_dtype, in_own_modes
 from impasto.optim.loop import optimize
 from impasto.optim.memory import allowed, choose_tile
 from impasto.optim.pyramid import Level, grow, plan

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.devices import generator
+from impasto.machine.devices import generator
 
 STRIDE = (
     1_000_003  # a prime between seeds of successive steps, so that runs with close seeds differ

@@ -18,7 +18,6 @@ from torch.nn import functional as F
 
 from impasto.config.dream import LookConfig
 from impasto.config.layers import Selection, parse_selections
-from impasto.devices import choose_device, choose_dtype, generator, in_own_modes
 from impasto.dream.encoder import check_layers, prepare_encoder
 from impasto.dream.parametrize import Fourier
 from impasto.dream.transform import RandomTransform
@@ -30,6 +29,7 @@ from impasto.image.io import resize, size_to_fit
 from impasto.losses import FeatureLoss, GramLoss, Loss, Objective, TotalVariation
 from impasto.losses.activation import ChannelLoss
 from impasto.losses.gram import gram
+from impasto.machine.devices import choose_device, choose_dtype, generator, in_own_modes
 from impasto.objective.finder import find_subject
 from impasto.objective.subject import MOST, detail_map
 from impasto.optim.loop import optimize

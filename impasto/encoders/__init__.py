@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from impasto.devices import in_own_modes, without_inference_tensors
 from impasto.encoders.base import Encoder, Features
 from impasto.encoders.mini import Mini, load_mini
 from impasto.encoders.vgg import VGG, load_vgg
 from impasto.encoders.weights import read_weights
 from impasto.errors import UnknownNameError, WeightsError
 from impasto.image.files import expanded
+from impasto.machine.devices import in_own_modes, without_inference_tensors
 
 __all__ = ["ENCODERS", "VGG", "Encoder", "Features", "Mini", "get_encoder", "pop_encoder"]
 

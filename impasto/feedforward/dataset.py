@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.devices import generator
 from impasto.errors import InputError
 from impasto.image.files import expanded, quoted
 from impasto.image.io import load_image, resize
+from impasto.machine.devices import generator
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2")
 HELD_OUT = 20  # one photo in so many is held out for validation

@@ -27,9 +27,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.devices import in_own_modes
 from impasto.errors import IntegrityError
 from impasto.image.files import expanded, quoted, read_bytes, write_bytes
+from impasto.machine.devices import in_own_modes
 
 ARCHITECTURE = "impasto-feedforward-1"
 """The network's name in a file's metadata; its number changes when old files cannot be read."""

@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from impasto.config.stylize import ObjectiveConfig
 from impasto.config.train import TrainConfig
 from impasto.config.version import __version__
-from impasto.devices import choose_device, choose_dtype, describe_machine, in_own_modes
 from impasto.encoders import Encoder, get_encoder
 from impasto.errors import ConfigError, OutputExistsError, UsageError
 from impasto.events import Event, Finished, Trained, Validated
@@ -38,6 +37,7 @@ from impasto.image.inputs import Source, fill_under_alpha, provenance_of, read_r
 from impasto.image.io import Picture, resize, save_image, size_to_fit
 from impasto.losses import FeatureLoss, Loss, Objective, TotalVariation
 from impasto.losses.base import Evaluation, LossOptions
+from impasto.machine.devices import choose_device, choose_dtype, describe_machine, in_own_modes
 from impasto.objective.build import content_weight_factor, layer_weights, style_kinds
 from impasto.objective.targets import StyleView
 from impasto.runs import checkpoint as checkpoints

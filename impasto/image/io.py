@@ -21,13 +21,13 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.devices import in_own_modes
 from impasto.errors import ConfigError, InvalidImageError, UnknownNameError, UsageError
 from impasto.image.codecs import decode, decode_image
 from impasto.image.files import check_folder, quoted, read_bytes, write_bytes
 from impasto.image.metadata import parameters_json, portable_exif, read_metadata, with_parameters
 from impasto.image.samples import Decoded, Samples, check_pixels
 from impasto.image.writing import WRITABLE, Format, encode
+from impasto.machine.devices import in_own_modes
 
 __all__ = [
     "MAX_PIXELS",

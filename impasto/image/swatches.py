@@ -82,7 +82,7 @@ def swatch(name: str, *, size: int | tuple[int, int] = 512) -> Tensor:
     """
     import torch  # here, so that swatches can be listed and written without waiting for torch
 
-    from impasto.devices import own_modes
+    from impasto.machine.devices import own_modes
 
     samples = np.asarray(render_swatch(name, size=size), np.float32) / 255  # (H, W, 3)
     with own_modes():

@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from impasto.devices import has_float64
 from impasto.losses.sampled import SampledLoss, WeightedSamples
+from impasto.machine.devices import has_float64
 
 
 class HistogramLoss(SampledLoss):

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.devices import in_own_modes
 from impasto.encoders import Encoder
 from impasto.encoders.base import Features
 from impasto.errors import UsageError
@@ -27,6 +26,7 @@ from impasto.image.files import quoted
 from impasto.image.inputs import Source, fill_under_alpha, read_role
 from impasto.image.io import load_image, resize
 from impasto.losses.gram import gram
+from impasto.machine.devices import in_own_modes
 from impasto.metrics.judges import Edges, get_edges, get_judge, get_second_judge
 from impasto.objective.subject import detail_map
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.devices import generator
 from impasto.encoders.base import IMAGE, Encoder
 from impasto.image.io import resize, size_to_fit
+from impasto.machine.devices import generator
 from impasto.objective.regions import Share
 
 SIZE = 384  # long side at which pictures are looked at, in pixels

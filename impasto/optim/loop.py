@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from impasto.devices import in_own_modes
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError
 from impasto.events import Step
 from impasto.losses.base import Evaluation, Objective
+from impasto.machine.devices import in_own_modes
 from impasto.optim import tiling
 from impasto.optim.state import Point, State
 

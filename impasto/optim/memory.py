@@ -17,8 +17,8 @@ from torch import Tensor
 
 from impasto.encoders.base import Encoder
 from impasto.errors import ConfigError, ResourceError
-from impasto.limits import free_memory
 from impasto.losses.gram import gram_sum
+from impasto.machine.limits import free_memory
 from impasto.optim.tiling import Tiling
 
 PROBE = 128  # pixels a side of the image on which an encoder is measured
@@ -179,8 +179,8 @@ def allowed(max_memory: float | None, device: torch.device) -> int:
 def available(device: torch.device) -> int:
     """The memory that this process could still take without others being swapped out, in bytes.
 
-    Where a container has a limit of its own, what is left of that (:mod:`impasto.limits`); on a
-    GPU, what is free there.
+    Where a container has a limit of its own, what is left of that (:mod:`impasto.machine.limits`);
+    on a GPU, what is free there.
     """
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from impasto.config.version import __version__
-from impasto.devices import describe_machine, in_own_modes
 from impasto.encoders import Encoder
 from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.machine.devices import describe_machine, in_own_modes
 from impasto.optim.pyramid import Level
 from impasto.optim.state import State
 from impasto.runs import checkpoint as checkpoints

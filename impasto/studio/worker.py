@@ -76,7 +76,7 @@ def work(folder: Path, signals: Signals, lease: str, threads: int | None) -> Non
     os.environ["IMPASTO_OFFLINE"] = "1"
     import torch
 
-    from impasto.devices import keep_freed_memory
+    from impasto.machine.devices import keep_freed_memory
 
     if threads:
         torch.set_num_threads(threads)

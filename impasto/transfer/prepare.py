@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from impasto.config.stylize import STARTS, StylizeConfig
-from impasto.devices import choose_device, choose_dtype
 from impasto.encoders import Encoder, get_encoder
 from impasto.encoders.base import CIRCULAR, IMAGE
 from impasto.encoders.wrappers import PadToStride, QuantizedFeatures
@@ -21,6 +20,7 @@ from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.image.inputs import Source, as_list, fill_under_alpha, provenance_of, read_role
 from impasto.image.io import Picture, read_image, size_to_fit
 from impasto.image.wrap import AXES
+from impasto.machine.devices import choose_device, choose_dtype
 from impasto.objective.build import OwnLosses, content_kinds, non_tileable, style_kinds
 from impasto.objective.colors import match_region_colors, match_style_colors
 from impasto.objective.masks import AUTO, Masks, read_masks

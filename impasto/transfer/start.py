@@ -10,10 +10,10 @@ from torch import Tensor
 
 from impasto.arbitrary.api import initial_image
 from impasto.config.stylize import StylizeConfig
-from impasto.devices import generator
 from impasto.image.color import match_colors
 from impasto.image.io import Picture, resize
 from impasto.image.wrap import resized
+from impasto.machine.devices import generator
 from impasto.objective.targets import Targets
 from impasto.optim.pyramid import Level, grow
 

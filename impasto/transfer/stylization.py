@@ -10,13 +10,13 @@ from typing import Any
 from torch import Tensor
 
 from impasto.config.stylize import StylizeConfig
-from impasto.devices import in_own_modes
 from impasto.encoders import Encoder
 from impasto.events import Step
 from impasto.image.inputs import Source
 from impasto.image.io import read_image, resize
 from impasto.image.wrap import resized
 from impasto.losses import Objective
+from impasto.machine.devices import in_own_modes
 from impasto.objective.build import OwnLosses, build_objective
 from impasto.objective.colors import (
     ONLY_COLORS,

@@ -20,10 +20,10 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import InputError, InvalidImageError, MissingDependencyError
-from impasto.image.codecs import check_pixels
 from impasto.image.files import quoted
 from impasto.image.inputs import fill_under_alpha
 from impasto.image.io import MAX_PIXELS, read_image
+from impasto.image.samples import check_pixels
 
 ANIMATIONS = (".gif", ".webp", ".png", ".apng")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")

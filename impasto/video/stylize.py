@@ -21,11 +21,12 @@ from impasto.config.quick import LARGEST, QuickConfig
 from impasto.config.stylize import StylizeConfig
 from impasto.config.version import __version__
 from impasto.config.video import ENGINES, VideoConfig
-from impasto.devices import peak_memory
-from impasto.errors import ConfigError, InputError, ResourceError, UnknownNameError, UsageError
+from impasto.errors import ConfigError, InputError, ResourceError, UnknownNameError
 from impasto.events import Event, Finished, FrameDone
+from impasto.image.files import check_apart
 from impasto.image.inputs import Source, as_list, provenance_of, read_picture
 from impasto.image.io import MAX_PIXELS, load_image, resize, size_to_fit
+from impasto.machine.devices import peak_memory
 from impasto.runs.checkpoint import checkpoint_path
 from impasto.video.carry import ANCHOR_EVERY, Memory
 from impasto.video.paint import MaskTracker, make_painter
@@ -148,8 +149,8 @@ class VideoRun:
         folder = checkpoint_path(self.output.resolve())
         check_output(self.output, overwrite=overwrite or (resume and folder.is_dir()))
         self.clip = open_clip(clip, fps=config.fps, max_pixels=max_pixels or MAX_PIXELS)
-        if self.clip.path.resolve() == self.output.resolve():
-            raise UsageError(f"{self.output} is the clip itself", "give another output")
+        files = [x for x in (*as_list(style), *keyframes) if isinstance(x, str | Path)]
+        check_apart([self.output], [self.clip.path, *files])
         self.size = _painted_size(self.clip, pictures)
         self.keys = {_key_number(path): load_image(path, size=self.size) for path in keyframes}
         styles = as_list(style) or list(keyframes)

@@ -34,7 +34,7 @@ def test_makes_what_the_library_makes(
         "impasto: level 1/1 (48x64): 3 steps",
     ]
     config = StylizeConfig(encoder=str(encoder_file), size=64, steps=(4, 3), precision="float32")
-    with impasto.devices.threads(1):
+    with impasto.machine.devices.threads(1):
         result = impasto.stylize("cat.png", "art.png", config)
     result.save("library.png")
     assert load_image("out.png").equal(load_image("library.png"))
@@ -199,7 +199,7 @@ def test_several_styles_by_region(
     assert [Path(x["path"]).name for x in told["regions"]] == ["left.png", "right.png"]
     config = StylizeConfig(encoder=str(encoder_file), size=64, steps=(4, 3), precision="float32")
     masks = [load_image("left.png")[:, :1], load_image("right.png")[:, :1]]
-    with impasto.devices.threads(1):
+    with impasto.machine.devices.threads(1):
         result = impasto.stylize("cat.png", ["art.png", "waves"], config, regions=masks)
     assert torch.allclose(result.image, load_image("cat-art-waves.png"), atol=2 / 255)
     assert main([*words, "--dry-run", "-o", "x.png"]) == 0

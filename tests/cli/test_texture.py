@@ -20,7 +20,7 @@ def test_makes_what_the_library_makes(folder: Path, small: list[str], encoder_fi
     flags = ["-o", "out.png", "--aspect", "2", "--wrap", "horizontal", "--depth", "16", "-q"]
     assert main(["texture", "art.png", *flags, *small]) == 0
     config = StylizeConfig(encoder=str(encoder_file), size=64, steps=(4, 3), precision="float32")
-    with impasto.devices.threads(1):
+    with impasto.machine.devices.threads(1):
         result = impasto.texture("art.png", config, aspect=2, wrap="horizontal")
     result.save("library.png", depth=16)
     assert load_image("out.png").equal(load_image("library.png"))

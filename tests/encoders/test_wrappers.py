@@ -8,10 +8,10 @@ from torch import Tensor
 
 import impasto
 from impasto import GramLoss
-from impasto.devices import choose_dtype
 from impasto.encoders import VGG, Encoder, Mini
 from impasto.encoders.wrappers import STEPS, PadToStride, QuantizedFeatures
 from impasto.errors import ConfigError, ImageTooSmallError
+from impasto.machine.devices import choose_dtype
 from impasto.optim.tiling import Tiling
 
 LAYERS = ("relu1_1", "relu2_1", "relu5_1")

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from impasto import Encoder, Objective, State, optimize
 from impasto.arbitrary.transport import Moments, optimal_map
-from impasto.devices import has_float64
 from impasto.encoders.base import Features
 from impasto.encoders.wrappers import EncoderWrapper
 from impasto.image.color import match_colors
 from impasto.losses import STYLE_LOSSES, FeatureLoss, HistogramLoss, Loss, SlicedLoss
+from impasto.machine.devices import has_float64
 from tests.losses.test_base import LOSSES, features
 
 

@@ -201,7 +201,7 @@ def test_other_transparency_is_another_picture(
 def test_another_number_of_threads(
     encoder: Encoder, photo: Tensor, painting: Tensor, stopped: Path
 ) -> None:
-    from impasto.devices import threads
+    from impasto.machine.devices import threads
 
     with (
         threads(torch.get_num_threads() + 1),

@@ -6,8 +6,8 @@ import platform
 import pytest
 import torch
 
-from impasto import devices
 from impasto.errors import ConfigError
+from impasto.machine import devices
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
 

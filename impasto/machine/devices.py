@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import torch
 
 from impasto.errors import ConfigError
-from impasto.limits import usable_cpus
+from impasto.machine.limits import usable_cpus
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,8 +104,8 @@ def most_threads() -> int:
 def threads(count: int | None) -> Iterator[None]:
     """Compute with ``count`` CPU threads inside the block.
 
-    None: as many as there are, but no more than :func:`impasto.limits.usable_cpus` allows. Raises
-    ConfigError for more than :func:`most_threads`.
+    None: as many as there are, but no more than :func:`impasto.machine.limits.usable_cpus` allows.
+    Raises ConfigError for more than :func:`most_threads`.
     """
     if count and count > most_threads():
         raise ConfigError(

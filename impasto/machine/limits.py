@@ -121,7 +121,7 @@ def share_cpus(root: Path = Path("/")) -> bool:
 
     ::
 
-        from impasto.limits import share_cpus
+        from impasto.machine.limits import share_cpus
         share_cpus()
         import impasto
     """

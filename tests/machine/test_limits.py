@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import impasto
-from impasto.limits import (
+from impasto.machine.limits import (
     ALONE,
     CROWDED,
     free_memory,

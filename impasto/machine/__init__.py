@@ -1,0 +1,1 @@
+"""The machine: device, precision, threads, and what a container or other programs leave of it."""
