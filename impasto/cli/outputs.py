@@ -276,7 +276,7 @@ def output_path(given: Path | None, default: Path | str, *, as_json: bool = Fals
             )
         return None
     path = expanded(Path(default if given is None else given))
-    if given is not None and path.is_dir():
+    if given is not None and os.path.isdir(path):  # False where one may not look
         return path / Path(default).name
     return path
 

@@ -64,7 +64,7 @@ def test_inputs_and_outputs_are_refused_by_name(locked: Path) -> None:
         ([*stylize, "-o", "names/o.png"], 2, "'names/o.png' cannot be written"),
         ([*stylize, "--config", "locked/mine.toml"], 2, "locked/mine.toml"),
         ([*stylize, "--encoder", "locked/e.safetensors"], 2, "locked/e.safetensors"),
-        (["train", "waves", "--images", "names", "-o", "model", "-q"], 3, "'names' holds"),
+        (["train", "waves", "--images", "names", "-o", "model", "-q"], 3, "'names"),
         (["train", "waves", "--images", ".", "-o", "locked/model", "-q"], 3, "locked/model"),
         (["evaluate", "cat.png", "art.png", "locked", "-q"], 3, "locked"),
         (["info", "locked/a.png"], 3, "'locked/a.png' may not be read"),

@@ -63,7 +63,7 @@ def test_info_tells_the_command(folder: Path, capsys: pytest.CaptureFixture[str]
     assert main([*words, *SMALL, "-q"]) == 0
     assert main(["info", "--command", "out.png"]) == 0
     command = capsys.readouterr().out
-    assert command.startswith("impasto quick -o out.png --blend 3.0")
+    assert command.startswith("impasto quick -o out.png --size 64 --blend 3.0")
     assert command.endswith(" -- cat.png waves art.png\n")
     before = read_image("out.png").pixels
     assert main(["quick", "--overwrite", "-q", *command.split()[2:]]) == 0

@@ -244,11 +244,16 @@ NAMES = ["caf\N{LATIN SMALL LETTER E WITH ACUTE}.png", "\N{HIRAGANA LETTER A}.pn
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_names_that_stdout_cannot_show_are_escaped(
-    folder: Path, stylize: Stylize, monkeypatch: pytest.MonkeyPatch, encoding: str, name: str
+    folder: Path,
+    stylize: Stylize,
+    replay: Stylize,
+    monkeypatch: pytest.MonkeyPatch,
+    encoding: str,
+    name: str,
 ) -> None:
     assert stylize(output=name) == 0
     (folder / "cat.png").rename(folder / f"x{name}")
-    assert main(["replay", name, "-o", "again.png", "--content", f"x{name}"]) == 0
+    assert replay(name, "-o", "again.png", "--content", f"x{name}") == 0
     commands = [
         ["info", name],
         ["info", name, "--command"],

@@ -199,12 +199,17 @@ def test_other_transparency_is_another_picture(
 
 
 def test_another_number_of_threads(
-    encoder: Encoder, photo: Tensor, painting: Tensor, stopped: Path
+    encoder: Encoder,
+    photo: Tensor,
+    painting: Tensor,
+    stopped: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from impasto.machine.devices import threads
+    from impasto.machine import devices
 
+    monkeypatch.setattr(devices, "most_threads", lambda: 64)
     with (
-        threads(torch.get_num_threads() + 1),
+        devices.threads(torch.get_num_threads() + 1),
         pytest.raises(ConfigError, match="another number of threads; repeat that run's command"),
     ):
         Stylization(photo, painting, SMALL, encoder=encoder, checkpoint=stopped, resume=True)
