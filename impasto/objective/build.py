@@ -38,6 +38,10 @@ DEPTH = 2.0
 # Of a mean, a face would be given up for the rest of a figure; not of a mean of squares.
 SUBJECT_POWER = 2.0
 LEAST_SUBJECT = 0.003  # a share of the picture: what is smaller is nothing found
+# A subject that fills the picture would stay a photo if it were held as a small one is. From this
+# share of the picture to that it becomes a close-up: it may move further, and is held by its forms
+# (the deepest layer) alone, so that its surface is painted.
+CLOSE_FROM, CLOSE_TO, CLOSE_LIMIT = 0.5, 0.7, 1.6
 
 Terms = dict[str, tuple[Loss, float]]
 """The terms of an objective by name, each with its weight."""
@@ -161,7 +165,7 @@ def content_terms(
     if targets.content is None:
         return terms, limits
     layers, kinds = config.content_layers, content_kinds(config, own)
-    weights = layer_weights(layers, config.content_weights)
+    weights = content_weights(targets, config)
     content = targets.content_at(level)  # the same for all parts and kinds
     features: Features = {}
     if any(getattr(kind.loss, "layers", ()) != (IMAGE,) for kind in kinds):
@@ -196,7 +200,7 @@ def held_parts(targets: Targets, config: StylizeConfig, level: Level) -> Iterato
         yield HeldPart("content", mask, _product(mask, detail), factor)
         yield from _held_subject("subject", targets, config, level, alpha, factor)
         return
-    regions = targets.regions.regions
+    regions, close = targets.regions.regions, closeness(targets)
     if all(region.strength is None for region in regions):
         regions = (replace(regions[0], mask=None),)
     for number, region in enumerate(regions, start=1):
@@ -208,7 +212,8 @@ def held_parts(targets: Targets, config: StylizeConfig, level: Level) -> Iterato
             own = targets.mask_at(region.mask, level)
             mask, area = _product(mask, own), float(own.mean())
         end = "" if len(regions) == 1 else f"_{number}"
-        factor, limit = content_weight_factor(strength) * area, limit_at(strength)
+        factor = content_weight_factor(strength) * area
+        limit = limit_at(strength) * (1 + (CLOSE_LIMIT - 1) * close)
         detail = targets.detail_at(level, depth_at(strength))
         yield HeldPart(f"content{end}", mask, _product(mask, detail), factor, limit)
         yield from _held_subject(
@@ -232,7 +237,7 @@ def _held_subject(
     mask = subject if mask is None else mask * subject
     if (area := float(mask.mean())) < LEAST_SUBJECT:
         return
-    looser = 1 - config.protect
+    looser = 1 - config.protect * (1 - closeness(targets))
     limit = None if limit is None else limit * looser
     power = SUBJECT_POWER if config.content_form == "relative" else 1.0
     yield HeldPart(name, mask, mask, factor * area / looser, limit, power, is_subject=True)
@@ -256,6 +261,26 @@ def _content_weight(targets: Targets, strength: float, level: Level) -> tuple[Te
     mean = float(weight.mean())
     weight = weight / max(mean, 1e-12)
     return (weight if alpha is None else weight * alpha), mean
+
+
+def closeness(targets: Targets) -> float:
+    """How much of a close-up the content is: 0 where its subject is small, 1 where it fills the
+    picture."""
+    if targets.subject is None:
+        return 0.0
+    share = (float(targets.subject.mean()) - CLOSE_FROM) / (CLOSE_TO - CLOSE_FROM)
+    return min(max(share, 0.0), 1.0)
+
+
+def content_weights(targets: Targets, config: ObjectiveConfig) -> dict[str, float]:
+    """The weight of each content layer: those given, or equal ones, which in a close-up pass to the
+    last."""
+    layers = config.content_layers
+    weights = layer_weights(layers, config.content_weights)
+    if config.content_weights is None and len(layers) > 1 and (close := closeness(targets)):
+        weights = {layer: weight * (1 - close) for layer, weight in weights.items()}
+        weights[layers[-1]] += close
+    return weights
 
 
 def content_weight_factor(strength: float) -> float:

@@ -26,7 +26,7 @@ def test_settings_are_shown_by_group(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["stylize", "--help"]) == 0
     found = sections(capsys.readouterr().out)
     panels = dict.fromkeys(PANELS)
-    for absent in ("Training", "Dream", "Look"):
+    for absent in ("Video", "Training", "Dream", "Look"):
         del panels[absent]
     assert list(found) == ["Arguments", *panels, RUN, "Examples"]
     for panel, flag in (

@@ -231,6 +231,13 @@ def halves(height: int = 96, width: int = 128) -> tuple[Tensor, Tensor]:
     return left, 1 - left
 
 
+def third() -> Tensor:
+    """A subject at the left, too small for a close-up."""
+    left, _ = halves()
+    left[..., 44:] = 0
+    return left
+
+
 @pytest.mark.parametrize("tile", [None, 64])
 def test_a_full_mask_is_no_mask(
     encoder: Encoder, photo: Tensor, painting: Tensor, tile: int | None
@@ -330,9 +337,8 @@ def test_styles_stay_in_their_regions(encoder: Encoder, photo: Tensor, painting:
 def test_all_of_the_photo_has_a_limit_and_the_subject_a_closer_one(
     encoder: Encoder, photo: Tensor, painting: Tensor
 ) -> None:
-    left, _ = halves()
     config = replace(SMALL, strength=0.5, protect=0.4)
-    made = Stylization(photo, painting, config, encoder=encoder, subject=left).objective(0)
+    made = Stylization(photo, painting, config, encoder=encoder, subject=third()).objective(0)
     assert made.limits == {
         "content": pytest.approx(limit_at(0.5)),
         "subject": pytest.approx(0.6 * limit_at(0.5)),
@@ -389,7 +395,7 @@ def test_each_region_has_a_limit_of_its_own(
 ) -> None:
     config = replace(SMALL, region_strengths=(0.2, 0.8), feather=0.0)
     run = Stylization(
-        photo, painting, config, encoder=encoder, regions=[*halves()], subject=halves()[0]
+        photo, painting, config, encoder=encoder, regions=[*halves()], subject=third()
     )
     limits = run.objective(0).limits
     assert limits["content_1"] == pytest.approx(limit_at(0.2))
@@ -416,3 +422,16 @@ def test_a_limit_in_tiles_is_the_same(photo: Tensor, painting: Tensor) -> None:
         assert [*run][-1] is not None
     assert whole.moved() == tiled.moved()
     assert (whole.picture() - tiled.picture()).abs().mean() < 1e-6
+
+
+def test_a_close_up_is_held_by_its_forms_and_moves_further(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    full = torch.ones(1, 1, 96, 128)
+    config = replace(SMALL, strength=0.5, protect=0.4)
+    made = Stylization(photo, painting, config, encoder=encoder, subject=full).objective(0)
+    assert made.limits["content"] == made.limits["subject"] == pytest.approx(1.6 * limit_at(0.5))
+    assert made.terms["content"][0].layers == ("relu4_2",)
+    given = config.with_changes(content_weights=[1.0, 1.0])
+    made = Stylization(photo, painting, given, encoder=encoder, subject=full).objective(0)
+    assert made.terms["content"][0].layers == ("relu3_1", "relu4_2")
