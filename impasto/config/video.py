@@ -28,7 +28,7 @@ class VideoConfig(Settings):
     >>> VideoConfig(steadiness=2)
     Traceback (most recent call last):
         ...
-    impasto.errors.ConfigError: steadiness is 2; use a number from 0 to 1
+    impasto.errors.ConfigError: steadiness is 2.0; use a number from 0 to 1
     """
 
     group = "Video"
