@@ -17,14 +17,14 @@
 import os
 
 import torch
-from skimage.data import chelsea
+from skimage.data import astronaut
 
 import impasto
 
 SIZE = int(os.environ.get("SIZE", "192"))
 STEPS = int(os.environ.get("STEPS", "10"))
 encoder = impasto.get_encoder(os.environ.get("ENCODER", "mini"))
-photo = impasto.load_image(chelsea(), size=SIZE)
+photo = impasto.load_image(astronaut(), size=SIZE)
 
 # %% [markdown]
 # ## A dream for each depth
