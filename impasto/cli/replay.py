@@ -226,9 +226,9 @@ def _with_files(
     if config.max_memory is not None:  # a picture may ask for less than there is, not for more
         import torch
 
-        from impasto.optim.memory import allowed
+        from impasto.optim.memory import memory_budget
 
-        free = allowed(None, torch.device("cpu")) / 2**30
+        free = memory_budget(None, torch.device("cpu")) / 2**30
         changes["max_memory"] = min(config.max_memory, max(0.1, free))
     return config.with_changes(**changes)
 

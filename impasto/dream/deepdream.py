@@ -30,7 +30,7 @@ from impasto.losses import Objective
 from impasto.losses.activation import ActivationLoss, GuideLoss
 from impasto.machine.devices import choose_device, choose_dtype, in_own_modes
 from impasto.optim.loop import optimize
-from impasto.optim.memory import allowed, choose_tile
+from impasto.optim.memory import choose_tile, memory_budget
 from impasto.optim.pyramid import Level, grow, plan
 from impasto.optim.state import State
 from impasto.optim.tiling import encode
@@ -140,7 +140,7 @@ class Dream(Run["DreamResult"]):
             (),
             (height, width),
             "adam",
-            allowed(config.max_memory, self.device),
+            memory_budget(config.max_memory, self.device),
             tile=config.tile,
         )
         self.frames: list[Tensor] = []

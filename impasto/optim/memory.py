@@ -43,7 +43,7 @@ TILES = (2048, 1536, 1024, 768, 512, 384, 256)
 
 
 @dataclass(frozen=True)
-class Demand:
+class MemoryEstimate:
     """Bytes that a run takes at its largest: ``base`` before it starts, ``pictures`` the copies of
     the picture, ``targets`` the content's features, ``step`` what is in the network at once."""
 
@@ -94,13 +94,15 @@ def footprint(
     return Footprint(total / pixels, PASSING * widest / pixels, targets / pixels)
 
 
-def foresee(found: Footprint, pixels: int, in_network: int, optimizer: str, base: int) -> Demand:
+def estimate(
+    found: Footprint, pixels: int, in_network: int, optimizer: str, base: int
+) -> MemoryEstimate:
     """The demand of a picture of ``pixels``, of which ``in_network`` are computed at once.
 
     ``base`` is what the process holds before.
     """
     gaps = GAPS_OF_TILES if in_network < pixels else GAPS
-    return Demand(
+    return MemoryEstimate(
         base=base + OVERHEAD[optimizer],
         pictures=COPIES[optimizer] * 3 * FLOAT * pixels,
         targets=round(found.targets * pixels),
@@ -126,7 +128,7 @@ def choose_tile(
     limit: int,
     tile: int | None = None,
     non_tileable: str = "",
-) -> tuple[int | None, Demand]:
+) -> tuple[int | None, MemoryEstimate]:
     """The size of tiles with which a run stays below ``limit`` bytes, None for no tiles.
 
     With ``tile`` there is no choice, only the demand. An encoder that does not know how far it sees
@@ -139,7 +141,7 @@ def choose_tile(
             f"{non_tileable} cannot be computed in tiles, and tile is {tile}",
             "leave out the tile, or use gram, mean-std or wasserstein",
         )
-    found, base = footprint(encoder, content_layers, style_layers), resident()
+    found, base = footprint(encoder, content_layers, style_layers), rss_bytes()
     layers = list(dict.fromkeys([*content_layers, *style_layers]))
     height, width = size
     sizes = (None,) if non_tileable else (None, *TILES)
@@ -152,7 +154,7 @@ def choose_tile(
                 if tile is not None:  # it was asked for: say why it cannot be
                     raise
                 break
-        demand = foresee(found, height * width, area, optimizer, base)
+        demand = estimate(found, height * width, area, optimizer, base)
         if demand.total <= limit:
             return candidate, demand
     raise ResourceError(
@@ -164,16 +166,16 @@ def choose_tile(
     )
 
 
-def resident() -> int:
+def rss_bytes() -> int:
     """The memory that this process holds now, in bytes."""
     return int(psutil.Process().memory_info().rss)
 
 
-def allowed(max_memory: float | None, device: torch.device) -> int:
+def memory_budget(max_memory: float | None, device: torch.device) -> int:
     """How many bytes this process may hold: ``max_memory`` GiB, or most of what is free."""
     if max_memory is not None:
         return int(max_memory * GIB)
-    return resident() + int(FREE_SHARE * available(device))
+    return rss_bytes() + int(FREE_SHARE * available(device))
 
 
 def available(device: torch.device) -> int:

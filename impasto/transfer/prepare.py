@@ -34,7 +34,7 @@ from impasto.objective.regions import (
 from impasto.objective.segmentation import find_regions
 from impasto.objective.subject import detail_map, read_or_find_subject
 from impasto.objective.targets import Targets
-from impasto.optim.memory import Demand, allowed, choose_tile, resident
+from impasto.optim.memory import MemoryEstimate, choose_tile, memory_budget, rss_bytes
 from impasto.optim.pyramid import Level, plan
 
 MASKS = ("regions", "style_regions", "keep", "subject")
@@ -69,7 +69,7 @@ class Prepared:
     sources: dict[str, Any]
     own: OwnLosses
     tile: int | None
-    demand: Demand = field(repr=False)
+    demand: MemoryEstimate = field(repr=False)
 
 
 def prepare(
@@ -274,18 +274,18 @@ def _plan_memory(
     device: torch.device,
     size: tuple[int, int],
     levels: Sequence[Level],
-) -> tuple[int | None, Demand]:
+) -> tuple[int | None, MemoryEstimate]:
     """The size of tiles, if any, and the memory that the run will take."""
     if not levels:
         copies = COPIES_OF_COLORS * 3 * 4 * size[0] * size[1]
-        return None, Demand(base=resident(), pictures=copies, targets=0, step=0)
+        return None, MemoryEstimate(base=rss_bytes(), pictures=copies, targets=0, step=0)
     return choose_tile(
         encoder,
         (*config.content_layers, *config.dreamt_layers),
         config.style_layers,
         size,
         config.optimizer,
-        allowed(config.max_memory, device),
+        memory_budget(config.max_memory, device),
         tile=config.tile,
         non_tileable=non_tileable(config, own),
     )

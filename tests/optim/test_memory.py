@@ -18,9 +18,9 @@ from impasto.optim.memory import (
     GIB,
     available,
     choose_tile,
+    estimate,
     footprint,
-    foresee,
-    resident,
+    rss_bytes,
 )
 
 CONTENT, STYLE = ("relu3_1", "relu4_2"), ("relu1_1", "relu5_1")
@@ -58,10 +58,10 @@ def test_half_the_precision_takes_half(encoder: Encoder) -> None:
 
 def test_demand_grows_with_the_picture_and_with_what_is_computed_at_once(encoder: Encoder) -> None:
     found = footprint(encoder, CONTENT, STYLE)
-    small = foresee(found, 10**6, 10**6, "adam", 0)
-    large = foresee(found, 4 * 10**6, 4 * 10**6, "adam", 0)
-    tiled = foresee(found, 4 * 10**6, 10**5, "adam", 0)
-    newton = foresee(found, 10**6, 10**6, "lbfgs", 0)
+    small = estimate(found, 10**6, 10**6, "adam", 0)
+    large = estimate(found, 4 * 10**6, 4 * 10**6, "adam", 0)
+    tiled = estimate(found, 4 * 10**6, 10**5, "adam", 0)
+    newton = estimate(found, 10**6, 10**6, "lbfgs", 0)
     assert small.total < large.total
     assert tiled.total < large.total
     assert tiled.step == pytest.approx(large.step / 40 * GAPS_OF_TILES / GAPS, rel=0.01)
@@ -118,7 +118,7 @@ def test_a_run_keeps_to_the_limit(encoder: Encoder) -> None:
     config = StylizeConfig(size=600, steps=(1,), precision="float32")
     whole = Stylization(photo, "waves", config, encoder=encoder)
     assert whole.tile is None
-    assert whole.demand.base > resident() / 2
+    assert whole.demand.base > rss_bytes() / 2
     # More than tiles save is fixed; so ask for tiles outright, and see that they are used.
     plain = impasto.stylize(photo, "waves", config, encoder=encoder)
     tiled = impasto.stylize(photo, "waves", config, encoder=encoder, tile=256)
@@ -130,5 +130,5 @@ def test_a_run_keeps_to_the_limit(encoder: Encoder) -> None:
 
 
 def test_there_is_memory() -> None:
-    assert 0 < resident() < 64 * GIB
+    assert 0 < rss_bytes() < 64 * GIB
     assert available(CPU) > 0
