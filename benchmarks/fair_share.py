@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import impasto
+
 WAYS = {"libgomp's own": "300000", "before (100,000)": "100000", "impasto's": ""}
 """How long threads spin while they wait -> GOMP_SPINCOUNT; nothing leaves it to impasto."""
 
@@ -31,6 +33,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     found: dict[str, dict[int, list[float]]] = {way: {} for way in WAYS}
     with tempfile.TemporaryDirectory() as folder:
+        impasto.save_image(Path(folder, "photo.png"), impasto.swatch("waves", size=256))
         for others in (0, 1, 2):
             busy = [
                 subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)
@@ -63,8 +66,18 @@ def seconds(folder: Path, spin: str) -> float:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("GOMP_", "OMP_"))}
     if spin:
         environment["GOMP_SPINCOUNT"] = spin
-    command = [sys.executable, "-m", "impasto", "stylize", "waves", "night", "--size", "256"]
-    command += ["--steps", "20,10", "--threads", "2", "-q", "--overwrite", "-o", folder / "out.png"]
+    command = [
+        sys.executable,
+        "-m",
+        "impasto",
+        "stylize",
+        folder / "photo.png",
+        "night",
+        "--size",
+        "256",
+    ]
+    command += ["--size", "256", "--steps", "20,10", "--threads", "2", "-q", "--overwrite"]
+    command += ["-o", folder / "out.png"]
     began = time.perf_counter()
     subprocess.run([str(x) for x in command], env=environment, check=True)
     return time.perf_counter() - began
