@@ -1,1 +1,1 @@
-"""TODO"""
+"""Any style in one forward pass: the network, and ``quick``."""

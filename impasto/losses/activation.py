@@ -41,6 +41,8 @@ class ActivationLoss(TileableLoss):
     Raises ConfigError for an unknown normalization, layer or channel.
     """
 
+    normalizations = ACTIVATION_NORMALIZATIONS
+
     def __init__(
         self,
         reference: Features,
@@ -49,11 +51,7 @@ class ActivationLoss(TileableLoss):
         channels: Mapping[str, Iterable[int]] | None = None,
         normalization: str = "relative",
     ) -> None:
-        if normalization not in ACTIVATION_NORMALIZATIONS:
-            raise ConfigError(
-                f"normalization is '{normalization}'",
-                f"use one of: {', '.join(ACTIVATION_NORMALIZATIONS)}",
-            )
+        self.check_normalization(normalization)
         self.normalization = normalization
         self.weights = layer_weights(reference, weights)
         self.layers = tuple(name for name, weight in self.weights.items() if weight)
@@ -162,6 +160,8 @@ class GuideLoss(TileableLoss):
     spread, are looked at; ``weights`` as for the other losses.
     """
 
+    normalizations = ("product", "cosine")
+
     def __init__(
         self,
         guide: Features,
@@ -169,8 +169,7 @@ class GuideLoss(TileableLoss):
         *,
         normalization: str = "product",
     ) -> None:
-        if normalization not in ("product", "cosine"):
-            raise ConfigError(f"normalization is '{normalization}'", "use one of: product, cosine")
+        self.check_normalization(normalization)
         self.normalization = normalization
         self.weights = layer_weights(guide, weights)
         self.layers = tuple(name for name, weight in self.weights.items() if weight)

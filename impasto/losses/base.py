@@ -126,6 +126,15 @@ class Loss(ABC):
             )
         return {}
 
+    @classmethod
+    def check_normalization(cls, normalization: str) -> None:
+        """Raise ConfigError for a normalization that this loss does not have."""
+        if normalization not in cls.normalizations:
+            raise ConfigError(
+                f"normalization is '{normalization}'",
+                f"use one of: {', '.join(cls.normalizations)}",
+            )
+
     def on_step_start(self, step: int) -> None:  # noqa: B027  # most losses draw nothing
         """Called before each step, with its number from 0: time for a loss to draw at random.
 

@@ -61,11 +61,7 @@ class FeatureLoss(TileableLoss):
         position_weight: Features | None = None,
         power: float = 1.0,
     ) -> None:
-        if normalization not in CONTENT_NORMALIZATIONS:
-            raise ConfigError(
-                f"normalization is '{normalization}'",
-                f"use one of: {', '.join(CONTENT_NORMALIZATIONS)}",
-            )
+        self.check_normalization(normalization)
         if not power >= 1 or (power > 1 and normalization != "relative"):
             raise ConfigError(
                 f"power is {power} with normalization '{normalization}'",

@@ -58,11 +58,7 @@ class LaplacianLoss(Loss):
         normalization: str = "mean",
         position_weight: Features | None = None,
     ) -> None:
-        if normalization not in self.normalizations:
-            raise ConfigError(
-                f"normalization is '{normalization}'",
-                f"use one of: {', '.join(self.normalizations)}",
-            )
+        self.check_normalization(normalization)
         content = target[IMAGE].detach()
         self.normalization, self.size = normalization, content.shape
         self.pools = tuple(max(1, min(size, *content.shape[-2:])) for size in pool)

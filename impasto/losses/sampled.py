@@ -66,11 +66,7 @@ class SampledLoss(Loss):
         position_weight: Features | None = None,
         seed: int = 0,
     ) -> None:
-        if normalization not in self.normalizations:
-            raise ConfigError(
-                f"normalization is '{normalization}'",
-                f"use one of: {', '.join(self.normalizations)}",
-            )
+        self.check_normalization(normalization)
         targets = [target] if isinstance(target, Mapping) else list(target)
         masks = _as_list(target_weight, len(targets))
         self.weights = layer_weights(targets[0] if targets else {}, weights)

@@ -148,11 +148,7 @@ class StatisticLoss(TileableLoss):
         normalization: str,
         position_weight: Features | None,
     ) -> None:
-        if normalization not in self.normalizations:
-            raise ConfigError(
-                f"normalization is '{normalization}'",
-                f"use one of: {', '.join(self.normalizations)}",
-            )
+        self.check_normalization(normalization)
         names = [name for name in sums if _count(name) in sums]
         self.target = {name: self._statistic(sums, name) for name in names}
         self.weights = layer_weights(self.target, weights)

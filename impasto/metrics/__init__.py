@@ -1,1 +1,1 @@
-"""TODO"""
+"""How good a picture is, judged by networks that painted nothing."""

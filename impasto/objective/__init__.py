@@ -1,1 +1,1 @@
-"""TODO"""
+"""What one run minimises: content, style, regions, the subject, colours."""

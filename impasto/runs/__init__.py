@@ -1,1 +1,1 @@
-"""TODO"""
+"""What every run has: events, checkpoints, a result."""

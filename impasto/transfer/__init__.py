@@ -1,1 +1,1 @@
-"""TODO"""
+"""The recipe: ``stylize`` and ``texture``, and the run behind them."""
