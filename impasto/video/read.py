@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -42,7 +43,7 @@ class Frame(NamedTuple):
 
 
 @dataclass
-class Clip:
+class Clip(ABC):
     """A clip to be read: its ``size`` (height, width) as shown upright, in its own pixels.
 
     ``count`` is the number of its frames, ``counted`` or estimated, and ``seconds`` how long it is,
@@ -65,9 +66,9 @@ class Clip:
     notes: list[str] = field(default_factory=list)
     max_pixels: int = MAX_PIXELS
 
+    @abstractmethod
     def frames(self) -> Iterator[Frame]:
         """All frames in order; may be called again. What cannot be read ends it, with a note."""
-        raise NotImplementedError
 
     def note(self, text: str) -> None:
         """Remember what is to be said, once."""
