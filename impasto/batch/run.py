@@ -20,7 +20,7 @@ from impasto.batch.manifest import FILES, Item, hash_of, matrix, read_manifest, 
 from impasto.batch.report import summary_page
 from impasto.batch.work import Executor, InProcess, Outcome, Task
 from impasto.errors import ConfigError, ImpastoError, OutputExistsError, ResourceError
-from impasto.events import Event, ItemDone
+from impasto.events import Event, ItemDone, pass_on
 from impasto.image.files import check_apart, write_bytes
 from impasto.image.io import check_writable
 
@@ -85,11 +85,12 @@ def stylize_batch(
             vary=vary,
             name=name,
         )
-    run = BatchRun(
+    run = make_run(
         items,
         folder,
-        make_executor(workers=workers, scheduler=scheduler, ship=ship, threads=threads),
-        ship=ship and scheduler is not None,
+        workers=workers,
+        scheduler=scheduler,
+        ship=ship,
         threads=threads,
         retries=retries,
         overwrite=overwrite,
@@ -97,7 +98,24 @@ def stylize_batch(
     return run.finish(on_event)
 
 
-def make_executor(
+def make_run(
+    items: Sequence[Item],
+    folder: Path,
+    *,
+    workers: int = 0,
+    scheduler: str | None = None,
+    ship: bool = False,
+    threads: int | None = None,
+    **options: Any,
+) -> BatchRun:
+    """The run of ``items`` by the executor that is asked for; ``options`` are those of
+    :class:`BatchRun`. Raises ConfigError where both workers and a scheduler are given."""
+    executor = _make_executor(workers=workers, scheduler=scheduler, ship=ship, threads=threads)
+    shipped = ship and scheduler is not None
+    return BatchRun(items, folder, executor, ship=shipped, threads=threads, **options)
+
+
+def _make_executor(
     *, workers: int = 0, scheduler: str | None = None, ship: bool = False, threads: int | None
 ) -> Callable[[], Executor]:
     """What makes the executor that is asked for, once there is something to do."""
@@ -163,9 +181,7 @@ class BatchRun:
 
     def finish(self, on_event: Callable[[Event], None] | None = None) -> BatchResult:
         """Run to the end, pass on each event, and return the result."""
-        for event in self:
-            if on_event is not None:
-                on_event(event)
+        pass_on(self, on_event)
         return self.result()
 
     def result(self) -> BatchResult:

@@ -152,7 +152,7 @@ def batch(
     varied = dict(_varied(text, engine) for text in vary or [])
 
     from impasto.batch.manifest import matrix, read_manifest
-    from impasto.batch.run import BatchRun, make_executor
+    from impasto.batch.run import make_run
     from impasto.cli.progress import make_progress
     from impasto.cli.run import raise_stopped
     from impasto.cli.signals import deferred_signals
@@ -168,11 +168,12 @@ def batch(
         for item in items:
             print(item.output)
         return
-    run = BatchRun(
+    run = make_run(
         items,
         folder,
-        make_executor(workers=workers, scheduler=scheduler, ship=ship, threads=threads),
-        ship=ship and scheduler is not None,
+        workers=workers,
+        scheduler=scheduler,
+        ship=ship,
         threads=threads,
         retries=retries,
         overwrite=overwrite,
