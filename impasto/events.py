@@ -6,7 +6,7 @@ log all just iterate over them. ``to_json()`` leaves the pictures out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,13 @@ class Event:
                 value = getattr(self, item.name)
                 plain[item.name] = dict(value) if isinstance(value, Mapping) else value
         return plain
+
+
+def pass_on(events: Iterable[Event], on_event: Callable[[Event], None] | None) -> None:
+    """Take all events, which carries a run through, and call ``on_event`` with each."""
+    for event in events:
+        if on_event is not None:
+            on_event(event)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from impasto.config.train import TrainConfig
 from impasto.config.version import __version__
 from impasto.encoders import Encoder, get_encoder
 from impasto.errors import ConfigError, OutputExistsError, UsageError
-from impasto.events import Event, Finished, Trained, Validated
+from impasto.events import Event, Finished, Trained, Validated, pass_on
 from impasto.feedforward.card import card
 from impasto.feedforward.dataset import Crops, PhotoDataset, centre_crop, crop_size
 from impasto.feedforward.network import MODEL, FeedForward, save_feedforward
@@ -418,9 +418,7 @@ def train(
     training = Training(
         style, images, folder, config, resume=resume, overwrite=overwrite, **settings
     )
-    for event in training:
-        if on_event is not None:
-            on_event(event)
+    pass_on(training, on_event)
     training.finish()
     return training.network()
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from impasto.encoders.base import Features
-from impasto.errors import ConfigError
 from impasto.losses.base import (
     Loss,
     LossOptions,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from impasto.config.version import __version__
 from impasto.encoders import Encoder
-from impasto.events import Event, Finished, LevelDone, LevelStarted, Step
+from impasto.events import Event, Finished, LevelDone, LevelStarted, Step, pass_on
 from impasto.machine.devices import describe_machine, in_own_modes
 from impasto.optim.pyramid import Level
 from impasto.optim.state import State
@@ -88,9 +88,7 @@ class Run(ABC, Generic[ResultT]):
 
     def finish(self, on_event: Callable[[Event], None] | None = None) -> ResultT:
         """Run to the end, pass on each event, and return the result."""
-        for event in self:
-            if on_event is not None:
-                on_event(event)
+        pass_on(self, on_event)
         return self.result()
 
     def paints(self) -> bool:

@@ -22,7 +22,7 @@ from impasto.config.stylize import StylizeConfig
 from impasto.config.version import __version__
 from impasto.config.video import ENGINES, VideoConfig
 from impasto.errors import ConfigError, InputError, ResourceError, UnknownNameError
-from impasto.events import Event, Finished, FrameDone
+from impasto.events import Event, Finished, FrameDone, pass_on
 from impasto.image.files import check_apart
 from impasto.image.inputs import Source, as_list, provenance_of, read_picture
 from impasto.image.io import MAX_PIXELS, load_image, resize, size_to_fit
@@ -209,9 +209,7 @@ class VideoRun:
 
     def finish(self, on_event: Callable[[Event], None] | None = None) -> VideoResult:
         """Run to the end, pass on each event, and return the result."""
-        for event in self:
-            if on_event is not None:
-                on_event(event)
+        pass_on(self, on_event)
         return self.result()
 
     def save(self) -> None:
