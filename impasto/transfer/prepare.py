@@ -180,7 +180,7 @@ def for_texture(config: StylizeConfig) -> StylizeConfig:
     asked = {
         "color": config.color != "style",
         "region_colors": config.region_colors is not None,
-        "init": config.init == "quick",
+        "init": config.init in ("recolored", "quick"),
     }
     if name := next((name for name, wrong in asked.items() if wrong), None):
         told = f"{name} is '{getattr(config, name)}', and a texture has no content"

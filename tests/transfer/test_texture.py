@@ -85,6 +85,7 @@ def test_a_panorama_of_a_content(encoder: Encoder, painting: Tensor) -> None:
     ("settings", "message"),
     [
         ({"color": "keep"}, "color is 'keep', and a texture has no content"),
+        ({"init": "recolored"}, "init is 'recolored', and a texture has no content"),
         ({"size": None}, "size is none, and a texture has no content to take it from"),
     ],
 )
