@@ -35,7 +35,8 @@ class QuickConfig(
     PrecisionConfig, DeviceConfig, MasksConfig, BlendConfig, ColorConfig, SubjectConfig
 ):
     """All settings of :func:`impasto.quick`; names shared with :class:`StylizeConfig` mean
-    the same there."""
+    the same there. Raises ConfigError (or UnknownNameError for a choice) as soon as one is out
+    of range."""
 
     group = "Picture"
 

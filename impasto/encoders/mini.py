@@ -133,6 +133,7 @@ class Mini(Encoder):
 
     ``tensors`` are those of ``assets/mini.safetensors`` (None leaves trunk and heads random, for
     tests). ``padding`` as for VGG. ``predict=True`` returns VGG's channels themselves.
+    Raises ConfigError for an unknown padding.
     """
 
     layers = tuple(x for n in CONVOLUTIONS["vgg19"] for x in (n, n.replace("conv", "relu")))

@@ -49,7 +49,8 @@ class VGG(Encoder):
     trained) or another of ``PADDINGS``.
 
     The weights are fixed: gradients flow to the image only. Input ``(N, 3, H, W)`` in [0, 1],
-    features in the dtype of the weights.
+    features in the dtype of the weights. Raises ConfigError for a choice that does not exist,
+    WeightsError where a tensor is missing.
     """
 
     def __init__(

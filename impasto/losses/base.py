@@ -195,6 +195,8 @@ class Objective:
     dual ascent, so that the loss comes to that limit (Platt & Barr 1987, "Constrained differential
     optimization"). ``multipliers`` holds the logarithms of what those weights are multiplied by.
 
+    Raises ConfigError without terms, for a weight below 0, and where all weights are 0.
+
     >>> from impasto.losses.pixels import TotalVariation
     >>> objective = Objective(smooth=(TotalVariation(), 2.0))
     >>> objective.layers

@@ -42,6 +42,8 @@ class GramLoss(StatisticLoss):
       positions is the same where style and picture have equally many; where they have not, the
       paper compares a sum over M with one over another M', which no implementation does;
     - ``relative``: ``|G - A|² / |A|²``, so that layers, encoders and sizes weigh alike.
+
+    Raises ConfigError as :class:`~impasto.losses.statistics.StatisticLoss` does.
     """
 
     name = "gram"

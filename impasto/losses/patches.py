@@ -26,6 +26,8 @@ class PatchLoss(SampledLoss):
     Where we differ: the means are subtracted from the vectors before patches are matched, patches
     are 3 x 3 positions as in Li & Wand (2016, eq. 2 and 3) rather than single ones, and no match is
     held fixed over many steps. Colours are left to a loss that knows means: mix it with another.
+
+    Raises ConfigError as :class:`~impasto.losses.sampled.SampledLoss` does.
     """
 
     name, scale = "patches", 0.4
@@ -63,6 +65,8 @@ class EarthMoverLoss(SampledLoss):
     Where we differ: layer by layer, not on vectors that join all layers. As the cosine forgets how
     long vectors are, the paper adds means and covariances and a distance of colours: mix it with
     ``wasserstein``.
+
+    Raises ConfigError as :class:`~impasto.losses.sampled.SampledLoss` does.
     """
 
     name, scale = "emd", 0.55

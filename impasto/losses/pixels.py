@@ -41,7 +41,8 @@ class LaplacianLoss(Loss):
     ``target`` is ``{"image": (N, 3, H, W)}``. ``mean`` is the mean over channels and positions,
     ``relative`` the sum over the content's own. ``position_weight`` ``{"image": (N, 1, H, W)}``: a
     position counts as much as the least pixel that it sees. Where we differ: channels apart, and
-    borders are repeated.
+    borders are repeated. Raises ConfigError for an unknown normalization, and where picture and
+    content differ in size.
     """
 
     layers = (IMAGE,)

@@ -44,6 +44,8 @@ class SampledLoss(Loss):
 
     No more than ``limit`` positions of the picture and ``target_limit`` of the style are compared.
     Not a sum over positions, so tiles cannot be used. Subclasses implement :meth:`compare`.
+    Raises ConfigError for an unknown normalization, for no layer with a weight, for a weight of a
+    layer without a target, and where nothing of the style is opaque.
     """
 
     role: ClassVar[Role] = "style"

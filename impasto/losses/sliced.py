@@ -25,6 +25,8 @@ class HistogramLoss(SampledLoss):
 
     Where we differ: exact quantiles of at most 4096 positions, not 256 bins; the paper adds it to
     Gram matrices at relu1_1 and relu4_1, which here is a matter of settings.
+
+    Raises ConfigError as :class:`~impasto.losses.sampled.SampledLoss` does.
     """
 
     name, scale = "histogram", 3.3
@@ -48,6 +50,8 @@ class SlicedLoss(SampledLoss):
     (the paper: as many as channels) and perpendicular to one another (the paper: independent), so
     that with all C directions lengths are kept. ``mean`` is the mean over directions, ``relative``
     that against the style's mean square in a random direction, ``|s|² / C``.
+
+    Raises ConfigError as :class:`~impasto.losses.sampled.SampledLoss` does.
     """
 
     name, scale = "sliced", 3.5

@@ -31,7 +31,8 @@ class StatisticLoss(TileableLoss):
     ``target`` maps layers to the style's features ``(N, C, h, w)``, any h and w; ``weights`` gives
     each layer its weight w_l (default: equal, sum 1). ``target_weight`` and ``position_weight``
     ``{layer: (N, 1, h, w)}`` say how much each position of the style and of the picture counts
-    (transparent ones: 0). The forms are the subclasses'.
+    (transparent ones: 0). The forms are the subclasses'. Raises ConfigError for an unknown
+    normalization, for no layer with a weight, and for a weight of a layer without a target.
 
     :meth:`from_target_sums` builds one from what :meth:`measure` found in the tiles of a style.
     """
