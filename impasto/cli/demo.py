@@ -9,7 +9,6 @@ import typer
 
 from impasto.cli.messages import message
 from impasto.cli.options import Overwrite, Quiet, Threads, output_flag
-from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,8 +40,7 @@ def demo(
     from impasto.image.io import check_writable, save_image
 
     folder = output.expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}", "make it first")
+    folder.mkdir(parents=True, exist_ok=True)
     photo, painted = folder / "demo-photo.png", folder / "demo.png"
     for path in (photo, painted):
         check_writable(path, overwrite=overwrite)
