@@ -1,4 +1,4 @@
-"""Every command of the README and the docs runs, in the order of its page, at the size of a test."""
+"""Every command of the README and the docs runs, in the order of its page, at a small size."""
 
 from __future__ import annotations
 
@@ -34,19 +34,33 @@ SMALL = {
     "swatches": {"--size": "64"},
     "video": {"--size": "64", "--threads": "1"},
     "batch": {"--size": "64"},
-    "train": {"--steps": "1", "--crop": "32", "--style-size": "32", "--width": "4", "--blocks": "1"},
+    "train": {
+        "--steps": "1",
+        "--crop": "32",
+        "--style-size": "32",
+        "--width": "4",
+        "--blocks": "1",
+    },
 }
-SHORTER = {"--frames": "2", "--start": "0.1", "--duration": "0.3", "--count": "2", "--minutes": None}
+SHORTER = {
+    "--frames": "2",
+    "--start": "0.1",
+    "--duration": "0.3",
+    "--count": "2",
+    "--minutes": None,
+}
 OPTIMISED = {"--steps": "2", "--frame-steps": "1"}
 FREE = ("none",)  # sizes that mean the picture's own
-PICTURES = (
-    "cat.jpg dog.jpg photo.jpg painting.jpg waves.jpg rocket.jpg coffee.jpg coffee.png paris.jpg "
-    "starry_night.jpg art/monet.jpg cat-mask.png cup.png sky.png face.png out.png "
-    "photos/dog.jpg photos/1.jpg photos/2.jpg photos/3.jpg photos/4.jpg photos/5.jpg photos/6.jpg "
-    "frames/0001.png frames/0120.png frames/0002.png paintings-of-others/one.jpg "
-    "painted/0001.png painted/0120.png 0001.png other.png first/cat-waves.png second/cat-waves.png "
-    "before/cat-waves.png after/cat-waves.png"
-).split()
+PICTURES = shlex.split(
+    """
+    cat.jpg dog.jpg photo.jpg painting.jpg waves.jpg rocket.jpg coffee.jpg coffee.png paris.jpg
+    starry_night.jpg art/monet.jpg cat-mask.png cup.png sky.png face.png out.png other.png
+    photos/dog.jpg photos/1.jpg photos/2.jpg photos/3.jpg photos/4.jpg photos/5.jpg photos/6.jpg
+    paintings-of-others/one.jpg painted/0001.png painted/0120.png 0001.png
+    frames/0001.png frames/0002.png frames/0120.png
+    first/cat-waves.png second/cat-waves.png before/cat-waves.png after/cat-waves.png
+    """
+)
 TABLES = {
     "orders.csv": "content,style,strength\nphotos/cat.jpg,waves,0.4\nphotos/dog.jpg,mosaic,\n",
     "pairs.csv": "content,style\ncat.jpg,waves.jpg\n",
@@ -158,9 +172,9 @@ def run(words: Sequence[str]) -> int:
 
 
 def test_commands_are_shortened_but_the_same() -> None:
-    words = "impasto stylize cat.jpg waves -o out.png --size 1024 --strength 0.7".split()
-    assert shortened(words) == [
-        *"impasto stylize cat.jpg waves -o out.png --size 64 --strength 0.7".split(),
-        *"--steps 2 --threads 1 --overwrite".split(),
-    ]
+    words = shlex.split("impasto stylize cat.jpg waves -o out.png --size 1024 --strength 0.7")
+    assert shlex.join(shortened(words)) == (
+        "impasto stylize cat.jpg waves -o out.png --size 64 --strength 0.7 "
+        "--steps 2 --threads 1 --overwrite"
+    )
     assert shortened(["python", "examples/demo.py"]) == ["python", "examples/demo.py"]

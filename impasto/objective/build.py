@@ -42,6 +42,10 @@ LEAST_SUBJECT = 0.003  # a share of the picture: what is smaller is nothing foun
 # share of the picture to that it becomes a close-up: it may move further, and is held by its forms
 # (the deepest layer) alone, so that its surface is painted.
 CLOSE_FROM, CLOSE_TO, CLOSE_LIMIT = 0.5, 0.7, 1.6
+# What surrounds a subject is the painter's: leaves and litter, full of detail, would stay a photo
+# if they were held as a subject is. It may move further, is held by its forms alone, and its detail
+# counts less deeply; all of that from this share of the picture on that the subject has.
+AROUND_FROM, AROUND_LIMIT, AROUND_DEPTH = 0.04, 2.0, 0.5
 
 Terms = dict[str, tuple[Loss, float]]
 """The terms of an objective by name, each with its weight."""
@@ -136,7 +140,8 @@ def non_tileable(config: ObjectiveConfig, own: OwnLosses | None = None) -> str:
 class HeldPart(NamedTuple):
     """A part of the content that is held by a term of its own: the pixels that belong to it, and
     how much each of them counts ``(1, 1, H, W)`` (None: all alike), by what its weight is
-    multiplied, how far it may move (None: no limit), and how much more what has moved far counts.
+    multiplied, how far it may move (None: no limit), how much of it is held by its forms alone (the
+    last layer), from 0 to 1, and how much more what has moved far counts.
     """
 
     name: str
@@ -144,6 +149,7 @@ class HeldPart(NamedTuple):
     mask: Tensor | None
     weight: float
     limit: float | None = None
+    forms: float = 0.0
     power: float = 1.0
     is_subject: bool = False
 
@@ -165,13 +171,13 @@ def content_terms(
     if targets.content is None:
         return terms, limits
     layers, kinds = config.content_layers, content_kinds(config, own)
-    weights = content_weights(targets, config)
     content = targets.content_at(level)  # the same for all parts and kinds
     features: Features = {}
     if any(getattr(kind.loss, "layers", ()) != (IMAGE,) for kind in kinds):
         features = encode(targets.encoder, content, layers, tile)
     features = {**features, IMAGE: features.get(IMAGE, content)}
     for part in held_parts(targets, config, level):
+        weights = content_weights(config, part.forms)
         for name, kind, share in kinds:
             if part.is_subject and not kind.weighs_positions:
                 continue  # it cannot tell the subject from the rest
@@ -194,13 +200,16 @@ def held_parts(targets: Targets, config: StylizeConfig, level: Level) -> Iterato
     """What of the content is held: all of it, and the subject for itself; for each region, if
     regions have strengths of their own."""
     alpha = targets.content_alpha_at(level)
+    close = closeness(targets)
     if not config.holds_limit:
         mask, factor = _content_weight(targets, config.strength, level)
         detail = targets.detail_at(level, depth_at(config.strength))
-        yield HeldPart("content", mask, _product(mask, detail), factor)
-        yield from _held_subject("subject", targets, config, level, alpha, factor)
+        yield HeldPart("content", mask, _product(mask, detail), factor, forms=close)
+        subject = _held_subject("subject", targets, config, level, alpha, factor)
+        if subject is not None:
+            yield subject
         return
-    regions, close = targets.regions.regions, closeness(targets)
+    regions = targets.regions.regions
     if all(region.strength is None for region in regions):
         regions = (replace(regions[0], mask=None),)
     for number, region in enumerate(regions, start=1):
@@ -212,13 +221,23 @@ def held_parts(targets: Targets, config: StylizeConfig, level: Level) -> Iterato
             own = targets.mask_at(region.mask, level)
             mask, area = _product(mask, own), float(own.mean())
         end = "" if len(regions) == 1 else f"_{number}"
-        factor = content_weight_factor(strength) * area
+        factor = content_weight_factor(strength)
         limit = limit_at(strength) * (1 + (CLOSE_LIMIT - 1) * close)
-        detail = targets.detail_at(level, depth_at(strength))
-        yield HeldPart(f"content{end}", mask, _product(mask, detail), factor, limit)
-        yield from _held_subject(
-            f"subject{end}", targets, config, level, mask, factor / area, limit
+        subject = _held_subject(f"subject{end}", targets, config, level, mask, factor, limit)
+        depth, around = depth_at(strength), 0.0
+        if subject is not None:
+            around = (1 - close) * depth * freedom_around(subject, area)
+        detail = targets.detail_at(level, depth * (1 - (1 - AROUND_DEPTH) * around))
+        yield HeldPart(
+            f"content{end}",
+            mask,
+            _product(mask, detail),
+            factor * area,
+            limit * (1 + (AROUND_LIMIT - 1) * around),
+            forms=max(close, around),
         )
+        if subject is not None:
+            yield subject
 
 
 def _held_subject(
@@ -229,18 +248,19 @@ def _held_subject(
     mask: Tensor | None,
     factor: float,
     limit: float | None = None,
-) -> Iterator[HeldPart]:
+) -> HeldPart | None:
     """The subject, where there is one: held closer than the rest of the content."""
     subject = targets.subject_at(level)
     if subject is None or not config.protect:
-        return
+        return None
     mask = subject if mask is None else mask * subject
     if (area := float(mask.mean())) < LEAST_SUBJECT:
-        return
-    looser = 1 - config.protect * (1 - closeness(targets))
+        return None
+    close = closeness(targets)
+    looser = 1 - config.protect * (1 - close)
     limit = None if limit is None else limit * looser
     power = SUBJECT_POWER if config.content_form == "relative" else 1.0
-    yield HeldPart(name, mask, mask, factor * area / looser, limit, power, is_subject=True)
+    return HeldPart(name, mask, mask, factor * area / looser, limit, close, power, is_subject=True)
 
 
 def _content_weight(targets: Targets, strength: float, level: Level) -> tuple[Tensor | None, float]:
@@ -272,14 +292,21 @@ def closeness(targets: Targets) -> float:
     return min(max(share, 0.0), 1.0)
 
 
-def content_weights(targets: Targets, config: ObjectiveConfig) -> dict[str, float]:
-    """The weight of each content layer: those given, or equal ones, which in a close-up pass to the
-    last."""
+def freedom_around(subject: HeldPart, area: float) -> float:
+    """How free the rest of a region is, which has ``area`` of the picture: 1 where the subject has
+    a fair share of it, so that it carries the picture; less where it is small."""
+    assert subject.mask is not None
+    return min(1.0, float(subject.mask.mean()) / (AROUND_FROM * area))
+
+
+def content_weights(config: ObjectiveConfig, forms: float = 0.0) -> dict[str, float]:
+    """The weight of each content layer: those given, or equal ones, of which the share ``forms``
+    passes to the last."""
     layers = config.content_layers
     weights = layer_weights(layers, config.content_weights)
-    if config.content_weights is None and len(layers) > 1 and (close := closeness(targets)):
-        weights = {layer: weight * (1 - close) for layer, weight in weights.items()}
-        weights[layers[-1]] += close
+    if config.content_weights is None and len(layers) > 1 and forms:
+        weights = {layer: weight * (1 - forms) for layer, weight in weights.items()}
+        weights[layers[-1]] += forms
     return weights
 
 

@@ -28,7 +28,7 @@ from impasto.losses import (
     FeatureLoss,
     StatisticLoss,
 )
-from impasto.objective.build import SUBJECT_POWER, limit_at, non_tileable
+from impasto.objective.build import AROUND_LIMIT, SUBJECT_POWER, limit_at, non_tileable
 from impasto.objective.guidance import inside_masks
 from impasto.optim.tiling import differentiate
 
@@ -340,7 +340,7 @@ def test_all_of_the_photo_has_a_limit_and_the_subject_a_closer_one(
     config = replace(SMALL, strength=0.5, protect=0.4)
     made = Stylization(photo, painting, config, encoder=encoder, subject=third()).objective(0)
     assert made.limits == {
-        "content": pytest.approx(limit_at(0.5)),
+        "content": pytest.approx(AROUND_LIMIT * limit_at(0.5)),
         "subject": pytest.approx(0.6 * limit_at(0.5)),
     }
     subject = made.terms["subject"][0]
@@ -390,6 +390,32 @@ def test_detail_is_weighed_less_deeply_under_a_weak_style(
     assert spread[1] == pytest.approx(spread[2])
 
 
+def test_what_surrounds_a_subject_is_free_as_far_as_the_subject_carries_the_picture(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    small = torch.zeros(1, 1, 96, 128)
+    small[..., 40:56, 40:56] = 1  # a 48th of the picture, about half of what frees the rest
+    config = replace(SMALL, strength=0.5)
+    found = {}
+    for name, mask in {"large": third(), "small": small, "none": None}.items():
+        held = config if mask is not None else replace(config, protect=0.0)
+        run = Stylization(photo, painting, held, encoder=encoder, subject=mask)
+        found[name] = run.objective(0)
+    limits = [made.limits["content"] / limit_at(0.5) for made in found.values()]
+    assert limits[0] == pytest.approx(AROUND_LIMIT)
+    assert 1.3 < limits[1] < 1.8
+    assert limits[2] == pytest.approx(1)
+    rest = [made.terms["content"][0] for made in found.values()]
+    assert all(isinstance(loss, FeatureLoss) for loss in rest)
+    shallow = [loss.weights["relu3_1"] for loss in rest]  # type: ignore[attr-defined]
+    assert shallow[0] == 0 < shallow[1] < shallow[2]
+    spread = [loss.position_weight["relu4_2"].std() for loss in rest]  # type: ignore[attr-defined]
+    assert spread[0] < spread[1] < spread[2]
+    subject = found["large"].terms["subject"][0]
+    assert isinstance(subject, FeatureLoss)
+    assert subject.weights["relu3_1"] == shallow[2]
+
+
 def test_each_region_has_a_limit_of_its_own(
     encoder: Encoder, photo: Tensor, painting: Tensor
 ) -> None:
@@ -398,8 +424,9 @@ def test_each_region_has_a_limit_of_its_own(
         photo, painting, config, encoder=encoder, regions=[*halves()], subject=third()
     )
     limits = run.objective(0).limits
-    assert limits["content_1"] == pytest.approx(limit_at(0.2))
-    assert limits["content_2"] == pytest.approx(limit_at(0.8))
+    free = 1 + 0.4 * (AROUND_LIMIT - 1)  # at a low strength there is less freedom
+    assert limits["content_1"] == pytest.approx(free * limit_at(0.2))
+    assert limits["content_2"] == pytest.approx(limit_at(0.8))  # no subject is in it
     assert "subject_1" in limits
     assert "subject_2" not in limits
 
