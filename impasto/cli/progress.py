@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import accumulate
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import rich.progress
 from rich.console import Console
@@ -29,30 +29,13 @@ REFRESH = 0.125  # seconds between two states of the bar
 MEMORY = 600.0  # seconds of the run from which the time left is estimated: its last ten minutes
 
 
-class Progress(Protocol):
-    """What a run is followed by. Nothing here raises: a picture is worth more than its bar."""
-
-    def __enter__(self) -> Progress: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def on_event(self, event: Event) -> None:
-        """Show where the run is now."""
-
-    def on_count(self, name: str, done: int, total: int | None, text: Callable[[int], str]) -> None:
-        """Show where something is that is counted."""
-
-    def message(self, text: str) -> None:
-        """One line for the user."""
-
-
 def make_progress(levels: Sequence[Level] = (), *, quiet: bool = False) -> Progress:
     """The progress that suits this process's stderr; without ``levels`` that of a training."""
-    if quiet or sys.stderr is None:
-        return NullProgress()
+    shown = not quiet and sys.stderr is not None
+    live = False
     with suppress(Exception):
-        return RunProgress(levels, live=sys.stderr.isatty() and os.environ.get("TERM") != "dumb")
-    return NullProgress()
+        live = shown and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return Progress(levels, live=live, shown=shown)
 
 
 @contextmanager
@@ -67,30 +50,12 @@ def counter(
         yield lambda done, total: progress.on_count(name, done, total, text)
 
 
-class NullProgress:
-    """Shows nothing."""
+class Progress:
+    """A bar that changes in place where it is ``live``, else a line every ten seconds; nothing
+    where it is not ``shown``. Nothing here raises: a picture is worth more than its bar."""
 
-    def __enter__(self) -> NullProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def on_event(self, event: Event) -> None:
-        """Nothing."""
-
-    def on_count(self, name: str, done: int, total: int | None, text: Callable[[int], str]) -> None:
-        """Nothing."""
-
-    def message(self, text: str) -> None:
-        """Nothing."""
-
-
-class RunProgress:
-    """A bar that changes in place where it is ``live``, else a line every ten seconds."""
-
-    def __init__(self, levels: Sequence[Level], *, live: bool) -> None:
-        self.live = live
+    def __init__(self, levels: Sequence[Level] = (), *, live: bool, shown: bool = True) -> None:
+        self.live, self.shown = live, shown
         self.pixels = [level.height * level.width for level in levels]
         work = [level.steps * pixels for level, pixels in zip(levels, self.pixels, strict=True)]
         self.before = list(accumulate(work, initial=0))
@@ -101,7 +66,7 @@ class RunProgress:
             TextColumn("{task.fields[place]}"),
             self.time_left,
             _LossColumn(),
-            console=_Console(file=sys.stderr, highlight=False),
+            console=_console(),
             auto_refresh=False,
             disable=not live,
             transient=True,
@@ -113,7 +78,7 @@ class RunProgress:
         self.task = self.bar.tasks[task]
         self.told = self.drawn = time.monotonic()
 
-    def __enter__(self) -> RunProgress:
+    def __enter__(self) -> Progress:
         with suppress(Exception):
             self.bar.start()
         return self
@@ -123,21 +88,23 @@ class RunProgress:
             self.bar.stop()
 
     def on_event(self, event: Event) -> None:
-        """Move the bar, or write a line where it is time for one; never raises."""
+        """Move the bar, or write a line where it is time for one."""
         with suppress(Exception):
             self._show(event)
 
-    def on_count(self, name: str, done: int, total: int | None, text: Callable[[int], str]) -> None:
+    def on_count(
+        self, name: str, done: int, total: int | None, text: Callable[[int], str] = str
+    ) -> None:
         """The same for something that is counted."""
         self.task.description, self.task.total = name, total
         with suppress(Exception):
             self._move(text(done) if total is None else f"{text(done)} of {text(total)}", done)
 
     def message(self, text: str) -> None:
-        """One line for the user, above the bar; never raises."""
+        """One line for the user, above the bar."""
         self.told = time.monotonic()
         if not self.live:
-            message(text)
+            message(text, quiet=not self.shown)
             return
         with suppress(Exception):
             self.bar.console.print(f"impasto: {printable(text)}", markup=False, soft_wrap=True)
@@ -178,6 +145,13 @@ class RunProgress:
                 parts = [place, f"{self.task.percentage:.0f} %", loss, f"{left} left"]
             told = ", ".join(part for part in parts if part)
             self.message(f"{self.task.description}: {told}")
+
+
+def _console() -> _Console:
+    try:
+        return _Console(file=sys.stderr, highlight=False)
+    except ValueError:  # COLUMNS is "²", which rich takes for a number
+        return _Console(file=sys.stderr, highlight=False, width=80, height=25)
 
 
 class _LossColumn(ProgressColumn):

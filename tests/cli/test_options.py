@@ -20,6 +20,6 @@ def test_a_shared_flag_is_used_by_several_commands_and_repeated_by_none(name: st
     for path in OTHERS:
         source = path.read_text(encoding="utf-8")
         nodes = list(ast.walk(ast.parse(source)))
-        users += [path.name] * any(isinstance(x, ast.Name) and x.id == name for x in nodes)
+        users += [path.name] * any(isinstance(x, ast.Attribute) and x.attr == name for x in nodes)
         assert not any(isinstance(x, ast.Constant) and x.value == option.help for x in nodes), path
     assert len(users) >= 2

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from impasto.cli import progress
-from impasto.cli.progress import NullProgress, RunProgress, counter, make_progress
+from impasto.cli.progress import Progress, counter, make_progress
 from impasto.events import Event, LevelDone, LevelStarted, Step, Trained, Validated
 from impasto.optim.pyramid import Level
 
@@ -136,7 +136,7 @@ def test_plain_lines_of_a_training(
 
 
 def test_time_left_counts_pixels_and_forgets_the_first_step(clock: Clock) -> None:
-    run = RunProgress(LEVELS, live=False)
+    run = Progress(LEVELS, live=False)
     clock(60)
     run.on_event(step(0, 1))
     assert run.task.time_remaining is None
@@ -149,7 +149,7 @@ def test_time_left_counts_pixels_and_forgets_the_first_step(clock: Clock) -> Non
 
 
 def test_a_resumed_run_counts_from_where_it_began(clock: Clock) -> None:
-    run = RunProgress(LEVELS, live=False)
+    run = Progress(LEVELS, live=False)
     clock(2)
     run.on_event(step(1, 1))
     assert run.task.percentage == pytest.approx(100 * 6 / 14)
@@ -203,7 +203,6 @@ def test_a_terminal_that_cannot_be_written_to_ends_no_run(
 
 def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     with make_progress(LEVELS, quiet=True) as nothing:
-        assert isinstance(nothing, NullProgress)
         for event in events():
             nothing.on_event(event)
         nothing.message("anything")
