@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -109,10 +110,9 @@ def evaluate(
         from impasto.image.io import check_writable
 
         sheet = expanded(sheet)
-        read = [x for case in cases for x in (case.content, case.style, case.mask) if x is not None]
-        shown = [path for case in cases for path in case.pictures.values()]
-        named = [x for x in (pairs, judge) if x is not None]
-        check_apart([sheet], [*read, *shown, *named, *installed_files()])
+        files = [(x.content, x.style, x.mask, *x.pictures.values()) for x in cases]
+        named = [name for name in (pairs, judge, *chain(*files)) if name is not None]
+        check_apart([sheet], [*named, *installed_files()])
         check_writable(sheet, overwrite=overwrite)
     first, second, edges = get_judge(judge), get_second_judge(), get_edges()
     rows: list[dict[str, Any]] = []

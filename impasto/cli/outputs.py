@@ -68,12 +68,14 @@ class Outputs:
         for path in pictures:
             depth = None if path is self.preview else self.depth
             check_writable(path, depth=depth, overwrite=self.may_replace(path))
-        if self.evolution is not None:
-            check_animation_path(self.evolution, overwrite=self.may_replace(self.evolution))
-        if self.plot is not None:
-            check_plot_path(self.plot, overwrite=self.may_replace(self.plot))
-        if self.config is not None:
-            check_folder(self.config, overwrite=self.may_replace(self.config))
+        others = (
+            (self.evolution, check_animation_path),
+            (self.plot, check_plot_path),
+            (self.config, check_folder),
+        )
+        for other, check in others:
+            if other is not None:
+                check(other, overwrite=self.may_replace(other))
 
     def pictures(self, steps: int) -> list[Path]:
         """The files that a run of at most so many ``steps`` may write and that tell what made them;

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -83,10 +83,7 @@ def execute(
 
     checkpoint = checkpoint_of(outputs)
     keep_freed_memory()
-    lock: AbstractContextManager[None] = nullcontext()
-    if outputs.picture is not None and checkpoint is not None:
-        lock = output_lock(outputs.picture, checkpoint, resume=resume, quiet=quiet)
-    with lock, use_threads(threads):
+    with output_lock(outputs.picture, resume=resume, quiet=quiet), use_threads(threads):
         with log_shown(quiet=quiet):  # which frame of a file is taken
             run = make(checkpoint=checkpoint, resume=resume)
         outputs.check_result(run)
@@ -122,17 +119,22 @@ def execute(
 
 
 @contextmanager
-def output_lock(output: Path, checkpoint: Path, *, resume: bool, quiet: bool) -> Iterator[None]:
-    """Held while ``output`` is made, in a folder without what killed runs have left.
+def output_lock(output: Path | None, *, resume: bool, quiet: bool) -> Iterator[None]:
+    """Held while ``output`` is made (None: standard output, which needs no lock), in a folder
+    without what killed runs have left.
 
     Raises UsageError where another process holds it (two runs that make the same output would each
     overwrite the other's checkpoint), or where something that is no lock has its name.
     """
     from filelock import FileLock, Timeout
 
-    from impasto.runs.checkpoint import lock_path
+    from impasto.runs.checkpoint import checkpoint_path, lock_path
 
-    path = lock_path(Path(os.path.realpath(output)))
+    if output is None:
+        yield
+        return
+    place = Path(os.path.realpath(output))
+    path, checkpoint = lock_path(place), checkpoint_path(place)
     _check_is_lock(path)
     lock = FileLock(path)
     try:

@@ -102,7 +102,7 @@ def video(
             else:
                 print(plan_text(plan))
             return
-        with output_lock(output, checkpoint, resume=resume, quiet=quiet):
+        with output_lock(output.expanduser(), resume=resume, quiet=quiet):
             more |= {"resume": resume, "overwrite": overwrite}
             run = VideoRun(clip, names, output, *chosen, **more)
             shown: list[tuple[str, Tensor]] = []
