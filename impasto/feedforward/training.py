@@ -18,7 +18,7 @@ from contextlib import suppress
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,11 @@ from impasto.machine.devices import choose_device, choose_dtype, describe_machin
 from impasto.objective.build import content_weight_factor, layer_weights, style_kinds
 from impasto.objective.targets import StyleView
 from impasto.runs import checkpoint as checkpoints
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
+
+    from impasto.config.keywords import TrainKeywords
 
 CHECKPOINT_SHARE, CHECKPOINT_PAUSE = 0.03, 5.0  # as in impasto.runs.base
 WARM_UP = 50  # steps until the learning rate is at its highest
@@ -407,7 +412,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     on_event: Callable[[Event], None] | None = None,
-    **settings: Any,
+    **settings: Unpack[TrainKeywords],
 ) -> FeedForward:
     """Train a network to paint like ``style`` on the photos in ``images``, write it into ``folder``
     and return it. Arguments and errors are those of :class:`Training`; ``on_event`` is called with
