@@ -114,8 +114,8 @@ def _version(wanted: bool) -> None:
 
 
 def _impasto(
-    version: bool = switch("--version", "Print the version.", callback=_version, is_eager=True),
-    debug: bool = switch("--debug", "Show where an error comes from (with any command)."),
+    version: bool = switch("Print the version.", "--version", callback=_version, is_eager=True),
+    debug: bool = switch("Show where an error comes from (with any command).", "--debug"),
 ) -> None:
     """Neural style transfer: repaint a photo in the manner of a painting.
 

@@ -33,18 +33,22 @@ PROGRESS = ("bar", "json")
 @with_settings(StylizeConfig, defaults=False)
 def batch(
     contents: list[str] | None = argument(
-        "Pictures, folders of pictures, patterns with *.", "[CONTENT...]", None
+        "Pictures, folders of pictures, patterns with *.", "[CONTENT...]", default=None
     ),
     styles: str | None = option(
         "Pictures, folders or swatches; each paints all contents. a+b blends two.", "STYLE,..."
     ),
-    output: Path = output_option("The folder of the paintings.", "FOLDER", Path("paintings")),
+    output: Path = output_option(
+        "The folder of the paintings.", "FOLDER", default=Path("paintings")
+    ),
     manifest: Path | None = option(
         "The items as rows of a CSV file, or as JSON lines: content, style, and perhaps output, "
         "engine and any setting.",
         "FILE",
     ),
-    engine: str = option("quick, in one pass; optimised, as stylize paints.", "NAME", "quick"),
+    engine: str = option(
+        "quick, in one pass; optimised, as stylize paints.", "NAME", default="quick"
+    ),
     vary: list[str] | None = option("Each of these values of a setting.", "SETTING=X,..."),
     name: str | None = option(
         "How outputs are called: {content}, {style}, {folder}, {index}, {strength}, ...  "
@@ -54,7 +58,7 @@ def batch(
     workers: int = option(
         "Processes that share the work; 0 paints in this one.",
         "N",
-        0,
+        default=0,
         min=0,
         rich_help_panel=MACHINE,
     ),
@@ -62,19 +66,19 @@ def batch(
         "The address of a Dask scheduler, whose workers paint.", "ADDRESS", rich_help_panel=MACHINE
     ),
     ship: bool = switch(
-        "--ship",
         "Send pictures to the scheduler's workers, which share no folder with this one.",
+        "--ship",
         rich_help_panel=MACHINE,
     ),
     threads: int | None = option(
         "CPU threads of each worker.", "N", min=1, rich_help_panel=MACHINE
     ),
-    retries: int = option("How often an item that failed is tried again.", "N", 1, min=0),
-    progress: str = option("bar, or json: a line on standard output for each item.", None, "bar"),
-    overwrite: options.Overwrite = False,
-    dry_run: bool = switch("--dry-run", "Check everything, list the items, paint nothing."),
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    retries: int = option("How often an item that failed is tried again.", "N", default=1, min=0),
+    progress: str = option("bar, or json: a line on standard output for each item.", default="bar"),
+    overwrite: bool = options.OVERWRITE,
+    dry_run: bool = switch("Check everything, list the items, paint nothing.", "--dry-run"),
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Paint many pictures: folders, lists, matrices, on one machine or several.

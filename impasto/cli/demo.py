@@ -20,12 +20,12 @@ impasto demo --style mosaic --size 256 -o out
 
 
 def demo(
-    output: Path = output_option("Where the pictures go.", "FOLDER", Path(".")),
-    style: str = option("A swatch or a picture.", "STYLE", "night"),
-    size: int = option("Long side in pixels.", "N", 512, "-s", "--size", min=16),
-    overwrite: options.Overwrite = False,
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
+    output: Path = output_option("Where the pictures go.", "FOLDER", default=Path(".")),
+    style: str = option("A swatch or a picture.", "STYLE", default="night"),
+    size: int = option("Long side in pixels.", "N", "-s", "--size", default=512, min=16),
+    overwrite: bool = options.OVERWRITE,
+    threads: int | None = options.THREADS,
+    quiet: bool = options.QUIET,
 ) -> None:
     """Paint a landscape that impasto draws itself: a first picture, from nothing.
 

@@ -75,20 +75,19 @@ def evaluate(
         "auto (vgg19 if its weights are found, else mini), vgg19, vgg16, mini, "
         "efficientnet-lite0, or a file of weights.",
         "NAME",
-        "auto",
+        default="auto",
     ),
     size: int | None = option(
         "Long side at which to judge.  [default: the smallest picture's, up to 512]",
         "N",
-        None,
         *("-s", "--size"),
         min=32,
     ),
     sheet: Path | None = option("Show all of them on one picture, with names.", "FILE"),
-    overwrite: options.Overwrite = False,
-    threads: options.Threads = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    overwrite: bool = options.OVERWRITE,
+    threads: int | None = options.THREADS,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
 ) -> None:
     """Judge pictures: how much of the style they have, how much of the photo.
 

@@ -23,9 +23,9 @@ MODELS = ("quick",)
 def export(
     model: str = argument("quick, or the folder of a network that impasto train made.", "MODEL"),
     output: Path | None = output_option("Where the graph goes.  [default: MODEL.onnx]"),
-    overwrite: options.Overwrite = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    overwrite: bool = options.OVERWRITE,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
 ) -> None:
     """Write a network as an ONNX file, for other programs.
 

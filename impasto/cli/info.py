@@ -44,9 +44,9 @@ AnyConfig = TypeVar("AnyConfig", bound=Settings)
 
 def info(
     pictures: list[Path] = argument("Pictures that impasto made.", "PICTURE..."),
-    command: bool = switch("--command", "The command line that makes it again."),
-    toml: bool = switch("--toml", "Its settings, for --config."),
-    as_json: options.AsJson = False,
+    command: bool = switch("The command line that makes it again.", "--command"),
+    toml: bool = switch("Its settings, for --config.", "--toml"),
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Tell what made a picture.
 

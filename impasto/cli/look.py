@@ -23,18 +23,18 @@ impasto look --channels relu3_1:0-15
 @with_settings(LookConfig)
 def look(
     picture: str | None = argument(
-        "The picture to look at; none with --channels.", "[PICTURE]", None
+        "The picture to look at; none with --channels.", "[PICTURE]", default=None
     ),
     output: Path | None = output_option(
         "Where the sheet goes.  [default: PICTURE-SHOW.png, or channels.png]"
     ),
     style: str | None = option("With --show where: the style to compare with.", "FILE"),
-    subject: bool = switch("--subject", "Short for --show subject: what stylize holds most."),
-    overwrite: options.Overwrite = False,
-    threads: options.Threads = None,
-    max_pixels: options.MaxPixels = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    subject: bool = switch("Short for --show subject: what stylize holds most.", "--subject"),
+    overwrite: bool = options.OVERWRITE,
+    threads: int | None = options.THREADS,
+    max_pixels: int | None = options.MAX_PIXELS,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Show what the encoder sees: in a picture, or in single channels.

@@ -14,8 +14,8 @@ impasto stylize cat.jpg waves --config mine.toml
 
 
 def presets(
-    name: str | None = argument("Print this one as TOML.", "NAME", None),
-    as_json: options.AsJson = False,
+    name: str | None = argument("Print this one as TOML.", "NAME", default=None),
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """List the named settings, or print one as TOML.
 

@@ -24,9 +24,7 @@ impasto quick cat.jpg night --quality draft --size 2048
 @with_settings(QuickConfig)
 def quick(
     content: str = argument("The picture to repaint.", "CONTENT"),
-    styles: list[str] | None = argument(
-        "Pictures, or swatches, to paint it like.", "[STYLE...]", None
-    ),
+    styles: list[str] | None = options.STYLES,
     model: Path | None = option(
         "A network that impasto train made, in the place of styles.", "FOLDER"
     ),
@@ -34,13 +32,13 @@ def quick(
         "Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png, or "
         "CONTENT-FOLDER.png]"
     ),
-    depth: options.Depth = 8,
-    jpeg_quality: options.JpegQuality = 95,
-    threads: options.Threads = None,
-    max_pixels: options.MaxPixels = None,
-    overwrite: options.Overwrite = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    depth: int = options.DEPTH,
+    jpeg_quality: int = options.JPEG_QUALITY,
+    threads: int | None = options.THREADS,
+    max_pixels: int | None = options.MAX_PIXELS,
+    overwrite: bool = options.OVERWRITE,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Paint one picture in the style of others, in one pass.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from impasto.cli import options
 from impasto.cli.info import MASKS, config_of, is_texture, naming, sources, told_threads
 from impasto.cli.messages import message
-from impasto.cli.options import argument, option, output_option
+from impasto.cli.options import argument, option, output_option, switch
 from impasto.errors import InputError, InvalidImageError, UsageError, WeightsNotFoundError
 from impasto.image.files import expanded, quoted, read_bytes
 
@@ -58,18 +58,18 @@ class Recipe:
 
 def replay(
     picture: Path = argument("A picture of impasto's.", "PICTURE"),
-    output: Path = output_option("Where the new one goes.", "FILE", ...),
+    output: Path = output_option("Where the new one goes.", "FILE", default=...),
     content: str | None = option("The content picture, if it has moved.", "FILE"),
     style: list[str] | None = option(
         "The style picture, if it has moved; once for each of several.", "FILE"
     ),
     encoder: str | None = option("The weights of the encoder, if they were a file.", "FILE"),
     threads: int | None = option("CPU threads.  [default: as many as then]", "N", min=1),
-    max_pixels: options.MaxPixels = None,
-    overwrite: options.Overwrite = False,
-    resume: options.Resume = False,
-    as_json: options.AsJson = False,
-    quiet: bool = option("Only errors and warnings.", None, False, "-q", "--quiet"),
+    max_pixels: int | None = options.MAX_PIXELS,
+    overwrite: bool = options.OVERWRITE,
+    resume: bool = options.RESUME,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = switch("Only errors and warnings.", "-q", "--quiet"),
 ) -> None:
     """Make a picture again from what is written in it.
 

@@ -176,7 +176,6 @@ def _flags(config: type[Settings], *, defaults: bool) -> Iterator[tuple[str, Any
         flag = option(
             item.metadata["help"] + default,
             _metavar(kind_of(item.name, config), allowed),
-            None,
             flag_of(item.name),
             *SHORT.get(item.name, ()),
             autocompletion=completion(allowed) if allowed else None,

@@ -22,16 +22,16 @@ TOKEN = "IMPASTO_STUDIO_TOKEN"
 
 
 def studio(
-    host: str = option("Where to listen; others need a token.", "ADDRESS", "127.0.0.1"),
-    port: int = option("The port; 0 is any that is free.", "N", 7860, min=0, max=65535),
-    headless: bool = switch("--headless", "Open no browser."),
+    host: str = option("Where to listen; others need a token.", "ADDRESS", default="127.0.0.1"),
+    port: int = option("The port; 0 is any that is free.", "N", default=7860, min=0, max=65535),
+    headless: bool = switch("Open no browser.", "--headless"),
     folder: Path | None = option("Pictures and history.  [default: the user's data]", "FOLDER"),
     name: list[str] | None = option("A name that it goes by, behind a proxy; repeatable.", "NAME"),
     memory: float | None = option(
         "Replace a worker that takes more.", "GIB", min=0.5, rich_help_panel=MACHINE
     ),
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
+    threads: int | None = options.THREADS,
+    quiet: bool = options.QUIET,
 ) -> None:
     """Open the studio: a page to drop a photo on and paint it.
 

@@ -39,28 +39,32 @@ def stylize(
         "Where the picture goes; - is standard output.  "
         "[default: CONTENT-STYLE.png, or STYLE-texture.png]"
     ),
-    overwrite: options.Overwrite = False,
-    resume: options.Resume = False,
+    overwrite: bool = options.OVERWRITE,
+    resume: bool = options.RESUME,
     preset: str | None = option(
         "Begin with these settings; see impasto presets.", "NAME", autocompletion=_presets
     ),
     config: Path | None = option("Settings from a TOML file; flags win over it.", "FILE"),
     save_config: Path | None = option("Write all settings as TOML.", "FILE"),
-    depth: options.Depth = 8,
-    jpeg_quality: options.JpegQuality = 95,
-    evolution: options.Evolution = None,
-    evolution_size: int = option("Its long side in pixels, at most.", "N", 512, min=16),
-    plot: options.Plot = None,
-    explain: bool = switch("--explain", "Tell at each level's end which losses and layers pull."),
+    depth: int = options.DEPTH,
+    jpeg_quality: int = options.JPEG_QUALITY,
+    evolution: Path | None = options.EVOLUTION,
+    evolution_size: int = option("Its long side in pixels, at most.", "N", default=512, min=16),
+    plot: Path | None = options.PLOT,
+    explain: bool = switch("Tell at each level's end which losses and layers pull.", "--explain"),
     save_every: int = option(
-        "Save the picture every N steps, as OUTPUT-00050.png.", "N", 0, min=0, show_default=False
+        "Save the picture every N steps, as OUTPUT-00050.png.",
+        "N",
+        default=0,
+        min=0,
+        show_default=False,
     ),
     preview: Path | None = option("A picture that is refreshed every second.", "FILE"),
-    threads: options.Threads = None,
-    max_pixels: options.MaxPixels = None,
-    dry_run: bool = switch("--dry-run", "Check everything, print the plan, paint nothing."),
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    threads: int | None = options.THREADS,
+    max_pixels: int | None = options.MAX_PIXELS,
+    dry_run: bool = switch("Check everything, print the plan, paint nothing.", "--dry-run"),
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Paint one picture in the style of another, or of several.

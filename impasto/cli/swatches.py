@@ -23,13 +23,13 @@ COLUMNS = 5  # of a sheet
 
 
 def swatches(
-    names: list[str] | None = argument("Which ones to write.", "[NAME]...", None),
+    names: list[str] | None = argument("Which ones to write.", "[NAME]...", default=None),
     output: Path | None = output_option("A file for one swatch, a folder for several.", "PATH"),
-    every: bool = switch("--all", "Write all of them."),
+    every: bool = switch("Write all of them.", "--all"),
     sheet: Path | None = option("Write one picture that shows them all.", "FILE"),
-    size: int = option("Side in pixels, up to 1024.", "N", 512, "-s", "--size"),
-    overwrite: options.Overwrite = False,
-    as_json: options.AsJson = False,
+    size: int = option("Side in pixels, up to 1024.", "N", "-s", "--size", default=512),
+    overwrite: bool = options.OVERWRITE,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """List the built-in styles, or write them as pictures.
 

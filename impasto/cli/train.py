@@ -29,16 +29,16 @@ impasto train waves --images photos -o waves-model --resume
 def train(
     style: str = argument("The picture, or swatch, to paint like.", "STYLE"),
     images: Path = option(
-        "Photos to learn from: some hundred, in this folder and below.", "FOLDER", ...
+        "Photos to learn from: some hundred, in this folder and below.", "FOLDER", default=...
     ),
     output: Path | None = output_option(
         "The folder to make, with the network in it.  [default: STYLE-model]", "FOLDER"
     ),
-    overwrite: options.Overwrite = False,
-    resume: options.Resume = False,
-    threads: options.Threads = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    overwrite: bool = options.OVERWRITE,
+    resume: bool = options.RESUME,
+    threads: int | None = options.THREADS,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Train a network that paints any photo in one style, for impasto quick --model.

@@ -38,9 +38,7 @@ CELL = 240
 @with_settings(VideoConfig)
 def video(
     clip: str = argument("A video, an animation, or a folder of numbered pictures.", "CLIP"),
-    styles: list[str] | None = argument(
-        "Pictures, or swatches, to paint it like.", "[STYLE...]", None
-    ),
+    styles: list[str] | None = options.STYLES,
     output: Path | None = output_option(
         "Where it goes: .mp4, .mov, .mkv, .webm, .gif, .webp, .png, or a folder.  "
         "[default: CLIP-STYLE.mp4]"
@@ -50,15 +48,15 @@ def video(
         "carried through the clip.",
         "FILE,...",
     ),
-    loop: bool = switch("--loop", "The clip goes round: its end meets its beginning."),
-    preview: bool = switch("--preview", "Only the first second, and OUTPUT-sheet.png to look at."),
-    resume: options.Resume = False,
-    threads: options.Threads = None,
-    max_pixels: options.MaxPixels = None,
-    overwrite: options.Overwrite = False,
-    dry_run: bool = switch("--dry-run", "Paint two frames, print the plan, keep nothing."),
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    loop: bool = switch("The clip goes round: its end meets its beginning.", "--loop"),
+    preview: bool = switch("Only the first second, and OUTPUT-sheet.png to look at.", "--preview"),
+    resume: bool = options.RESUME,
+    threads: int | None = options.THREADS,
+    max_pixels: int | None = options.MAX_PIXELS,
+    overwrite: bool = options.OVERWRITE,
+    dry_run: bool = switch("Paint two frames, print the plan, keep nothing.", "--dry-run"),
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Paint a clip, held steady from frame to frame.

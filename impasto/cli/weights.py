@@ -28,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list")
-def list_weights(as_json: options.AsJson = False) -> None:
+def list_weights(as_json: bool = options.AS_JSON) -> None:
     """Show the known files of weights, where they were found, and where they are looked for."""
     from impasto.encoders.weights import WEIGHTS, find_weights, search_path
 
@@ -59,8 +59,8 @@ def list_weights(as_json: options.AsJson = False) -> None:
 def download(
     name: str = argument("A name from the list, such as vgg19-caffe."),
     sha256: str | None = option("The file must have this checksum (8 digits or more)."),
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    quiet: bool = options.QUIET,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Download a file of weights into the cache; what broke off earlier is resumed."""
     from impasto.cli.progress import counter
@@ -74,9 +74,9 @@ def download(
 @app.command()
 def verify(
     names: list[str] | None = argument(
-        "Names from the list, or files. Default: all that are found.", None, None
+        "Names from the list, or files. Default: all that are found.", default=None
     ),
-    as_json: options.AsJson = False,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Check files of weights: format, shapes, numbers, checksum and flavour."""
     from impasto.encoders.weights import WEIGHTS, find_weights, search_path, verify
@@ -119,9 +119,9 @@ def convert(
     source: Path = argument("A .safetensors, .pth or .pt file."),
     destination: Path = argument("The file to write, or a folder for it."),
     flavour: str | None = option("caffe, torchvision or normalised, if SOURCE does not tell."),
-    half: bool = switch("--half", "Store float16: half the size."),
-    overwrite: options.Overwrite = False,
-    as_json: options.AsJson = False,
+    half: bool = switch("Store float16: half the size.", "--half"),
+    overwrite: bool = options.OVERWRITE,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Write weights as safetensors with canonical names and metadata."""
     from impasto.encoders.weights import convert, read_weights
