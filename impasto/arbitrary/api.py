@@ -335,15 +335,11 @@ def _check_blend(count: int, config: QuickConfig) -> None:
     """Raise ConfigError where ``blend`` does not fit the number of styles."""
     if count == 0:
         raise ConfigError("there is no style", "give at least one")
-    if config.blend is None:
-        return
-    if len(config.blend) != count:
+    if config.blend is not None and len(config.blend) != count:
         raise ConfigError(
             f"blend has {len(config.blend)} numbers for {count} styles",
             "give one weight for each style",
         )
-    if not any(config.blend):
-        raise ConfigError(f"blend is {config.blend}", "use numbers >= 0, not all 0")
 
 
 def _upsampler(config: QuickConfig, device: torch.device, model: Quick | None) -> Upsampler | None:

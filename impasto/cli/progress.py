@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -36,18 +36,6 @@ def make_progress(levels: Sequence[Level] = (), *, quiet: bool = False) -> Progr
     with suppress(Exception):
         live = shown and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     return Progress(levels, live=live, shown=shown)
-
-
-@contextmanager
-def counter(
-    name: str, text: Callable[[int], str] = str, *, quiet: bool = False
-) -> Iterator[Callable[[int, int | None], None]]:
-    """Shows how many of how many are done: yields what takes both numbers; ``text`` writes them.
-
-    A bar on a terminal, a line every ten seconds elsewhere.
-    """
-    with make_progress(quiet=quiet) as progress:
-        yield lambda done, total: progress.on_count(name, done, total, text)
 
 
 class Progress:
@@ -95,7 +83,7 @@ class Progress:
     def on_count(
         self, name: str, done: int, total: int | None, text: Callable[[int], str] = str
     ) -> None:
-        """The same for something that is counted."""
+        """The same for something that is counted; ``text`` writes the numbers."""
         self.task.description, self.task.total = name, total
         with suppress(Exception):
             self._move(text(done) if total is None else f"{text(done)} of {text(total)}", done)
@@ -130,7 +118,9 @@ class Progress:
             losses = losses_text(event.total, event.losses)
             self._move(f"step {event.step}", event.progress, losses)
         elif isinstance(event, Validated):
-            self.message(validation_text(event))
+            found = f"loss {losses_text(event.total, event.losses)}"
+            best = ", the best so far" if event.best else ""
+            self.message(f"validation at step {event.step}: {found}{best}")
 
     def _move(self, place: str, completed: float, losses: str = "") -> None:
         now, loss = time.monotonic(), f"loss {losses}" if losses else ""
@@ -164,17 +154,6 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Nobody reads any more; rich would end the process, and the picture with it."""
         give_up(sys.stderr)
-
-
-def validation_text(event: Validated) -> str:
-    """A validation for people.
-
-    >>> import torch
-    >>> validation_text(Validated(500, 0.25, {"style": 0.2}, True, torch.zeros(0)))
-    'validation at step 500: loss 0.25 (style 0.2), the best so far'
-    """
-    best = ", the best so far" if event.best else ""
-    return f"validation at step {event.step}: loss {losses_text(event.total, event.losses)}{best}"
 
 
 def losses_text(total: float, losses: Mapping[str, float]) -> str:

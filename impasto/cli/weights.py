@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +64,11 @@ def download(
     as_json: bool = options.AS_JSON,
 ) -> None:
     """Download a file of weights into the cache; what broke off earlier is resumed."""
-    from impasto.cli.progress import counter
+    from impasto.cli.progress import make_progress
     from impasto.encoders.weights import download, read_weights
 
-    with counter(name, _megabytes, quiet=quiet) as show:
+    with make_progress(quiet=quiet) as progress:
+        show = partial(progress.on_count, name, text=_megabytes)
         path = download(name, sha256=sha256, on_progress=show)
     _print_file(read_weights(path), as_json=as_json)
 
