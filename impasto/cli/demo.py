@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from impasto.cli import options
 from impasto.cli.messages import message, shell_words
 from impasto.cli.options import option, output_option
-from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,8 +34,7 @@ def demo(
     from impasto.image.io import check_writable, save_image
 
     folder = output.expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}", "make it first")
+    folder.mkdir(parents=True, exist_ok=True)
     photo, painted = folder / "demo-photo.png", folder / "demo.png"
     for path in (photo, painted):
         check_writable(path, overwrite=overwrite)

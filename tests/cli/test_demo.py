@@ -28,7 +28,11 @@ def test_it_replaces_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["demo", "--size", "32", "-o", str(tmp_path)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["demo.png"]
-    assert main(["demo", "-o", str(tmp_path / "none")]) == 2
+
+
+def test_it_makes_its_folder(tmp_path: Path) -> None:
+    assert main(["demo", "--size", "32", "-o", str(tmp_path / "new" / "one")]) == 0
+    assert (tmp_path / "new" / "one" / "demo.png").is_file()
 
 
 @pytest.mark.parametrize("size", [16, 17, 100, 256])
