@@ -100,7 +100,7 @@ def evaluate(
     cases = _pairs_of(words, mask) if pairs is None else _read_pairs(pairs, words, mask)
 
     from impasto.cli.progress import make_progress
-    from impasto.machine.devices import threads as use_threads
+    from impasto.machine import devices
     from impasto.metrics import evaluate as metrics
     from impasto.metrics.judges import get_edges, get_judge, get_second_judge
 
@@ -115,7 +115,7 @@ def evaluate(
         check_writable(sheet, overwrite=overwrite)
     first, second, edges = get_judge(judge), get_second_judge(), get_edges()
     rows: list[dict[str, Any]] = []
-    with use_threads(threads), make_progress(quiet=quiet) as progress:
+    with devices.threads(threads), make_progress(quiet=quiet) as progress:
         for number, case in enumerate(cases):
             progress.on_count("pairs judged", number, len(cases))
             found = metrics.evaluate(

@@ -60,12 +60,11 @@ def quick(
 
     from impasto.arbitrary.api import quick as paint
     from impasto.cli.run import checked, report_result
-    from impasto.machine.devices import keep_freed_memory
-    from impasto.machine.devices import threads as use_threads
+    from impasto.machine import devices
 
     checked(outputs, [content, *styles, *network_files(model)], config)
-    keep_freed_memory()
-    with use_threads(threads), log_shown(quiet=quiet):
+    devices.keep_freed_memory()
+    with devices.threads(threads), log_shown(quiet=quiet):
         result = paint(content, styles, config, model=model, max_pixels=max_pixels)
         tell_roles(content, styles, quiet=quiet)
         outputs.save(result)

@@ -77,13 +77,12 @@ def execute(
     who drives a stylisation. Raises Interrupted after Ctrl-C, with the picture so far and a
     checkpoint written, and Terminated after SIGTERM, with a checkpoint.
     """
-    from impasto.machine.devices import keep_freed_memory
-    from impasto.machine.devices import threads as use_threads
+    from impasto.machine import devices
     from impasto.runs.checkpoint import remove_checkpoint
 
     checkpoint = checkpoint_of(outputs)
-    keep_freed_memory()
-    with output_lock(outputs.picture, resume=resume, quiet=quiet), use_threads(threads):
+    devices.keep_freed_memory()
+    with output_lock(outputs.picture, resume=resume, quiet=quiet), devices.threads(threads):
         with log_shown(quiet=quiet):  # which frame of a file is taken
             run = make(checkpoint=checkpoint, resume=resume)
         outputs.check_result(run)

@@ -104,7 +104,7 @@ def stylize(
 
         write_toml(save_config, chosen, overwrite=outputs.may_replace(save_config))
 
-    from impasto.machine.devices import threads as use_threads
+    from impasto.machine import devices
     from impasto.transfer.stylization import Stylization
 
     def make(**where: Any) -> Stylization:
@@ -113,7 +113,7 @@ def stylize(
         return run
 
     if dry_run:
-        with use_threads(threads):
+        with devices.threads(threads):
             run = make()
         outputs.check_result(run)
         plan = plan_of(run, outputs)

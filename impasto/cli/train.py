@@ -52,15 +52,14 @@ def train(
     from impasto.cli.run import output_lock
     from impasto.feedforward.network import MODEL
     from impasto.feedforward.training import Training, check_output
-    from impasto.machine.devices import keep_freed_memory
-    from impasto.machine.devices import threads as use_threads
+    from impasto.machine import devices
 
     check_output(folder, resume=resume, overwrite=overwrite)
-    keep_freed_memory()
+    devices.keep_freed_memory()
     is_new = not os.path.exists(folder)
     folder.mkdir(exist_ok=True)
     try:
-        with output_lock(folder / MODEL, resume=resume, quiet=quiet), use_threads(threads):
+        with output_lock(folder / MODEL, resume=resume, quiet=quiet), devices.threads(threads):
             check_output(folder, resume=resume, overwrite=overwrite)
             training = Training(style, images, folder, config, resume=resume, overwrite=overwrite)
             carry_through(training, quiet=quiet)

@@ -76,15 +76,14 @@ def video(
     from impasto.cli.run import output_lock, raise_stopped
     from impasto.cli.signals import deferred_signals
     from impasto.events import FrameDone
-    from impasto.machine.devices import keep_freed_memory
-    from impasto.machine.devices import threads as use_threads
+    from impasto.machine import devices
     from impasto.runs.checkpoint import checkpoint_path
     from impasto.video.stylize import VideoRun, split_settings
     from impasto.video.write import check_output
 
-    keep_freed_memory()
+    devices.keep_freed_memory()
     checkpoint = checkpoint_path(output.expanduser().resolve())
-    with use_threads(threads):
+    with devices.threads(threads):
         chosen = split_settings(given)
         more: dict[str, Any] = {"keyframes": keys, "loop": loop, "max_pixels": max_pixels}
         if dry_run:
