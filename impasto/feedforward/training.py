@@ -128,7 +128,7 @@ class Training:
         self.validations: list[dict[str, Any]] = []
         self.reason = ""
         if resume and self.checkpoint is not None:
-            self._load(self.checkpoint)
+            checkpoints.resume(self.checkpoint, self._fingerprint(), "training", self._restore)
         elif self.checkpoint is not None:
             checkpoints.check_is_ours(self.checkpoint)
 
@@ -198,7 +198,8 @@ class Training:
         self.folder.mkdir(exist_ok=True)
         metadata = self.metadata()
         save_image(self.folder / "preview.png", self._preview())
-        _write_json(self.folder / "history.json", {**metadata, "history": self.history})
+        told = json.dumps({**metadata, "history": self.history}, indent=1)
+        write_bytes(self.folder / "history.json", told.encode())
         write_bytes(self.folder / "README.md", card(metadata, self.folder.name).encode())
         save_feedforward(
             self.network(),
@@ -260,12 +261,6 @@ class Training:
             "validations": self.validations,
         }
         checkpoints.save_checkpoint(self.checkpoint, state)
-
-    def _load(self, path: Path) -> None:
-        saved = checkpoints.load_matching(path, self._fingerprint(), "training")
-        if saved is None:
-            return
-        checkpoints.restore(path, lambda: self._restore(saved))
 
     def _restore(self, saved: dict[str, Any]) -> None:
         """Set what a checkpoint holds; ValueError for what cannot be."""
@@ -464,7 +459,3 @@ def _previews_in(folder: Path) -> Iterator[Path]:
         for path in sorted((folder / PREVIEWS).iterdir()):
             if re.fullmatch(r"step-\d{6,}\.png", path.name):
                 yield path
-
-
-def _write_json(path: Path, document: Any) -> None:
-    write_bytes(path, json.dumps(document, indent=1).encode())
