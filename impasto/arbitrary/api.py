@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -51,6 +51,11 @@ from impasto.objective.regions import RegionMap, build_regions, restore_kept
 from impasto.objective.subject import read_or_find_subject
 from impasto.runs.result import Result
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
+
+    from impasto.config.keywords import QuickKeywords
+
 STYLE_SIZE = 384
 """Long side in pixels at which a style is read, at most. The decoder was trained on styles of about
 that size and smaller; some larger ones it takes for photos, and adds nothing."""
@@ -80,7 +85,7 @@ def quick(
     model: Quick | FeedForward | str | Path | None = None,
     max_pixels: int | None = None,
     on_event: Callable[[Event], None] | None = None,
-    **settings: Any,
+    **settings: Unpack[QuickKeywords],
 ) -> Result:
     """Paint ``content`` in the style of ``style`` with one pass through a network.
 
@@ -103,8 +108,9 @@ def quick(
     >>> impasto.quick(photo, ["mosaic", "night"], blend=[3, 1], size=64).image.shape
     torch.Size([1, 3, 64, 64])
     """
-    given = pop_mask_objects(settings, MASKS)
-    config = (config or QuickConfig()).with_changes(**settings)
+    changes: dict[str, Any] = dict(settings)
+    given = pop_mask_objects(changes, MASKS)
+    config = (config or QuickConfig()).with_changes(**changes)
     sources = as_list(style)
     tell = on_event or (lambda event: None)
     if isinstance(model, str | Path | FeedForward):
@@ -329,15 +335,11 @@ def _check_blend(count: int, config: QuickConfig) -> None:
     """Raise ConfigError where ``blend`` does not fit the number of styles."""
     if count == 0:
         raise ConfigError("there is no style", "give at least one")
-    if config.blend is None:
-        return
-    if len(config.blend) != count:
+    if config.blend is not None and len(config.blend) != count:
         raise ConfigError(
             f"blend has {len(config.blend)} numbers for {count} styles",
             "give one weight for each style",
         )
-    if not any(config.blend):
-        raise ConfigError(f"blend is {config.blend}", "use numbers >= 0, not all 0")
 
 
 def _upsampler(config: QuickConfig, device: torch.device, model: Quick | None) -> Upsampler | None:

@@ -34,7 +34,6 @@ from impasto.arbitrary.network import (
     DEEP,
     FINE,
     LEVELS,
-    NOISE,
     STRIDES,
     Block,
     Convolution,
@@ -70,8 +69,10 @@ class FusedWeights(NamedTuple):
 class FusedQuick:
     """A :class:`~impasto.arbitrary.network.Quick` in fused form, on the device of ``model``.
 
-    It takes one picture ``(1, 3, H, W)`` at a time, with sides divisible by 16. ``dtype`` is the
-    arithmetic of the convolutions (default: the encoder's); the weights of ``model`` keep theirs.
+    It takes one picture ``(1, 3, H, W)`` at a time, with sides divisible by 16: ``encode`` it, then
+    ``decode_coarse`` (a :class:`CoarseDecoder`) and ``decode_fine`` (a :class:`FineDecoder`).
+    ``dtype`` is the arithmetic of the convolutions (default: the encoder's); the weights of
+    ``model`` keep theirs.
     """
 
     def __init__(self, model: Quick, dtype: torch.dtype | None = None) -> None:
@@ -79,36 +80,13 @@ class FusedQuick:
         trunk = trunk_of(model)
         if self.dtype != model.encoder.dtype:
             trunk = deepcopy(trunk).to(self.dtype)
-        self._trunk = trunk
-        self._coarse = CoarseDecoder(model.decoder, folded=True)
-        self._fine = FineDecoder(model.decoder, folded=True)
+        self.trunk = trunk
+        self.decode_coarse = CoarseDecoder(model.decoder, folded=True)
+        self.decode_fine = FineDecoder(model.decoder, folded=True)
 
-    @torch.no_grad()
     def encode(self, image: Tensor, levels: tuple[str, ...] = LEVELS) -> TrunkFeatures:
         """The trunk's features of ``image`` at ``levels``; see :func:`encode_trunk`."""
-        return encode_trunk(self._trunk, image, levels)
-
-    @torch.no_grad()
-    def decode_coarse(self, features: TrunkFeatures, weights: FusedWeights) -> Tensor:
-        """The coarse features that :class:`CoarseDecoder` makes of the DEEP ``features``."""
-        coarse: Tensor = self._coarse(features, weights)
-        return coarse
-
-    @torch.no_grad()
-    def decode_fine(
-        self,
-        image: Tensor,
-        coarse: Tensor,
-        features: TrunkFeatures,
-        weights: FusedWeights,
-        origin: tuple[int, int] = (0, 0),
-    ) -> Tensor:
-        """The picture that :class:`FineDecoder` makes of the FINE ``features``, in float32.
-
-        ``origin`` is where the top left pixel of ``image`` lies in the whole picture.
-        """
-        painted: Tensor = self._fine(image, coarse, features, weights, origin)
-        return painted
+        return encode_trunk(self.trunk, image, levels)
 
 
 def encode_trunk(trunk: Trunk, image: Tensor, levels: tuple[str, ...] = LEVELS) -> TrunkFeatures:
@@ -145,7 +123,7 @@ class _PartialDecoder(nn.Module):
         if picture is not None:
             own.append(decoder.normalise(picture, IMAGE).to(features.dtype))
         stride = STRIDES[number]
-        own.append(self._noise(features, (origin[0] // stride, origin[1] // stride)))
+        own.append(decoder.noise_like(own[0], (origin[0] // stride, origin[1] // stride)))
         if x is not None:
             narrow = decoder.narrow[number]
             if isinstance(narrow, nn.Conv2d):
@@ -174,17 +152,6 @@ class _PartialDecoder(nn.Module):
             )
         scale, shift = (part[..., None, None].to(x.dtype) for part in (scale, shift))
         return _convolve(_pad(x), weight, bias) * scale + shift
-
-    def _noise(self, features: Tensor, corner: tuple[int, int]) -> Tensor:
-        """The decoder's noise ``(N, 1, h, w)`` for features whose first position is ``corner``."""
-        rows, columns = (
-            (corner[axis] + torch.arange(features.shape[1 + axis], device=features.device)) % NOISE
-            for axis in (0, 1)
-        )
-        noise: Tensor = self.decoder.get_buffer("noise").to(features.dtype)[rows][:, columns]
-        # Channels last, like the tensors it is concatenated with: torch would reorder those
-        # otherwise.
-        return noise[None, ..., None].expand(features.shape[0], -1, -1, 1).permute(0, 3, 1, 2)
 
 
 class CoarseDecoder(_PartialDecoder):

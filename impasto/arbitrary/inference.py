@@ -365,7 +365,8 @@ def _decode(
     deep, fine = features[: len(DEEP)], features[len(DEEP) :]
     coarse = network.decode_coarse(deep, weights)
     if fine:
-        return network.decode_fine(whole, coarse, fine, weights)[..., :height, :width]
+        painted: Tensor = network.decode_fine(whole, coarse, fine, weights)
+        return painted[..., :height, :width]
     result = torch.empty_like(whole)
     tiling = _tiling(network, network.model.receptive_field(FINE), tile)
     n = STRIDES[len(DEEP) - 1]  # of the coarse features

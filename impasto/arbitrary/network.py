@@ -215,11 +215,12 @@ class Decoder(nn.Module):
     def noise_like(self, features: Tensor, corner: tuple[int, int]) -> Tensor:
         """The noise ``(N, 1, h, w)`` for features whose top left position is ``corner``."""
         rows, columns = (
-            (start + torch.arange(length, device=features.device)) % NOISE
-            for start, length in zip(corner, features.shape[-2:], strict=True)
+            (corner[axis] + torch.arange(features.shape[2 + axis], device=features.device)) % NOISE
+            for axis in (0, 1)
         )
         noise = self.get_buffer("noise").to(features.dtype)[rows][:, columns]
-        return noise.expand(len(features), 1, -1, -1)
+        # Channels last, as features may be: torch would reorder those in a concatenation otherwise.
+        return noise[None, ..., None].expand(features.shape[0], -1, -1, 1).permute(0, 3, 1, 2)
 
     def forward(self, moved: Features, code: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
         """``moved`` are features in mini's units; returns the picture ``(N, 3, H, W)``."""

@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import Annotated, Any
 
 import typer
 
 from impasto.cli.error_report import report
 from impasto.cli.help import Command, Group
 from impasto.cli.messages import flush_stdout, prepare_streams
+from impasto.cli.options import switch
 from impasto.machine.limits import share_cpus
 
 __all__ = ["COMMANDS", "build", "main"]
@@ -41,8 +40,8 @@ COMMANDS = {
     "studio": "Open the studio: a page to drop a photo on and paint it.",
     "weights": "List, find and download the weights of encoders.",
 }
-"""Command -> its help in one line. Each lives in the module of its name, as ``app``."""
-
+"""Command -> its help in one line. Each lives in the module of its name, as the function of its
+name, or as ``app`` where it has commands of its own."""
 
 COMPLETION = "_IMPASTO_COMPLETE"
 
@@ -58,17 +57,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     words, debug = _without_debug(words)
     as_json = "--json" in words
     try:
-        with _warnings(debug):
+        with warnings.catch_warnings():
+            if not debug:  # what libraries warn of tells a user nothing to act on
+                warnings.simplefilter("ignore")
             os.getcwd()  # without one, torch's libraries end the process
-            code = _run(words)
+            code = run_command(words)
         flush_stdout()
         return code
     except BaseException as error:
         return report(error, as_json=as_json, debug=debug)
 
 
-def _run(words: list[str]) -> int:
-    """Run the command that the words name; the exit code that it asks for."""
+def run_command(words: list[str]) -> int:
+    """Run the command that the words name; returns the exit code that it asks for."""
     command = typer.main.get_command(build(_named(words)))
     try:
         if COMPLETION in os.environ:  # a shell asks what could come next
@@ -96,13 +97,11 @@ def build(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
         if name not in names:
             app.command(name, help=help)(_stub)
             continue
-        part: typer.Typer = import_module(f"impasto.cli.{name}").app
-        if len(part.registered_commands) == 1 and not part.registered_groups:
-            [info] = part.registered_commands
-            assert info.callback is not None
-            app.command(name, cls=Command, help=info.help, epilog=info.epilog)(info.callback)
+        module = import_module(f"impasto.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, cls=Group, help=help, epilog=module.EXAMPLES)
         else:
-            app.add_typer(part, name=name, cls=Group, help=help)
+            app.command(name, cls=Command, epilog=module.EXAMPLES)(getattr(module, name))
     return app
 
 
@@ -115,12 +114,8 @@ def _version(wanted: bool) -> None:
 
 
 def _impasto(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show where an error comes from (with any command).")
-    ] = False,
+    version: bool = switch("Print the version.", "--version", callback=_version, is_eager=True),
+    debug: bool = switch("Show where an error comes from (with any command).", "--debug"),
 ) -> None:
     """Neural style transfer: repaint a photo in the manner of a painting.
 
@@ -148,18 +143,3 @@ def _without_debug(words: list[str]) -> tuple[list[str], bool]:
     end = words.index("--") if "--" in words else len(words)
     kept = [word for word in words[:end] if word != "--debug"]
     return kept + words[end:], len(kept) < end
-
-
-@contextmanager
-def _warnings(shown: bool) -> Iterator[None]:
-    """Warnings of libraries tell a user nothing to act on; ``--debug`` shows them."""
-    with warnings.catch_warnings():
-        if not shown:
-            warnings.simplefilter("ignore")
-        yield
-
-
-def __getattr__(name: str) -> Any:
-    if name == "app":  # all of it, for tools that make documentation of a typer app
-        return build()
-    raise AttributeError(f"module 'impasto.cli' has no attribute '{name}'")

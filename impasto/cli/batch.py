@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from impasto.cli import options
 from impasto.cli.messages import message, print_json
-from impasto.cli.options import AsJson, Overwrite, Quiet, output_flag
-from impasto.cli.settings import flag_of, parse
-from impasto.cli.settings import with_settings as with_flags
+from impasto.cli.options import MACHINE, argument, option, output_option, switch
+from impasto.cli.settings import parse, parse_for_engine, split, with_settings
 from impasto.config.base import type_hints
 from impasto.config.stylize import StylizeConfig
 from impasto.config.video import ENGINES
 from impasto.errors import ConfigError, UnknownNameError, UsageError
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto batch photos --styles waves -o paintings
@@ -33,91 +30,55 @@ SOME_FAILED = 5
 PROGRESS = ("bar", "json")
 
 
-@app.command(epilog=EXAMPLES)
-@partial(with_flags, config=StylizeConfig, defaults=False)
+@with_settings(StylizeConfig, defaults=False)
 def batch(
-    contents: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[CONTENT...]", help="Pictures, folders of pictures, patterns with *."
-        ),
-    ] = None,
-    styles: Annotated[
-        str | None,
-        typer.Option(
-            help="Pictures, folders or swatches; each paints all contents. a+b blends two.",
-            metavar="STYLE,...",
-        ),
-    ] = None,
-    output: Annotated[Path, output_flag("The folder of the paintings.", "FOLDER")] = Path(
-        "paintings"
+    contents: list[str] | None = argument(
+        "Pictures, folders of pictures, patterns with *.", "[CONTENT...]", default=None
     ),
-    manifest: Annotated[
-        Path | None,
-        typer.Option(
-            help="The items as rows of a CSV file, or as JSON lines: content, style, and perhaps "
-            "output, engine and any setting.",
-            metavar="FILE",
-        ),
-    ] = None,
-    engine: Annotated[
-        str, typer.Option(help="quick, in one pass; optimised, as stylize paints.", metavar="NAME")
-    ] = "quick",
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(help="Each of these values of a setting.", metavar="SETTING=X,..."),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            help="How outputs are called: {content}, {style}, {folder}, {index}, {strength}, ...  "
-            "[default: {folder}/{content}-{style}.png, and what varies]",
-            metavar="TEMPLATE",
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            help="Processes that share the work; 0 paints in this one.",
-            metavar="N",
-            min=0,
-            rich_help_panel="Machine",
-        ),
-    ] = 0,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="The address of a Dask scheduler, whose workers paint.",
-            metavar="ADDRESS",
-            rich_help_panel="Machine",
-        ),
-    ] = None,
-    ship: Annotated[
-        bool,
-        typer.Option(
-            "--ship",
-            help="Send pictures to the scheduler's workers, which share no folder with this one.",
-            rich_help_panel="Machine",
-        ),
-    ] = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            help="CPU threads of each worker.", metavar="N", min=1, rich_help_panel="Machine"
-        ),
-    ] = None,
-    retries: Annotated[
-        int, typer.Option(help="How often an item that failed is tried again.", metavar="N", min=0)
-    ] = 1,
-    progress: Annotated[
-        str, typer.Option(help="bar, or json: a line on standard output for each item.")
-    ] = "bar",
-    overwrite: Overwrite = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, list the items, paint nothing.")
-    ] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    styles: str | None = option(
+        "Pictures, folders or swatches; each paints all contents. a+b blends two.", "STYLE,..."
+    ),
+    output: Path = output_option(
+        "The folder of the paintings.", "FOLDER", default=Path("paintings")
+    ),
+    manifest: Path | None = option(
+        "The items as rows of a CSV file, or as JSON lines: content, style, and perhaps output, "
+        "engine and any setting.",
+        "FILE",
+    ),
+    engine: str = option(
+        "quick, in one pass; optimised, as stylize paints.", "NAME", default="quick"
+    ),
+    vary: list[str] | None = option("Each of these values of a setting.", "SETTING=X,..."),
+    name: str | None = option(
+        "How outputs are called: {content}, {style}, {folder}, {index}, {strength}, ...  "
+        "[default: {folder}/{content}-{style}.png, and what varies]",
+        "TEMPLATE",
+    ),
+    workers: int = option(
+        "Processes that share the work; 0 paints in this one.",
+        "N",
+        default=0,
+        min=0,
+        rich_help_panel=MACHINE,
+    ),
+    scheduler: str | None = option(
+        "The address of a Dask scheduler, whose workers paint.", "ADDRESS", rich_help_panel=MACHINE
+    ),
+    ship: bool = switch(
+        "Send pictures to the scheduler's workers, which share no folder with this one.",
+        "--ship",
+        rich_help_panel=MACHINE,
+    ),
+    threads: int | None = option(
+        "CPU threads of each worker.", "N", min=1, rich_help_panel=MACHINE
+    ),
+    retries: int = option("How often an item that failed is tried again.", "N", default=1, min=0),
+    progress: str = option("bar, or json: a line on standard output for each item.", default="bar"),
+    overwrite: bool = options.OVERWRITE,
+    dry_run: bool = switch("Check everything, list the items, paint nothing.", "--dry-run"),
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Paint many pictures: folders, lists, matrices, on one machine or several.
@@ -138,17 +99,7 @@ def batch(
             "both contents and --manifest are given" if contents else "there is nothing to paint",
             "give pictures and --styles, or a --manifest",
         )
-    kind = ENGINES[engine]
-    chosen = {}
-    for key, text in settings.items():
-        if text is None:
-            continue
-        if key not in type_hints(kind):
-            raise ConfigError(
-                f"{flag_of(key)} is given, and the engine {engine} does not have it",
-                "leave it out, or give --engine optimised",
-            )
-        chosen[key] = parse(key, text, kind)
+    chosen = parse_for_engine(settings, engine)
     varied = dict(_varied(text, engine) for text in vary or [])
 
     from impasto.batch.manifest import matrix, read_manifest
@@ -158,12 +109,11 @@ def batch(
     from impasto.cli.signals import deferred_signals
 
     folder = output.expanduser()
+    more: dict[str, Any] = {"engine": engine, "settings": chosen, "name": name}
     if manifest is not None:
-        items = read_manifest(manifest, folder, engine=engine, settings=chosen, name=name)
+        items = read_manifest(manifest, folder, **more)
     else:
-        names = [x.strip() for x in (styles or "").split(",") if x.strip()]
-        options: dict[str, Any] = {"settings": chosen, "vary": varied, "name": name}
-        items = matrix(contents or [], names, folder, engine=engine, **options)
+        items = matrix(contents or [], split(styles), folder, vary=varied, **more)
     if dry_run:
         for item in items:
             print(item.output)
@@ -185,21 +135,14 @@ def batch(
                 print(json.dumps(event.to_json()), flush=True)
             elif event.error:
                 shown.message(f"{event.output} {event.state}: {event.error}")
-            shown.on_count("pictures", event.done, event.total, str)
+            shown.on_count("pictures", event.done, event.total)
             if received:
                 run.close()
                 raise_stopped(received, f"at item {event.done}", lambda: "what is done stays")
     result = run.result()
     if as_json:
-        print_json(
-            {
-                "output": str(folder),
-                "done": result.done,
-                "skipped": result.skipped,
-                "failed": result.failed,
-                "seconds": round(result.seconds, 2),
-            }
-        )
+        told = {name: getattr(result, name) for name in ("done", "skipped", "failed")}
+        print_json({"output": str(folder), **told, "seconds": round(result.seconds, 2)})
     else:
         message(
             f"{folder} ({len(result.done)} painted, {len(result.skipped)} unchanged, "
@@ -220,5 +163,4 @@ def _varied(text: str, engine: str) -> tuple[str, list[Any]]:
         raise ConfigError(f"--vary is '{text}'", "give a setting and values, as strength=0.4,0.8")
     if name not in type_hints(kind):
         raise UnknownNameError(f"setting of the engine {engine}", name, sorted(type_hints(kind)))
-    parts = (part.strip().replace("+", ",") for part in values.split(","))
-    return name, [parse(name, part, kind) for part in parts]
+    return name, [parse(name, part.strip().replace("+", ","), kind) for part in values.split(",")]

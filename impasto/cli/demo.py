@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from impasto.cli.messages import message
-from impasto.cli.options import Overwrite, Quiet, Threads, output_flag
+from impasto.cli import options
+from impasto.cli.messages import message, shell_words
+from impasto.cli.options import option, output_option
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto demo
@@ -21,22 +18,19 @@ impasto demo --style mosaic --size 256 -o out
 """
 
 
-@app.command(epilog=EXAMPLES)
 def demo(
-    output: Annotated[Path, output_flag("Where the pictures go.", "FOLDER")] = Path("."),
-    style: Annotated[str, typer.Option(help="A swatch or a picture.", metavar="STYLE")] = "night",
-    size: Annotated[
-        int, typer.Option("-s", "--size", help="Long side in pixels.", min=16, metavar="N")
-    ] = 512,
-    overwrite: Overwrite = False,
-    threads: Threads = None,
-    quiet: Quiet = False,
+    output: Path = output_option("Where the pictures go.", "FOLDER", default=Path(".")),
+    style: str = option("A swatch or a picture.", "STYLE", default="night"),
+    size: int = option("Long side in pixels.", "N", "-s", "--size", default=512, min=16),
+    overwrite: bool = options.OVERWRITE,
+    threads: int | None = options.THREADS,
+    quiet: bool = options.QUIET,
 ) -> None:
     """Paint a landscape that impasto draws itself: a first picture, from nothing.
 
     Needs no file and no network. It writes demo-photo.png, and demo.png, painted from it.
     """
-    from impasto.cli.stylize import stylize
+    from impasto.cli import run_command
     from impasto.image.io import check_writable, save_image
 
     folder = output.expanduser()
@@ -45,16 +39,11 @@ def demo(
     for path in (photo, painted):
         check_writable(path, overwrite=overwrite)
     save_image(photo, draw_landscape(size), overwrite=overwrite)
-    message(f"impasto stylize {photo} {style} -o {painted} --size {size}", quiet=quiet)
-    stylize(
-        str(photo),
-        [style],
-        output=painted,
-        overwrite=overwrite,
-        threads=threads,
-        quiet=quiet,
-        size=str(size),
-    )
+    inputs, flags = [str(photo), style], ["-o", str(painted), "--size", str(size)]
+    message(shell_words(["impasto", "stylize", *inputs, *flags]), quiet=quiet)
+    flags += ["--overwrite"] * overwrite + ["--quiet"] * quiet
+    flags += [] if threads is None else ["--threads", str(threads)]
+    run_command(["stylize", *flags, "--", *inputs])
 
 
 def draw_landscape(size: int) -> Tensor:

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-
-from impasto.cli.options import (
-    AsJson,
-    Depth,
-    Evolution,
-    JpegQuality,
-    MaxPixels,
-    Overwrite,
-    Plot,
-    Quiet,
-    Resume,
-    Threads,
-    output_flag,
-)
-from impasto.cli.outputs import Outputs, default_name, installed_files, output_path, settings_files
+from impasto.cli import options
+from impasto.cli.options import argument, option, output_option
+from impasto.cli.outputs import Outputs, default_name, output_path
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.dream import DreamConfig
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:
-    from impasto.dream.deepdream import Dream
     from impasto.runs.result import Result, Run
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto dream cat.jpg -o dream.png
@@ -42,33 +26,25 @@ impasto dream cat.jpg --frames 60 --zoom 1.03 -o journey.webp
 """
 
 
-@app.command(epilog=EXAMPLES)
-@partial(with_settings, config=DreamConfig)
+@with_settings(DreamConfig)
 def dream(
-    photo: Annotated[str, typer.Argument(metavar="PHOTO", help="The picture to dream on.")],
-    output: Annotated[
-        Path | None,
-        output_flag(
-            "Where the picture goes, or, of a sequence, the .gif, .webp, .mp4 or .png.  "
-            "[default: PHOTO-dream.png]"
-        ),
-    ] = None,
-    guide: Annotated[
-        str | None, typer.Option(help="A picture of what to dream of.", metavar="FILE")
-    ] = None,
-    overwrite: Overwrite = False,
-    resume: Resume = False,
-    fps: Annotated[
-        float, typer.Option(help="Frames a second, of a sequence.", metavar="X", min=0.1)
-    ] = 15.0,
-    depth: Depth = 8,
-    jpeg_quality: JpegQuality = 95,
-    evolution: Evolution = None,
-    plot: Plot = None,
-    threads: Threads = None,
-    max_pixels: MaxPixels = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    photo: str = argument("The picture to dream on.", "PHOTO"),
+    output: Path | None = output_option(
+        "Where the picture goes, or, of a sequence, the .gif, .webp, .mp4 or .png.  "
+        "[default: PHOTO-dream.png]"
+    ),
+    guide: str | None = option("A picture of what to dream of.", "FILE"),
+    overwrite: bool = options.OVERWRITE,
+    resume: bool = options.RESUME,
+    fps: float = option("Frames a second, of a sequence.", "X", default=15.0, min=0.1),
+    depth: int = options.DEPTH,
+    jpeg_quality: int = options.JPEG_QUALITY,
+    evolution: Path | None = options.EVOLUTION,
+    plot: Path | None = options.PLOT,
+    threads: int | None = options.THREADS,
+    max_pixels: int | None = options.MAX_PIXELS,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Dream on a photo: let grow what the encoder sees in it.
@@ -77,8 +53,8 @@ def dream(
     With --frames N and --zoom 1.03 a sequence is made, each frame a little closer and dreamt on
     again. Ctrl-C writes the picture as it is and ends; --resume goes on from there.
     """
-    chosen = DreamConfig().with_changes(**parse_all(settings, DreamConfig))
-    several = chosen.frames > 1
+    config = DreamConfig().with_changes(**parse_all(settings, DreamConfig))
+    several = config.frames > 1
     default = default_name([photo, "dream"], ".gif" if several else ".png")
     path = output_path(output, default, as_json=as_json)
     if path is None and several:
@@ -96,39 +72,42 @@ def dream(
         quality=jpeg_quality,
         overwrite=overwrite,
     )
-    named = [photo] if guide is None else [photo, guide]
-    inputs: list[str | PathLike[str]] = [*named, *settings_files(chosen), *installed_files()]
-    outputs = checked(outputs, inputs, steps=chosen.most_steps, resume=resume)
-
-    def make(**where: Any) -> Dream:
-        return Dream(photo, chosen, guide=guide, max_pixels=max_pixels, **where)
-
+    outputs = checked(outputs, [photo, guide], config, steps=config.most_steps, resume=resume)
+    make = partial(Dream, photo, config, guide=guide, max_pixels=max_pixels)
     result, written = execute(make, outputs, threads=threads, resume=resume, quiet=quiet)
-    report_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
+    report_result(result, outputs, written, as_json=as_json, quiet=quiet)
 
 
 @dataclass(frozen=True)
 class Animation(Outputs):
-    """What a run of many frames writes: an animation where others write a picture."""
+    """What a run of many frames writes: an animation, which tells nothing of what made it, where
+    others write a picture."""
 
     fps: float = 15.0
 
     def check(self, inputs: Iterable[str | PathLike[str]], *, steps: int) -> None:
         """Raise now what would fail after a long run."""
-        from impasto.image.files import check_apart
         from impasto.outputs.animation import check_animation_path, check_rate
 
         assert self.picture is not None
-        check_apart([self.picture], inputs)
+        super().check(inputs, steps=steps)
         check_animation_path(self.picture, overwrite=self.may_replace(self.picture))
         check_rate(self.picture, self.fps)
-        Outputs.check(replace(self, picture=None), [self.picture, *inputs], steps=steps)
 
-    def _pictures(self, steps: int) -> list[Path]:
-        return [path for path in super()._pictures(steps) if path != self.picture]
+    def pictures(self, steps: int) -> list[Path]:
+        return []
+
+    def others(self) -> list[Path]:
+        """The animation, and what goes with it."""
+        assert self.picture is not None
+        return [self.picture, *super().others()]
 
     def check_result(self, run: Run) -> None:
-        """Nothing more is known once the photo has been read."""
+        """Check that the animation is not there now; nothing more is known of it."""
+        from impasto.outputs.animation import check_animation_path
+
+        assert self.picture is not None
+        check_animation_path(self.picture, overwrite=self.may_replace(self.picture))
 
     def save(self, result: Result) -> None:
         """Write the frames; of a stopped run those dreamt so far."""

@@ -10,18 +10,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from impasto.cli.messages import flush_stdout, give_up, message, print_json
-from impasto.errors import (
-    ImpastoError,
-    InputError,
-    Interrupted,
-    OutputExistsError,
-    ResourceError,
-)
+from impasto.errors import ImpastoError, InputError, Interrupted, OutputExistsError, ResourceError
 from impasto.image.files import quoted
 
 BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
-TERMINATED = 143
-HUNG_UP = 129
 EXHAUSTED = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
@@ -31,23 +23,27 @@ EXHAUSTED = {
 class Terminated(Interrupted):
     """SIGTERM asked the run to end; its checkpoint has been saved."""
 
-    exit_code = TERMINATED
+    exit_code = 143
 
 
 class HungUp(Terminated):
     """SIGHUP did: the terminal is gone."""
 
-    exit_code = HUNG_UP
+    exit_code = 129
+
+
+ENDED = {"SIGTERM": Terminated, "SIGHUP": HungUp}
+"""Signal -> the error that ends a run which it has stopped."""
 
 
 class ErrorReport(NamedTuple):
-    """An error as it is reported to the user."""
+    """An error as it is reported to the user; ``type`` is the name of its class."""
 
-    lead: str  # of the line: "error: ", or nothing where the user stopped the run
-    exit_code: int
-    kind: str
+    type: str
     message: str
     remedy: str
+    exit_code: int
+    lead: str = "error: "  # of the line; nothing where the user stopped the run
 
     @property
     def line(self) -> str:
@@ -73,15 +69,15 @@ def error_report(error: BaseException) -> ErrorReport:
     kind = type(error).__name__
     if isinstance(error, ImpastoError):
         lead = "" if isinstance(error, Interrupted) else "error: "
-        return ErrorReport(lead, error.exit_code, kind, error.message, error.remedy)
+        return ErrorReport(kind, error.message, error.remedy, error.exit_code, lead)
     text = getattr(error, "format_message", None)
     if text is not None:  # typer's own errors; where its classes live differs between versions
         context = getattr(error, "ctx", None)
         command = getattr(context, "command_path", None) or "impasto"
         told = " ".join(text().split()).rstrip(".")
-        return ErrorReport("error: ", 2, "UsageError", told, f"see {command} --help")
+        return ErrorReport("UsageError", told, f"see {command} --help", 2)
     told = " ".join(f"{kind}: {error}".split()).rstrip(": ")
-    return ErrorReport("internal error: ", 1, kind, told, "run again with --debug and report it")
+    return ErrorReport(kind, told, "run again with --debug and report it", 1, "internal error: ")
 
 
 def _of_the_system(error: OSError) -> ImpastoError:
@@ -111,12 +107,8 @@ def report(error: BaseException, *, as_json: bool = False, debug: bool = False) 
             traceback.print_exception(error)
     message(found.line)
     if as_json:
-        told = {
-            "type": found.kind,
-            "message": found.message,
-            "remedy": found.remedy,
-            "exit_code": found.exit_code,
-        }
+        told = found._asdict()
+        del told["lead"]
         with suppress(ResourceError):
             print_json({"error": told})
     return found.exit_code

@@ -7,14 +7,14 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from impasto.cli import options
 from impasto.cli.messages import message, print_json, print_table
-from impasto.cli.options import AsJson, Overwrite, Quiet, Threads
+from impasto.cli.options import argument, option
 from impasto.cli.outputs import installed_files
 from impasto.errors import InputError, UsageError
 from impasto.image.files import expanded
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from impasto.metrics.judges import Edges
 
 LARGEST_TABLE = 64 * 1024**2  # bytes
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto evaluate cat.jpg waves cat-waves.png
@@ -61,53 +59,35 @@ class Pair:
         return f"{Path(self.content).stem}-{Path(self.style).stem}"
 
 
-@app.command(epilog=EXAMPLES)
 def evaluate(
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[CONTENT STYLE] PICTURE...",
-            help="The photo, the painting, and pictures made of them, or folders that hold "
-            "CONTENT-STYLE.png. With --pairs only folders.",
-        ),
-    ],
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Many pairs, as CSV with the columns content, style and perhaps mask; "
-            "relative paths start at the table.",
-            metavar="TABLE",
-        ),
-    ] = None,
-    mask: Annotated[
-        str | None,
-        typer.Option(help="A picture that is white where the subject is.", metavar="FILE"),
-    ] = None,
-    judge: Annotated[
-        str,
-        typer.Option(
-            help="auto (vgg19 if its weights are found, else mini), vgg19, vgg16, mini, "
-            "efficientnet-lite0, or a file of weights.",
-            metavar="NAME",
-        ),
-    ] = "auto",
-    size: Annotated[
-        int | None,
-        typer.Option(
-            *("-s", "--size"),
-            help="Long side at which to judge.  [default: the smallest picture's, up to 512]",
-            metavar="N",
-            min=32,
-        ),
-    ] = None,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(help="Show all of them on one picture, with names.", metavar="FILE"),
-    ] = None,
-    overwrite: Overwrite = False,
-    threads: Threads = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    words: list[str] = argument(
+        "The photo, the painting, and pictures made of them, or folders that hold "
+        "CONTENT-STYLE.png. With --pairs only folders.",
+        "[CONTENT STYLE] PICTURE...",
+    ),
+    pairs: Path | None = option(
+        "Many pairs, as CSV with the columns content, style and perhaps mask; relative paths start "
+        "at the table.",
+        "TABLE",
+    ),
+    mask: str | None = option("A picture that is white where the subject is.", "FILE"),
+    judge: str = option(
+        "auto (vgg19 if its weights are found, else mini), vgg19, vgg16, mini, "
+        "efficientnet-lite0, or a file of weights.",
+        "NAME",
+        default="auto",
+    ),
+    size: int | None = option(
+        "Long side at which to judge.  [default: the smallest picture's, up to 512]",
+        "N",
+        *("-s", "--size"),
+        min=32,
+    ),
+    sheet: Path | None = option("Show all of them on one picture, with names.", "FILE"),
+    overwrite: bool = options.OVERWRITE,
+    threads: int | None = options.THREADS,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
 ) -> None:
     """Judge pictures: how much of the style they have, how much of the photo.
 
@@ -119,8 +99,8 @@ def evaluate(
     """
     cases = _pairs_of(words, mask) if pairs is None else _read_pairs(pairs, words, mask)
 
-    from impasto.cli.progress import counter
-    from impasto.machine.devices import threads as use_threads
+    from impasto.cli.progress import make_progress
+    from impasto.machine import devices
     from impasto.metrics import evaluate as metrics
     from impasto.metrics.judges import get_edges, get_judge, get_second_judge
 
@@ -129,17 +109,15 @@ def evaluate(
         from impasto.image.io import check_writable
 
         sheet = expanded(sheet)
-        read = [x for case in cases for x in (case.content, case.style, case.mask) if x is not None]
-        shown = [path for case in cases for path in case.pictures.values()]
-        named = [x for x in (pairs, judge) if x is not None]
-        check_apart([sheet], [*read, *shown, *named, *installed_files()])
+        files = [(x.content, x.style, x.mask, *x.pictures.values()) for x in cases]
+        named = [name for name in (pairs, judge, *chain(*files)) if name is not None]
+        check_apart([sheet], [*named, *installed_files()])
         check_writable(sheet, overwrite=overwrite)
-    judges = (get_judge(judge), get_second_judge(), get_edges())
-    first, second, edges = judges
+    first, second, edges = get_judge(judge), get_second_judge(), get_edges()
     rows: list[dict[str, Any]] = []
-    with use_threads(threads), counter("pairs judged", quiet=quiet) as show:
+    with devices.threads(threads), make_progress(quiet=quiet) as progress:
         for number, case in enumerate(cases):
-            show(number, len(cases))
+            progress.on_count("pairs judged", number, len(cases))
             found = metrics.evaluate(
                 list(case.pictures.values()),
                 case.content,
@@ -150,10 +128,9 @@ def evaluate(
                 edges=edges,
                 size=size,
             )
-            told = zip(case.pictures.items(), found, strict=True)
             rows += [
                 {"pair": case.name, "picture": name, "path": str(path)} | asdict(evaluation)
-                for (name, path), evaluation in told
+                for (name, path), evaluation in zip(case.pictures.items(), found, strict=True)
             ]
     if sheet is not None:
         _write_sheet(sheet, cases, overwrite=overwrite)
@@ -163,8 +140,8 @@ def evaluate(
         print_json(names | {"pictures": rows, "means": means, "sheet": sheet and str(sheet)})
     else:
         _print_table(rows, means)
-        if not quiet:
-            _print_judges(*judges)
+    if not (as_json or quiet):
+        _tell_judges(first, second, edges)
 
 
 # --- what is to be judged -------------------------------------------------------------------------
@@ -274,7 +251,7 @@ def _print_table(rows: Sequence[dict[str, Any]], means: dict[str, dict[str, Any]
     print_table([*first, *titles], cells, numbers=titles)
 
 
-def _print_judges(first: Encoder, second: Encoder | None, edges: Edges | None) -> None:
+def _tell_judges(first: Encoder, second: Encoder | None, edges: Edges | None) -> None:
     """Who judged, and who could have: on stderr, for the table is what a program reads."""
     from impasto.metrics.judges import EFFICIENTNET_PACKAGES, HED_PACKAGES
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from impasto.cli import options
 from impasto.cli.messages import message, print_json
-from impasto.cli.options import AsJson, Overwrite, Quiet, output_flag
+from impasto.cli.options import argument, output_option
 from impasto.cli.outputs import installed_files, network_files
 from impasto.errors import UnknownNameError
 from impasto.image.files import check_apart, expanded, fit_name
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto export quick -o quick.onnx
@@ -24,21 +20,12 @@ impasto export waves-model -o waves.onnx --overwrite
 MODELS = ("quick",)
 
 
-@app.command(epilog=EXAMPLES)
 def export(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="quick, or the folder of a network that impasto train made.",
-        ),
-    ],
-    output: Annotated[
-        Path | None, output_flag("Where the graph goes.  [default: MODEL.onnx]")
-    ] = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    model: str = argument("quick, or the folder of a network that impasto train made.", "MODEL"),
+    output: Path | None = output_option("Where the graph goes.  [default: MODEL.onnx]"),
+    overwrite: bool = options.OVERWRITE,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
 ) -> None:
     """Write a network as an ONNX file, for other programs.
 

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-import typer
-
+from impasto.cli import options
 from impasto.cli.help import PANELS
 from impasto.cli.messages import print_json, print_lines, printable, shell_words
-from impasto.cli.options import AsJson
-from impasto.cli.settings import CONTENT_SETTINGS, flag_of, render
+from impasto.cli.options import argument, switch
+from impasto.cli.settings import flag_of, render
 from impasto.config.base import Settings
 from impasto.config.dream import CONFIGS
 from impasto.config.quick import QuickConfig
-from impasto.config.stylize import StylizeConfig
+from impasto.config.stylize import CONTENT_SETTINGS, StylizeConfig
 from impasto.errors import ImpastoError, InputError, InvalidImageError, UsageError
 from impasto.image.files import quoted
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto info cat-waves.png
@@ -28,19 +25,28 @@ impasto info cat-waves.png --command
 impasto info cat-waves.png --toml > mine.toml
 """
 
+OTHERS: dict[str, type[Settings]] = {**CONFIGS, "quick": QuickConfig}
+"""Command -> its settings, where they are not those of stylize."""
+
+_ROLES = ("content", "style")
+
+MOST_THREADS = 4096
+"""More than any machine has; what a picture was made with is no number beyond it."""
+
+BEFORE_LIMITS = {"strength_mode": "weight", "subject": "off"}
+"""What pictures mean that were made before there were these settings."""
+
+MASKS = ("regions", "style_regions", "keep", "subject")
+"""The settings that name files."""
+
 AnyConfig = TypeVar("AnyConfig", bound=Settings)
 
 
-@app.command(epilog=EXAMPLES)
 def info(
-    pictures: Annotated[
-        list[Path], typer.Argument(metavar="PICTURE...", help="Pictures that impasto made.")
-    ],
-    command: Annotated[
-        bool, typer.Option("--command", help="The command line that makes it again.")
-    ] = False,
-    toml: Annotated[bool, typer.Option("--toml", help="Its settings, for --config.")] = False,
-    as_json: AsJson = False,
+    pictures: list[Path] = argument("Pictures that impasto made.", "PICTURE..."),
+    command: bool = switch("The command line that makes it again.", "--command"),
+    toml: bool = switch("Its settings, for --config.", "--toml"),
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Tell what made a picture.
 
@@ -63,10 +69,9 @@ def info(
             elif toml:
                 from impasto.config.presets import to_toml
 
-                text = to_toml(config_of(metadata)).rstrip("\n")
-                print_lines(f"# {printable(str(path))}\n{text}")
+                print_lines(f"# {path}", *to_toml(config_of(metadata)).rstrip().split("\n"))
             else:
-                print_lines("\n" * bool(number) + table(metadata, path))
+                print("\n" * bool(number) + table(metadata, path))
 
 
 @contextmanager
@@ -123,7 +128,7 @@ def command_line(metadata: dict[str, Any], path: Path) -> str:
     """
     texture = is_texture(metadata)
     command = str(metadata.get("command", "texture" if texture else "stylize"))
-    kind = {**CONFIGS, "quick": QuickConfig}.get(command)
+    kind = OTHERS.get(command)
     config = config_of(metadata) if kind is None else _settings(metadata, kind)
 
     def places(role: str) -> list[str]:
@@ -178,33 +183,34 @@ def table(metadata: dict[str, Any], path: Path) -> str:
     impasto          0.1.0
     style            swatch waves
     """
-    rows = [("picture", str(path))]
-    config = _part(metadata, "config")
+    rows = [("picture", str(path)), *_rows(metadata)]
+    return "\n".join(f"{printable(name):16} {printable(text)}".rstrip() for name, text in rows)
+
+
+def _rows(metadata: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in metadata.items():
         if key in (*_ROLES, *MASKS, "guide", "model"):
-            rows += [(key, source_name(source)) for source in sources(metadata, key)]
+            for source in sources(metadata, key):
+                yield key, source_name(source)
         elif key == "size" and isinstance(value, list):
-            rows.append(("height x width", "x".join(map(str, value))))
+            yield "height x width", "x".join(map(str, value))
         elif key == "moved" and isinstance(value, dict):
-            rows += [(f"{name} moved", _moved(value, name)) for name in value]
+            for name in value:
+                yield f"{name} moved", _moved(value, name)
         elif key in ("encoder", "enlarger", "backend", "machine"):
-            shown = {
-                k: str(v)[:12] if k == "sha256" else v for k, v in _part(metadata, key).items()
-            }
-            rows.append((key, ", ".join(f"{k} {v}" for k, v in shown.items() if v != "")))
+            told = _part(metadata, key)
+            shown = {k: str(v)[:12] if k == "sha256" else v for k, v in told.items() if v != ""}
+            yield key, ", ".join(f"{k} {v}" for k, v in shown.items())
         elif key == "layers" and isinstance(value, list):
             continue  # they stand among the settings, or are the default
         elif key != "config":
-            rows.append((key, "yes" if value is True else "no" if value is False else str(value)))
-    kinds = {**CONFIGS, "quick": QuickConfig}
-    kind = kinds.get(str(metadata.get("command")), StylizeConfig)
-    standard = kind().to_dict()
+            yield key, "yes" if value is True else "no" if value is False else str(value)
+    config = _part(metadata, "config")
+    standard = OTHERS.get(str(metadata.get("command")), StylizeConfig)().to_dict()
     for name, value in config.items():
-        mark = "" if value == standard.get(name) else "  *"
-        rows.append((name, render(value) + mark))
+        yield name, render(value) + ("" if value == standard.get(name) else "  *")
     if config:
-        rows.append(("", "* differs from the default"))
-    return "\n".join(f"{printable(name):16} {printable(text)}".rstrip() for name, text in rows)
+        yield "", "* differs from the default"
 
 
 def sources(metadata: dict[str, Any], role: str) -> list[dict[str, Any]]:
@@ -228,18 +234,6 @@ def source_name(source: dict[str, Any]) -> str:
     if "swatch" in source:
         return f"swatch {source['swatch']}"
     return str(source.get("path", source.get("word", "unknown")))
-
-
-_ROLES = ("content", "style")
-
-MOST_THREADS = 4096
-"""More than any machine has; what a picture was made with is no number beyond it."""
-
-BEFORE_LIMITS = {"strength_mode": "weight", "subject": "off"}
-"""What pictures mean that were made before there were these settings."""
-
-MASKS = ("regions", "style_regions", "keep", "subject")
-"""The settings that name files."""
 
 
 def _moved(moved: dict[str, Any], name: str) -> str:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from impasto.cli.options import AsJson, MaxPixels, Overwrite, Quiet, Threads, output_flag
-from impasto.cli.outputs import Outputs, default_name, installed_files, settings_files
+from impasto.cli import options
+from impasto.cli.options import argument, option, output_option, switch
+from impasto.cli.outputs import Outputs, default_name
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.dream import LookConfig
 from impasto.errors import UsageError
 from impasto.image.files import expanded
-
-if TYPE_CHECKING:
-    from impasto.dream.visualize import Look
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto look waves --show gram
@@ -28,29 +20,21 @@ impasto look --channels relu3_1:0-15
 """
 
 
-@app.command(epilog=EXAMPLES)
-@partial(with_settings, config=LookConfig)
+@with_settings(LookConfig)
 def look(
-    picture: Annotated[
-        str | None,
-        typer.Argument(metavar="[PICTURE]", help="The picture to look at; none with --channels."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        output_flag("Where the sheet goes.  [default: PICTURE-SHOW.png, or channels.png]"),
-    ] = None,
-    style: Annotated[
-        str | None,
-        typer.Option(help="With --show where: the style to compare with.", metavar="FILE"),
-    ] = None,
-    subject: Annotated[
-        bool, typer.Option("--subject", help="Short for --show subject: what stylize holds most.")
-    ] = False,
-    overwrite: Overwrite = False,
-    threads: Threads = None,
-    max_pixels: MaxPixels = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    picture: str | None = argument(
+        "The picture to look at; none with --channels.", "[PICTURE]", default=None
+    ),
+    output: Path | None = output_option(
+        "Where the sheet goes.  [default: PICTURE-SHOW.png, or channels.png]"
+    ),
+    style: str | None = option("With --show where: the style to compare with.", "FILE"),
+    subject: bool = switch("Short for --show subject: what stylize holds most.", "--subject"),
+    overwrite: bool = options.OVERWRITE,
+    threads: int | None = options.THREADS,
+    max_pixels: int | None = options.MAX_PIXELS,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Show what the encoder sees: in a picture, or in single channels.
@@ -68,18 +52,17 @@ def look(
             raise UsageError("--channels looks at no picture", f"leave out {picture}")
     elif picture is None:
         raise UsageError("there is nothing to look at", "give a picture, or --channels LAYER")
-    chosen = LookConfig().with_changes(**given)
-    default = default_name(["channels"] if picture is None else [picture, chosen.show], ".png")
+    config = LookConfig().with_changes(**given)
+    default = default_name(["channels"] if picture is None else [picture, config.show], ".png")
     outputs = Outputs(expanded(output or default), overwrite=overwrite)
 
     from impasto.cli.run import checked, execute, report_result
     from impasto.dream.visualize import Look
 
-    named = [x for x in (picture, style) if x is not None]
-    checked(outputs, [*named, *settings_files(chosen), *installed_files()])
+    checked(outputs, [picture, style], config)
 
     def make(checkpoint: Path | None, resume: bool) -> Look:
-        return Look(picture, chosen, style=style, max_pixels=max_pixels)
+        return Look(picture, config, style=style, max_pixels=max_pixels)
 
     result, written = execute(make, outputs, threads=threads, quiet=quiet)
-    report_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
+    report_result(result, outputs, written, as_json=as_json, quiet=quiet)

@@ -80,9 +80,9 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def print_lines(text: str) -> None:
+def print_lines(*lines: str) -> None:
     """Lines on standard output, each of them :func:`printable`."""
-    print("\n".join(map(printable, text.split("\n"))))
+    print("\n".join(map(printable, lines)))
 
 
 def shell_words(words: Iterable[str]) -> str:

@@ -1,58 +1,55 @@
-"""Flags that several commands have, each written once: types for their parameters.
+"""Flags and arguments of commands, as the defaults of their parameters. ::
 
-::
+    overwrite: bool = options.OVERWRITE
+    preview: Path | None = option("A picture that is refreshed every second.", "FILE")
 
-    overwrite: Overwrite = False
+First what makes them; then those that several commands have, each written once.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
-]
-Depth = Annotated[
-    int, typer.Option(help="Bits per channel: 8, or 16 for PNG and TIFF.", metavar="8|16")
-]
-JpegQuality = Annotated[
-    int,
-    typer.Option(
-        "--jpeg-quality",
-        help="Of JPEG, WebP (100 is lossless) and AVIF, from 1 to 100.",
-        metavar="N",
-        min=1,
-        max=100,
-    ),
-]
-Evolution = Annotated[
-    Path | None,
-    typer.Option(help="How the picture forms, as .gif, .webp, .png or .mp4.", metavar="FILE"),
-]
-Plot = Annotated[
-    Path | None,
-    typer.Option(help="The losses over the steps, as .png, .svg or .pdf.", metavar="FILE"),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(help="CPU threads to use.", metavar="N", min=1, rich_help_panel="Machine"),
-]
-MaxPixels = Annotated[
-    int | None,
-    typer.Option(
-        help="Refuse input pictures with more.  [default: 100 million]",
-        metavar="N",
-        rich_help_panel="Machine",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")]
+MACHINE = "Machine"
+"""The panel of help for threads, memory and the like."""
 
 
-def output_flag(help: str, metavar: str = "FILE") -> Any:
+def argument(help: str, metavar: str | None = None, *, default: Any = ...) -> Any:
+    """An argument; it must be given unless it has a default."""
+    return typer.Argument(default, help=help, metavar=metavar)
+
+
+def option(
+    help: str, metavar: str | None = None, *names: str, default: Any = None, **more: Any
+) -> Any:
+    """A flag with a value, called after its parameter unless it has ``names``."""
+    return typer.Option(default, *names, help=help, metavar=metavar, **more)
+
+
+def switch(help: str, *names: str, **more: Any) -> Any:
+    """A flag that is given or not."""
+    return typer.Option(False, *names, help=help, **more)
+
+
+def output_option(help: str, metavar: str = "FILE", *, default: Any = None) -> Any:
     """The flag ``-o``, which says something else in each command."""
-    return typer.Option("-o", "--output", help=help, metavar=metavar)
+    return option(help, metavar, "-o", "--output", default=default)
+
+
+STYLES = argument("Pictures, or swatches, to paint it like.", "[STYLE...]", default=None)
+OVERWRITE = switch("Replace files that are there.", "--overwrite")
+RESUME = switch("Go on from where a run was stopped or killed.", "--resume")
+DEPTH = option("Bits per channel: 8, or 16 for PNG and TIFF.", "8|16", default=8)
+JPEG_QUALITY = option(
+    "Of JPEG, WebP (100 is lossless) and AVIF, from 1 to 100.", "N", default=95, min=1, max=100
+)
+EVOLUTION = option("How the picture forms, as .gif, .webp, .png or .mp4.", "FILE")
+PLOT = option("The losses over the steps, as .png, .svg or .pdf.", "FILE")
+THREADS = option("CPU threads to use.", "N", min=1, rich_help_panel=MACHINE)
+MAX_PIXELS = option(
+    "Refuse input pictures with more.  [default: 100 million]", "N", rich_help_panel=MACHINE
+)
+AS_JSON = switch("One JSON document on standard output.", "--json")
+QUIET = switch("Only errors.", "-q", "--quiet")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -25,7 +27,6 @@ AnyOutputs = TypeVar("AnyOutputs", bound="Outputs")
 FRAMES = 60
 DENSITY = 1.7  # frames lie at the powers of this: close together at first, where much happens
 PREVIEW_SHARE = 0.05  # of the time, at most, goes into previews
-DEPTHS = (8, 16)
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,7 @@ class Outputs:
     quality: int = 95
 
     def __post_init__(self) -> None:
-        if not 1 <= self.quality <= 100:
-            raise ConfigError(f"--jpeg-quality is {self.quality}", "give a number from 1 to 100")
-        if self.depth is not None and self.depth not in DEPTHS:
+        if self.depth not in (None, 8, 16):
             raise ConfigError(f"--depth is {self.depth}", "give 8 or 16")
 
     def check(self, inputs: Iterable[str | os.PathLike[str]], *, steps: int) -> None:
@@ -64,21 +63,33 @@ class Outputs:
         from impasto.outputs.animation import check_animation_path
         from impasto.outputs.plots import check_plot_path
 
-        check_apart(self.files(steps), inputs)
-        for path in self._pictures(steps):
+        pictures = self.pictures(steps)
+        check_apart([*pictures, *self.others()], inputs)
+        for path in pictures:
             depth = None if path is self.preview else self.depth
             check_writable(path, depth=depth, overwrite=self.may_replace(path))
-        if self.evolution is not None:
-            check_animation_path(self.evolution, overwrite=self.may_replace(self.evolution))
-        if self.plot is not None:
-            check_plot_path(self.plot, overwrite=self.may_replace(self.plot))
-        if self.config is not None:
-            check_folder(self.config, overwrite=self.may_replace(self.config))
+        others = (
+            (self.evolution, check_animation_path),
+            (self.plot, check_plot_path),
+            (self.config, check_folder),
+        )
+        for other, check in others:
+            if other is not None:
+                check(other, overwrite=self.may_replace(other))
 
-    def files(self, steps: int) -> list[Path]:
-        """All that a run of at most so many ``steps`` may write."""
-        named = [self.picture, self.evolution, self.plot, self.preview, self.config]
-        return [path for path in named if path is not None] + self._numbered_paths(steps)
+    def pictures(self, steps: int) -> list[Path]:
+        """The files that a run of at most so many ``steps`` may write and that tell what made them;
+        UsageError for numbered ones of standard output."""
+        found = [path for path in (self.picture, self.preview) if path is not None]
+        if self.save_every and self.picture is None:
+            raise UsageError("--save-every has no name to number", "give -o a file")
+        if self.save_every:
+            found += map(self.numbered, range(self.save_every, steps + 1, self.save_every))
+        return found
+
+    def others(self) -> list[Path]:
+        """The other files that it writes."""
+        return [path for path in (self.evolution, self.plot, self.config) if path is not None]
 
     def may_replace(self, path: Path) -> bool:
         """Whether a file that has this name may be replaced."""
@@ -89,30 +100,20 @@ class Outputs:
 
         A picture that impasto has not made is not that.
         """
-        there = [path for path in self.files(steps) if os.path.isfile(path)]
-        marked = self._pictures(steps)
-        ours = (path for path in there if path not in marked or _is_made_by_impasto(path))
-        return replace(self, replaceable=frozenset(ours))
-
-    def check_unclaimed(self) -> None:
-        """Raise OutputExistsError where the picture is there now and may not be replaced; called
-        once nobody else can be making it."""
-        from impasto.image.files import check_folder
-
-        if self.picture is not None:
-            check_folder(self.picture, overwrite=self.may_replace(self.picture))
+        ours = [*filter(_is_made_by_impasto, self.pictures(steps)), *self.others()]
+        return replace(self, replaceable=frozenset(path for path in ours if os.path.isfile(path)))
 
     def check_result(self, run: Run) -> None:
-        """Check what is known only once the pictures have been read: the size, the metadata."""
+        """Check what is known only once nobody else can be making the picture, and the inputs have
+        been read: whether it is there now, its size, its metadata."""
         from impasto.image.io import check_writable
 
         if self.picture is not None:
-            size, metadata = (run.height, run.width), run.metadata()
             check_writable(
                 self.picture,
                 depth=self.depth,
-                size=size,
-                metadata=metadata,
+                size=(run.height, run.width),
+                metadata=run.metadata(),
                 overwrite=self.may_replace(self.picture),
             )
 
@@ -130,31 +131,10 @@ class Outputs:
         if self.picture is not None:
             overwrite = self.may_replace(self.picture)
             result.save(self.picture, depth=self.depth, quality=self.quality, overwrite=overwrite)
-            return
-        from impasto.image.io import encode_image
-        from impasto.runs.result import without_places
-
-        data = encode_image(
-            result.image,
-            ".png",
-            alpha=result.alpha,
-            depth=self.depth,
-            metadata=without_places(result.metadata),
-            exif=result.exif,
-        )
-        deliver(data)
-
-    def _pictures(self, steps: int) -> list[Path]:
-        """The files that tell what made them."""
-        named = [self.picture, self.preview]
-        return [path for path in named if path is not None] + self._numbered_paths(steps)
-
-    def _numbered_paths(self, steps: int) -> list[Path]:
-        if not self.save_every:
-            return []
-        if self.picture is None:
-            raise UsageError("--save-every has no name to number", "give -o a file")
-        return [self.numbered(n) for n in range(self.save_every, steps + 1, self.save_every)]
+        else:
+            data = io.BytesIO()
+            result.save(data, depth=self.depth)
+            deliver(data.getvalue())
 
 
 class Recorder:
@@ -189,10 +169,9 @@ class Recorder:
         if self.outputs.evolution is not None and number in self.frame_steps:
             self.frames[number] = self._frame()
         if self.outputs.save_every and number % self.outputs.save_every == 0:
-            path, depth = self.outputs.numbered(number), self.outputs.depth
-            overwrite = self.outputs.may_replace(path)
+            path = self.outputs.numbered(number)
             try:
-                self.run.result().save(path, depth=depth, overwrite=overwrite)
+                replace(self.outputs, picture=path).save(self.run.result())
             except ImpastoError as error:  # told at the end: the picture itself comes first
                 self.failed = self.failed or error
         if number == self.steps or time.perf_counter() - self.previewed >= self.pause:
@@ -206,27 +185,24 @@ class Recorder:
     def finish(self) -> dict[str, str]:
         """Write what needs the whole run; returns what was written, by kind. Raises what kept a
         numbered picture from being written."""
-        written = {}
-        if self.outputs.plot is not None and self.run.history:
+        outputs, history, written = self.outputs, self.run.history, {}
+        if outputs.plot is not None and history:
             from impasto.outputs.plots import plot_losses
 
             shares = self.run.attachments.get("shares", {})
-            plot_losses(
-                self.run.history,
-                self.outputs.plot,
-                shares=shares,
-                overwrite=self.outputs.may_replace(self.outputs.plot),
-            )
-            written["plot"] = str(self.outputs.plot)
-        if self.outputs.evolution is not None:
+            overwrite = outputs.may_replace(outputs.plot)
+            plot_losses(history, outputs.plot, shares=shares, overwrite=overwrite)
+            written["plot"] = str(outputs.plot)
+        if outputs.evolution is not None:
             from impasto.outputs.animation import write_animation
 
             if not self.frames:  # at strength 0 there are no steps
                 self.frames[0] = self._frame()
-            overwrite = self.outputs.may_replace(self.outputs.evolution)
-            write_animation(self.outputs.evolution, self._floats(), overwrite=overwrite)
-            written["evolution"] = str(self.outputs.evolution)
-        if not self.run.history:
+            frames = (self.frames[step].float() / 255 for step in sorted(self.frames))
+            overwrite = outputs.may_replace(outputs.evolution)
+            write_animation(outputs.evolution, frames, overwrite=overwrite)
+            written["evolution"] = str(outputs.evolution)
+        if not history:
             self._preview()
         if self.failed is not None:
             raise self.failed
@@ -257,10 +233,6 @@ class Recorder:
 
         frame = resize(self.run.picture(), self.frame_size)
         return frame.mul(255).round().to(torch.uint8)
-
-    def _floats(self) -> Iterator[Tensor]:
-        for step in sorted(self.frames):
-            yield self.frames[step].float() / 255
 
 
 def output_path(given: Path | None, default: Path | str, *, as_json: bool = False) -> Path | None:
@@ -304,10 +276,9 @@ def frame_steps(steps: int, count: int = FRAMES) -> frozenset[int]:
 def _is_made_by_impasto(picture: Path) -> bool:
     from impasto.image.metadata import read_metadata
 
-    try:
+    with suppress(ImpastoError):
         return "impasto" in read_metadata(picture)
-    except ImpastoError:
-        return False
+    return False
 
 
 def default_name(parts: Iterable[str | os.PathLike[str]], suffix: str) -> Path:
@@ -336,8 +307,10 @@ def settings_files(config: Settings) -> list[str]:
     return found
 
 
-def network_files(path: Path) -> list[Path]:
+def network_files(path: Path | None) -> list[Path]:
     """The file of a network, or those in its folder."""
+    if path is None:
+        return []
     place = expanded(path)
     try:
         return [place, *place.iterdir()]

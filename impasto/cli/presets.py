@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from impasto.cli.options import AsJson
+from impasto.cli import options
+from impasto.cli.options import argument
 from impasto.cli.settings import flag_of, render
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto presets
@@ -18,12 +13,9 @@ impasto stylize cat.jpg waves --config mine.toml
 """
 
 
-@app.command(epilog=EXAMPLES)
 def presets(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Print this one as TOML.")
-    ] = None,
-    as_json: AsJson = False,
+    name: str | None = argument("Print this one as TOML.", "NAME", default=None),
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """List the named settings, or print one as TOML.
 

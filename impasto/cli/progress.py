@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import rich.progress
 from rich.console import Console
@@ -29,68 +29,21 @@ REFRESH = 0.125  # seconds between two states of the bar
 MEMORY = 600.0  # seconds of the run from which the time left is estimated: its last ten minutes
 
 
-class Progress(Protocol):
-    """What a run is followed by. Nothing here raises: a picture is worth more than its bar."""
-
-    def __enter__(self) -> Progress: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def on_event(self, event: Event) -> None:
-        """Show where the run is now."""
-
-    def on_count(self, name: str, done: int, total: int | None, text: Callable[[int], str]) -> None:
-        """Show where something is that is counted."""
-
-    def message(self, text: str) -> None:
-        """One line for the user."""
-
-
 def make_progress(levels: Sequence[Level] = (), *, quiet: bool = False) -> Progress:
     """The progress that suits this process's stderr; without ``levels`` that of a training."""
-    if quiet or sys.stderr is None:
-        return NullProgress()
+    shown = not quiet and sys.stderr is not None
+    live = False
     with suppress(Exception):
-        return RunProgress(levels, live=sys.stderr.isatty() and os.environ.get("TERM") != "dumb")
-    return NullProgress()
+        live = shown and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return Progress(levels, live=live, shown=shown)
 
 
-@contextmanager
-def counter(
-    name: str, text: Callable[[int], str] = str, *, quiet: bool = False
-) -> Iterator[Callable[[int, int | None], None]]:
-    """Shows how many of how many are done: yields what takes both numbers; ``text`` writes them.
+class Progress:
+    """A bar that changes in place where it is ``live``, else a line every ten seconds; nothing
+    where it is not ``shown``. Nothing here raises: a picture is worth more than its bar."""
 
-    A bar on a terminal, a line every ten seconds elsewhere.
-    """
-    with make_progress(quiet=quiet) as progress:
-        yield lambda done, total: progress.on_count(name, done, total, text)
-
-
-class NullProgress:
-    """Shows nothing."""
-
-    def __enter__(self) -> NullProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def on_event(self, event: Event) -> None:
-        """Nothing."""
-
-    def on_count(self, name: str, done: int, total: int | None, text: Callable[[int], str]) -> None:
-        """Nothing."""
-
-    def message(self, text: str) -> None:
-        """Nothing."""
-
-
-class RunProgress:
-    """A bar that changes in place where it is ``live``, else a line every ten seconds."""
-
-    def __init__(self, levels: Sequence[Level], *, live: bool) -> None:
-        self.live = live
+    def __init__(self, levels: Sequence[Level] = (), *, live: bool, shown: bool = True) -> None:
+        self.live, self.shown = live, shown
         self.pixels = [level.height * level.width for level in levels]
         work = [level.steps * pixels for level, pixels in zip(levels, self.pixels, strict=True)]
         self.before = list(accumulate(work, initial=0))
@@ -101,7 +54,7 @@ class RunProgress:
             TextColumn("{task.fields[place]}"),
             self.time_left,
             _LossColumn(),
-            console=_Console(file=sys.stderr, highlight=False),
+            console=_console(),
             auto_refresh=False,
             disable=not live,
             transient=True,
@@ -113,7 +66,7 @@ class RunProgress:
         self.task = self.bar.tasks[task]
         self.told = self.drawn = time.monotonic()
 
-    def __enter__(self) -> RunProgress:
+    def __enter__(self) -> Progress:
         with suppress(Exception):
             self.bar.start()
         return self
@@ -123,21 +76,23 @@ class RunProgress:
             self.bar.stop()
 
     def on_event(self, event: Event) -> None:
-        """Move the bar, or write a line where it is time for one; never raises."""
+        """Move the bar, or write a line where it is time for one."""
         with suppress(Exception):
             self._show(event)
 
-    def on_count(self, name: str, done: int, total: int | None, text: Callable[[int], str]) -> None:
-        """The same for something that is counted."""
+    def on_count(
+        self, name: str, done: int, total: int | None, text: Callable[[int], str] = str
+    ) -> None:
+        """The same for something that is counted; ``text`` writes the numbers."""
         self.task.description, self.task.total = name, total
         with suppress(Exception):
             self._move(text(done) if total is None else f"{text(done)} of {text(total)}", done)
 
     def message(self, text: str) -> None:
-        """One line for the user, above the bar; never raises."""
+        """One line for the user, above the bar."""
         self.told = time.monotonic()
         if not self.live:
-            message(text)
+            message(text, quiet=not self.shown)
             return
         with suppress(Exception):
             self.bar.console.print(f"impasto: {printable(text)}", markup=False, soft_wrap=True)
@@ -163,7 +118,9 @@ class RunProgress:
             losses = losses_text(event.total, event.losses)
             self._move(f"step {event.step}", event.progress, losses)
         elif isinstance(event, Validated):
-            self.message(validation_text(event))
+            found = f"loss {losses_text(event.total, event.losses)}"
+            best = ", the best so far" if event.best else ""
+            self.message(f"validation at step {event.step}: {found}{best}")
 
     def _move(self, place: str, completed: float, losses: str = "") -> None:
         now, loss = time.monotonic(), f"loss {losses}" if losses else ""
@@ -180,6 +137,13 @@ class RunProgress:
             self.message(f"{self.task.description}: {told}")
 
 
+def _console() -> _Console:
+    try:
+        return _Console(file=sys.stderr, highlight=False)
+    except ValueError:  # COLUMNS is "²", which rich takes for a number
+        return _Console(file=sys.stderr, highlight=False, width=80, height=25)
+
+
 class _LossColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         """As much of the losses as the terminal is wide."""
@@ -190,17 +154,6 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Nobody reads any more; rich would end the process, and the picture with it."""
         give_up(sys.stderr)
-
-
-def validation_text(event: Validated) -> str:
-    """A validation for people.
-
-    >>> import torch
-    >>> validation_text(Validated(500, 0.25, {"style": 0.2}, True, torch.zeros(0)))
-    'validation at step 500: loss 0.25 (style 0.2), the best so far'
-    """
-    best = ", the best so far" if event.best else ""
-    return f"validation at step {event.step}: loss {losses_text(event.total, event.losses)}{best}"
 
 
 def losses_text(total: float, losses: Mapping[str, float]) -> str:

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from impasto.cli import options
 from impasto.cli.messages import log_shown, message
-from impasto.cli.options import (
-    AsJson,
-    Depth,
-    JpegQuality,
-    MaxPixels,
-    Overwrite,
-    Quiet,
-    Threads,
-    output_flag,
-)
-from impasto.cli.outputs import Outputs, installed_files, network_files, output_path, settings_files
+from impasto.cli.options import argument, option, output_option
+from impasto.cli.outputs import Outputs, network_files, output_path
 from impasto.cli.roles import check_styles, tell_roles
 from impasto.cli.settings import parse_all, with_settings
 from impasto.cli.stylize import default_output
 from impasto.config.quick import QuickConfig
 from impasto.errors import UsageError
-
-if TYPE_CHECKING:
-    from impasto.runs.result import Result
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto quick cat.jpg waves -o cat-waves.png
@@ -38,34 +21,24 @@ impasto quick cat.jpg night --quality draft --size 2048
 """
 
 
-@app.command(epilog=EXAMPLES)
-@partial(with_settings, config=QuickConfig)
+@with_settings(QuickConfig)
 def quick(
-    content: Annotated[str, typer.Argument(metavar="CONTENT", help="The picture to repaint.")],
-    styles: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[STYLE...]", help="Pictures, or swatches, to paint it like."),
-    ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="A network that impasto train made, in the place of styles.", metavar="FOLDER"
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        output_flag(
-            "Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png, or "
-            "CONTENT-FOLDER.png]"
-        ),
-    ] = None,
-    depth: Depth = 8,
-    jpeg_quality: JpegQuality = 95,
-    threads: Threads = None,
-    max_pixels: MaxPixels = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    content: str = argument("The picture to repaint.", "CONTENT"),
+    styles: list[str] | None = options.STYLES,
+    model: Path | None = option(
+        "A network that impasto train made, in the place of styles.", "FOLDER"
+    ),
+    output: Path | None = output_option(
+        "Where the picture goes; - is standard output.  [default: CONTENT-STYLE.png, or "
+        "CONTENT-FOLDER.png]"
+    ),
+    depth: int = options.DEPTH,
+    jpeg_quality: int = options.JPEG_QUALITY,
+    threads: int | None = options.THREADS,
+    max_pixels: int | None = options.MAX_PIXELS,
+    overwrite: bool = options.OVERWRITE,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Paint one picture in the style of others, in one pass.
@@ -87,27 +60,20 @@ def quick(
 
     from impasto.arbitrary.api import quick as paint
     from impasto.cli.run import checked, report_result
-    from impasto.machine.devices import keep_freed_memory
-    from impasto.machine.devices import threads as use_threads
+    from impasto.machine import devices
 
-    models = [] if model is None else network_files(model)
-    checked(outputs, [content, *styles, *models, *settings_files(config), *installed_files()])
-    keep_freed_memory()
-    with use_threads(threads), log_shown(quiet=quiet):
+    checked(outputs, [content, *styles, *network_files(model)], config)
+    devices.keep_freed_memory()
+    with devices.threads(threads), log_shown(quiet=quiet):
         result = paint(content, styles, config, model=model, max_pixels=max_pixels)
         tell_roles(content, styles, quiet=quiet)
         outputs.save(result)
     report_result(result, outputs, {}, as_json=as_json, quiet=quiet)
-    _message_if_smaller(result, quiet=quiet or as_json)
-
-
-def _message_if_smaller(result: Result, *, quiet: bool) -> None:
-    """One line where the picture has fewer pixels than its photo."""
     height, width = result.metadata["size"]
     own_height, own_width = result.metadata["content"]["size"]
     if max(height, width) < max(own_height, own_width):
         message(
             f"painted at {height}x{width}; the photo has {own_height}x{own_width}: "
             "--size none for all of it",
-            quiet=quiet,
+            quiet=quiet or as_json,
         )

@@ -6,24 +6,21 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from impasto.cli import options
 from impasto.cli.info import MASKS, config_of, is_texture, naming, sources, told_threads
 from impasto.cli.messages import message
-from impasto.cli.options import AsJson, MaxPixels, Overwrite, Resume, output_flag
+from impasto.cli.options import argument, option, output_option, switch
 from impasto.errors import InputError, InvalidImageError, UsageError, WeightsNotFoundError
-from impasto.image.files import expanded, quoted
+from impasto.image.files import expanded, quoted, read_bytes
 
 if TYPE_CHECKING:
     from impasto.config.stylize import StylizeConfig
     from impasto.runs.result import Result
     from impasto.transfer.stylization import Stylization
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto replay cat-waves.png -o again.png
@@ -56,35 +53,23 @@ class Recipe:
     threads: int | None
     steps: int | None
     depth: int
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str]
 
 
-@app.command(epilog=EXAMPLES)
 def replay(
-    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture of impasto's.")],
-    output: Annotated[Path, output_flag("Where the new one goes.")],
-    content: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The content picture, if it has moved.")
-    ] = None,
-    style: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE", help="The style picture, if it has moved; once for each of several."
-        ),
-    ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="The weights of the encoder, if they were a file."),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="CPU threads.  [default: as many as then]"),
-    ] = None,
-    max_pixels: MaxPixels = None,
-    overwrite: Overwrite = False,
-    resume: Resume = False,
-    as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and warnings.")] = False,
+    picture: Path = argument("A picture of impasto's.", "PICTURE"),
+    output: Path = output_option("Where the new one goes.", "FILE", default=...),
+    content: str | None = option("The content picture, if it has moved.", "FILE"),
+    style: list[str] | None = option(
+        "The style picture, if it has moved; once for each of several.", "FILE"
+    ),
+    encoder: str | None = option("The weights of the encoder, if they were a file.", "FILE"),
+    threads: int | None = option("CPU threads.  [default: as many as then]", "N", min=1),
+    max_pixels: int | None = options.MAX_PIXELS,
+    overwrite: bool = options.OVERWRITE,
+    resume: bool = options.RESUME,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = switch("Only errors and warnings.", "-q", "--quiet"),
 ) -> None:
     """Make a picture again from what is written in it.
 
@@ -94,17 +79,17 @@ def replay(
     names, only those in its own folder, in the current one and below are read. Nothing is
     downloaded. Says whether the pixels are the same again.
     """
-    from impasto.cli.outputs import Outputs, installed_files, settings_files
+    from impasto.cli.outputs import Outputs
     from impasto.cli.run import checked, execute, report_result
     from impasto.transfer.stylization import Stylization
 
     with naming(picture):
         recipe = read_recipe(picture, content=content, style=style, encoder=encoder)
     depth = recipe.depth if output.suffix.lower() in LOSSLESS else 8
-    pictures = [x for x in (recipe.content, *recipe.styles) if x is not None]
     outputs = checked(
         Outputs(expanded(output), depth=depth, overwrite=overwrite),
-        [*pictures, picture, *settings_files(recipe.config), *installed_files()],
+        [recipe.content, *recipe.styles, picture],
+        recipe.config,
         resume=resume,
     )
     warnings = list(recipe.warnings)
@@ -128,9 +113,12 @@ def replay(
         stop_after=recipe.steps,
     )
     same = is_same(result, recipe)
-    extra: dict[str, Any] = {"identical": same, "warnings": warnings}
-    report_result(result, outputs, extra, as_json=as_json, quiet=quiet)
-    message(_verdict(same, picture), quiet=quiet or as_json)
+    told = {"identical": same, "warnings": warnings}
+    report_result(result, outputs, told, as_json=as_json, quiet=quiet)
+    verdict = f"the pixels are {'the same as' if same else 'not the same as'} in {picture}"
+    if same is None:
+        verdict = f"{picture} is stored with losses; its pixels cannot be compared"
+    message(verdict, quiet=quiet or as_json)
 
 
 def read_recipe(
@@ -151,8 +139,8 @@ def read_recipe(
 
     metadata = read_metadata(picture)
     config = config_of(metadata)
-    warnings: list[str] = []
-    if is_texture(metadata) and content is not None:
+    texture = is_texture(metadata)
+    if texture and content is not None:
         raise UsageError(f"{picture} is a texture and has no content", "leave out --content")
     told_styles = sources(metadata, "style")
     if style and len(style) != len(told_styles):
@@ -160,11 +148,16 @@ def read_recipe(
             f"{picture} was made from {len(told_styles)} styles, and {len(style)} were given",
             "give --style once for each",
         )
-    [told_content] = sources(metadata, "content")[:1] or [{}]
     given: Sequence[str | None] = style or [None] * len(told_styles)
-    styles = [
-        _input("style", told, picture, name, warnings)
-        for told, name in zip(told_styles, given, strict=True)
+    inputs = [("style", told, name) for told, name in zip(told_styles, given, strict=True)]
+    if not texture:
+        [told_content] = sources(metadata, "content")[:1] or [{}]
+        inputs.append(("content", told_content, content))
+    found = [find(role, told, picture) if name is None else name for role, told, name in inputs]
+    warnings = [
+        f"--{role} {name} is not the picture that was used then"
+        for role, told, name in inputs
+        if name not in (None, told.get("swatch")) and not _is_file_of(name, told.get("sha256"))
     ]
     threads = told_threads(metadata)
     steps = metadata.get("steps") if metadata.get("finished") is False else None
@@ -173,12 +166,8 @@ def read_recipe(
     return Recipe(
         picture=picture,
         metadata=metadata,
-        content=(
-            None
-            if is_texture(metadata)
-            else _input("content", told_content, picture, content, warnings)
-        ),
-        styles=styles,
+        content=None if texture else found.pop(),
+        styles=found,
         config=_with_files(config, metadata, picture, encoder),
         threads=None if threads is None else min(threads, most_threads()),
         steps=steps,
@@ -200,29 +189,23 @@ def _with_files(
 
     changes: dict[str, Any] = {}
     for role in MASKS:
-        told = sources(metadata, role)
         words = _WORDS.get(role, ())
         places = [
-            str(part["word"])
-            if part.get("word") in words
-            else _input(role, part, picture, None, [])
-            for part in told
+            str(told["word"]) if told.get("word") in words else find(role, told, picture)
+            for told in sources(metadata, role)
         ]
-        single = role in ("keep", "subject")
         if places:
-            changes[role] = places[0] if single else places
+            changes[role] = places[0] if role in ("keep", "subject") else places
         elif getattr(config, role) not in (None, *words):
             raise InputError(f"its {role} is named without a checksum", "it cannot be repeated")
     if config.init not in STARTS:
         [told_init] = sources(metadata, "init")[:1] or [{}]
-        changes["init"] = _input("init", told_init, picture, None, [])
+        changes["init"] = find("init", told_init, picture)
     if encoder is not None:
         changes["encoder"] = encoder
     elif config.encoder not in ENCODERS:
-        known = metadata.get("encoder")
-        sha256 = known.get("sha256") if isinstance(known, dict) else None
-        told_encoder = {"path": config.encoder, "sha256": sha256}
-        changes["encoder"] = _input("encoder", told_encoder, picture, None, [])
+        told_encoder = {"path": config.encoder, "sha256": _at(metadata, "encoder.sha256")}
+        changes["encoder"] = find("encoder", told_encoder, picture)
     if config.max_memory is not None:  # a picture may ask for less than there is, not for more
         import torch
 
@@ -260,10 +243,12 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     >>> list(differences({"impasto": "0.1.0"}, {"impasto": "0.2.0"}))
     ['impasto was 0.1.0, is 0.2.0: the pixels may differ']
     """
-    for path in ("impasto", "encoder.name", "encoder.sha256", "size"):
-        yield from _difference(path, then, now)
-    for name in ("torch", "device", "dtype", "cpu", "threads"):
-        yield from _difference(f"machine.{name}", then, now)
+    machine = (f"machine.{name}" for name in ("torch", "device", "dtype", "cpu", "threads"))
+    for path in ("impasto", "encoder.name", "encoder.sha256", "size", *machine):
+        old, new = _at(then, path), _at(now, path)
+        if old is not None and new is not None and old != new:
+            what = path.removeprefix("machine.").replace(".", "'s ")
+            yield f"{what} was {_short(old)}, is {_short(new)}: the pixels may differ"
     for before, after in zip(sources(then, "style"), sources(now, "style"), strict=False):
         swatch = before.get("swatch")
         repainted = before.get("sha256") != after.get("sha256")
@@ -288,15 +273,8 @@ def is_same(result: Result, recipe: Recipe) -> bool | None:
     )
 
 
-def _input(
-    role: str, told: dict[str, Any], picture: Path, given: str | None, warnings: list[str]
-) -> str:
-    """The file or swatch to take for ``role``."""
-    wanted = told.get("sha256")
-    if given is not None:
-        if given != told.get("swatch") and not _is_file_of(given, wanted):
-            warnings.append(f"--{role} {given} is not the picture that was used then")
-        return given
+def find(role: str, told: dict[str, Any], picture: Path) -> str:
+    """The file or swatch that was ``told`` for ``role``, where it lies now."""
     if "swatch" in told:
         return _swatch(role, told, picture)
     if "path" not in told:
@@ -306,7 +284,7 @@ def _input(
     candidates = [picture.parent / place, place, picture.parent / place.name, Path(place.name)]
     there = [path for path in candidates if _is_ours(path, picture)]
     for path in there:
-        if _is_file_of(path, wanted):
+        if _is_file_of(path, told.get("sha256")):
             return str(path)
     if there:
         raise InputError(
@@ -368,18 +346,9 @@ def _remedy(role: str, hint: str, otherwise: str) -> str:
 
 
 def _is_file_of(path: str | Path, sha256: Any) -> bool:
-    from impasto.image.files import read_bytes
-
     if not os.path.isfile(expanded(path)):
         return False
     return bool(hashlib.sha256(read_bytes(path)).hexdigest() == sha256)
-
-
-def _difference(path: str, then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    old, new = _at(then, path), _at(now, path)
-    if old is not None and new is not None and old != new:
-        what = path.removeprefix("machine.").replace(".", "'s ")
-        yield f"{what} was {_short(old)}, is {_short(new)}: the pixels may differ"
 
 
 def _at(metadata: Any, path: str) -> Any:
@@ -391,9 +360,3 @@ def _at(metadata: Any, path: str) -> Any:
 def _short(value: Any) -> str:
     text = str(value)
     return f"{text[:12]}..." if len(text) == 64 else text
-
-
-def _verdict(same: bool | None, picture: Path) -> str:
-    if same is None:
-        return f"{picture} is stored with losses; its pixels cannot be compared"
-    return f"the pixels are {'the same as' if same else 'not the same as'} in {picture}"

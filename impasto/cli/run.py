@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from impasto.cli.error_report import HungUp, Terminated
+from impasto.cli.error_report import ENDED
 from impasto.cli.messages import log_shown, message, print_json
-from impasto.cli.outputs import AnyOutputs, Outputs, Recorder
-from impasto.cli.progress import Progress, make_progress
+from impasto.cli.outputs import (
+    AnyOutputs,
+    Outputs,
+    Recorder,
+    installed_files,
+    settings_files,
+)
+from impasto.cli.progress import make_progress
 from impasto.cli.signals import Received, deferred_signals
 from impasto.cli.stale_files import remove_stale_files
+from impasto.config.base import Settings
 from impasto.errors import Interrupted, OutputExistsError, ResourceError, UsageError
-from impasto.events import Event, LevelDone, Step
+from impasto.events import LevelDone, Step
 
 if TYPE_CHECKING:
     from impasto.runs.result import Result, Run
@@ -30,14 +37,16 @@ Make = Callable[..., "Run"]
 
 def checked(
     outputs: AnyOutputs,
-    inputs: Iterable[str | os.PathLike[str]],
+    inputs: Iterable[str | os.PathLike[str] | None],
+    config: Settings,
     *,
     steps: int = 0,
     resume: bool = False,
 ) -> AnyOutputs:
     """The outputs, which can be written; what a run that is resumed has written is replaced.
 
-    Raises what :meth:`Outputs.check` raises.
+    Of ``inputs``, those that are given, of what ``config`` names and of what is installed nothing
+    is written to. Raises what :meth:`Outputs.check` raises.
     """
     from impasto.runs.checkpoint import check_is_ours, is_ours
 
@@ -47,7 +56,8 @@ def checked(
             outputs = outputs.resumed(steps)
         elif not resume:
             check_is_ours(checkpoint)
-    outputs.check(inputs, steps=steps)
+    given = [x for x in inputs if x is not None]
+    outputs.check([*given, *settings_files(config), *installed_files()], steps=steps)
     return outputs
 
 
@@ -67,32 +77,28 @@ def execute(
     who drives a stylisation. Raises Interrupted after Ctrl-C, with the picture so far and a
     checkpoint written, and Terminated after SIGTERM, with a checkpoint.
     """
-    from impasto.machine.devices import keep_freed_memory
-    from impasto.machine.devices import threads as use_threads
+    from impasto.machine import devices
     from impasto.runs.checkpoint import remove_checkpoint
 
     checkpoint = checkpoint_of(outputs)
-    keep_freed_memory()
-    lock: AbstractContextManager[None] = nullcontext()
-    if outputs.picture is not None and checkpoint is not None:
-        lock = output_lock(outputs.picture, checkpoint, resume=resume, quiet=quiet)
-    with lock, use_threads(threads):
-        outputs.check_unclaimed()
+    devices.keep_freed_memory()
+    with output_lock(outputs.picture, resume=resume, quiet=quiet), devices.threads(threads):
         with log_shown(quiet=quiet):  # which frame of a file is taken
             run = make(checkpoint=checkpoint, resume=resume)
         outputs.check_result(run)
         progress = make_progress(run.levels, quiet=quiet)
         recorder = Recorder(run, outputs, progress.message)
-
-        def on_event(event: Event) -> None:
-            if isinstance(event, Step):
-                recorder.on_step()
-            elif isinstance(event, LevelDone) and explained:
-                for line in _explanation(run, recorder):
-                    progress.message(line)
-
         with deferred_signals(progress.message) as received:
-            follow(_first_steps(run, stop_after), progress, received, on_event)
+            with progress:
+                for event in run:
+                    progress.on_event(event)
+                    if isinstance(event, Step):
+                        recorder.on_step()
+                    elif isinstance(event, LevelDone) and explained:
+                        for line in _explanation(run, recorder):
+                            progress.message(line)
+                    if received or (stop_after is not None and len(run.history) >= stop_after):
+                        break
             if received and not run.done:
                 run.save_checkpoint()
                 _raise_stopped(run, outputs, received)
@@ -111,33 +117,23 @@ def execute(
     return result, written
 
 
-def follow(
-    events: Iterable[Event],
-    progress: Progress,
-    received: Received,
-    on_event: Callable[[Event], None] = lambda event: None,
-) -> None:
-    """Carry a run through, or until a signal comes; each event is shown and passed on."""
-    with progress:
-        for event in events:
-            progress.on_event(event)
-            on_event(event)
-            if received:
-                break
-
-
 @contextmanager
-def output_lock(output: Path, checkpoint: Path, *, resume: bool, quiet: bool) -> Iterator[None]:
-    """Held while ``output`` is made, in a folder without what killed runs have left.
+def output_lock(output: Path | None, *, resume: bool, quiet: bool) -> Iterator[None]:
+    """Held while ``output`` is made (None: standard output, which needs no lock), in a folder
+    without what killed runs have left.
 
     Raises UsageError where another process holds it (two runs that make the same output would each
     overwrite the other's checkpoint), or where something that is no lock has its name.
     """
     from filelock import FileLock, Timeout
 
-    from impasto.runs.checkpoint import lock_path
+    from impasto.runs.checkpoint import checkpoint_path, lock_path
 
-    path = lock_path(Path(os.path.realpath(output)))
+    if output is None:
+        yield
+        return
+    place = Path(os.path.realpath(output))
+    path, checkpoint = lock_path(place), checkpoint_path(place)
     _check_is_lock(path)
     lock = FileLock(path)
     try:
@@ -192,15 +188,13 @@ def raise_stopped(
     """End a run that a signal has stopped ``where``; ``save`` writes what there is, after Ctrl-C
     only, and says so."""
     again = "the same command with --resume goes on" if resumable else ""
-    if received.hung_up:
-        raise HungUp(f"ended by SIGHUP {where}", again)
-    if received.terminated:
-        raise Terminated(f"ended by SIGTERM {where}", again)
+    if received.ended_by:
+        raise ENDED[received.ended_by](f"ended by {received.ended_by} {where}", again)
     raise Interrupted(f"stopped {where}; {save()} as far as it got", again)
 
 
 def report_result(
-    result: Result, outputs: Outputs, extra: dict[str, Any], *, as_json: bool, quiet: bool
+    result: Result, outputs: Outputs, extra: Mapping[str, Any], *, as_json: bool, quiet: bool
 ) -> None:
     """Say what was made: one line on stderr, or one JSON document on stdout."""
     height, width = result.image.shape[-2:]
@@ -228,14 +222,6 @@ def report_result(
                 f"{told['limit']:.2f}: more steps (--quality best) would hold it",
                 quiet=quiet,
             )
-
-
-def _first_steps(run: Run, count: int | None) -> Iterator[Event]:
-    """The events of a run, up to its step number ``count``."""
-    for event in run:
-        yield event
-        if count is not None and len(run.history) >= count:
-            return
 
 
 def _explanation(run: Run, recorder: Recorder) -> Iterator[str]:

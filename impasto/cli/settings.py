@@ -8,26 +8,18 @@ is not given is None, whatever its default: only what the user said overrides ``
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
-import typer
-
+from impasto.cli.options import option
 from impasto.config.base import Settings, type_hints
 from impasto.config.stylize import StylizeConfig, choices
+from impasto.config.video import ENGINES
 from impasto.errors import ConfigError
 
-SHORT = {"size": "-s"}
-
-CONTENT_SETTINGS = (
-    *("strength", "strength_mode", "subject", "protect", "keep", "detail", "coarsest"),
-    *("color", "color_strength", "color_match"),
-    *("content_layers", "content_weights", "content_loss", "content_form", "content_weight"),
-    *("region_count", "region_strengths", "region_colors"),
-)
-"""Settings that mean nothing to a texture, which has no content."""
+SHORT = {"size": ["-s"]}
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -40,24 +32,23 @@ class Kind(NamedTuple):
     optional: bool
 
 
-def with_settings(
-    command: Command, config: type[Settings] = StylizeConfig, *, defaults: bool = True
-) -> Command:
+def with_settings(config: type[Settings], *, defaults: bool = True) -> Callable[[Command], Command]:
     """Give a command with ``**settings`` one flag for each field of ``config``.
 
     ``defaults``: whether help tells them; not where several kinds of settings share the flags.
     """
-    own = [
-        parameter
-        for parameter in inspect.signature(command, eval_str=True).parameters.values()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    flags = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=str)
-        for name, option in _options(config, defaults=defaults)
-    ]
-    command.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
-    return command
+
+    def decorate(command: Command) -> Command:
+        parameters = inspect.signature(command, eval_str=True).parameters.values()
+        own = [x for x in parameters if x.kind is not x.VAR_KEYWORD]
+        flags = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=flag, annotation=str)
+            for name, flag in _flags(config, defaults=defaults)
+        ]
+        command.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
+        return command
+
+    return decorate
 
 
 def resolve(
@@ -78,6 +69,30 @@ def resolve(
 def parse_all(given: Mapping[str, str | None], config: type[Settings]) -> dict[str, Any]:
     """The values of the flags that were given."""
     return {name: parse(name, text, config) for name, text in given.items() if text is not None}
+
+
+def parse_for_engine(given: Mapping[str, str | None], engine: str) -> dict[str, Any]:
+    """The values of the flags that were given, as ``engine`` reads them.
+
+    Raises ConfigError for a flag that the engine does not have.
+    """
+    kind = ENGINES.get(engine, StylizeConfig)  # a wrong engine is refused with the other settings
+    for name, text in given.items():
+        if text is not None and name not in type_hints(kind):
+            raise ConfigError(
+                f"{flag_of(name)} is given, and the engine {engine} does not have it",
+                "leave it out, or give --engine optimised",
+            )
+    return parse_all(given, kind)
+
+
+def split(text: str | None) -> list[str]:
+    """The parts of a list with commas.
+
+    >>> split("waves, night,"), split(None)
+    (['waves', 'night'], [])
+    """
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 def flag_of(name: str) -> str:
@@ -113,6 +128,11 @@ def parse(name: str, text: str, config: type[Settings] = StylizeConfig) -> Any:
         raise ConfigError(f"{flag_of(name)} is '{text}'", f"give {wanted}{others}") from None
 
 
+def completion(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """What offers a shell those of ``names`` that begin with what is there."""
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+
+
 def render(value: Any) -> str:
     """The opposite of :func:`parse`.
 
@@ -140,26 +160,20 @@ def kind_of(name: str, config: type[Settings] = StylizeConfig) -> Kind:
     return Kind(hint if hint in (int, float) else str, False, optional)
 
 
-def _options(config: type[Settings], *, defaults: bool) -> Iterator[tuple[str, Any]]:
+def _flags(config: type[Settings], *, defaults: bool) -> Iterator[tuple[str, Any]]:
     for item in fields(config):  # type: ignore[arg-type]  # each is a dataclass
-        if item.default is MISSING:
-            raise TypeError(f"the setting {item.name} has no default")
         allowed = choices(item.name, config)
-        flags = [flag_of(item.name), *([SHORT[item.name]] if item.name in SHORT else [])]
         told = defaults and item.default is not None
         default = f"  [default: {render(item.default)}]" if told else ""
-        yield (
-            item.name,
-            typer.Option(
-                None,
-                *flags,
-                help=item.metadata["help"] + default,
-                metavar=_metavar(kind_of(item.name, config), allowed),
-                show_default=False,
-                autocompletion=_complete(allowed) if allowed else None,
-                rich_help_panel=config.group_of(item.name),
-            ),
+        flag = option(
+            item.metadata["help"] + default,
+            _metavar(kind_of(item.name, config), allowed),
+            flag_of(item.name),
+            *SHORT.get(item.name, ()),
+            autocompletion=completion(allowed) if allowed else None,
+            rich_help_panel=config.group_of(item.name),
         )
+        yield item.name, flag
 
 
 def _metavar(kind: Kind, allowed: tuple[str, ...]) -> str:
@@ -167,10 +181,3 @@ def _metavar(kind: Kind, allowed: tuple[str, ...]) -> str:
         return "|".join(allowed)
     word = {int: "N", float: "X", str: "TEXT"}[kind.element]
     return f"{word},..." if kind.is_list else "|".join([word, *allowed])
-
-
-def _complete(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:
-    def complete(incomplete: str) -> list[str]:
-        return [name for name in allowed if name.startswith(incomplete)]
-
-    return complete

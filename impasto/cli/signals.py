@@ -6,20 +6,20 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 
+@dataclass
 class Received:
-    """Which signal has come, if any: ``interrupted`` by Ctrl-C, ``terminated`` by SIGTERM or by
-    SIGHUP, which is then ``hung_up``."""
+    """Which signal has come, if any: ``interrupted`` by Ctrl-C, or ``ended_by`` one that is
+    named."""
 
-    def __init__(self) -> None:
-        self.interrupted = False
-        self.terminated = False
-        self.hung_up = False
+    interrupted: bool = False
+    ended_by: str = ""
 
     def __bool__(self) -> bool:
-        return self.interrupted or self.terminated
+        return self.interrupted or bool(self.ended_by)
 
 
 @contextmanager
@@ -37,20 +37,17 @@ def deferred_signals(message: Callable[[str], None]) -> Iterator[Received]:
         received.interrupted = True
         message("stopping after this step; Ctrl-C once more stops at once")
 
-    def on_terminate(number: int, frame: FrameType | None) -> None:
-        received.terminated = True
-        received.hung_up = number != signal.SIGTERM
+    def on_end(number: int, frame: FrameType | None) -> None:
+        received.ended_by = signal.Signals(number).name
 
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, on_interrupt),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, on_terminate),
-    }
+    handlers = {signal.SIGINT: on_interrupt, signal.SIGTERM: on_end}
     hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
     if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # nohup ignores it
-        before[hang_up] = signal.signal(hang_up, on_terminate)
+        handlers[hang_up] = on_end
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield received
     finally:

@@ -6,15 +6,11 @@ import os
 import threading
 import webbrowser
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from impasto.cli import options
 from impasto.cli.messages import message
-from impasto.cli.options import Quiet, Threads
+from impasto.cli.options import MACHINE, option, switch
 from impasto.errors import MissingDependencyError
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto studio
@@ -25,34 +21,17 @@ impasto studio --headless --host 0.0.0.0 --name studio.example.org
 TOKEN = "IMPASTO_STUDIO_TOKEN"
 
 
-@app.command(epilog=EXAMPLES)
 def studio(
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where to listen; others need a token.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 is any that is free.")
-    ] = 7860,
-    headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
-    folder: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Pictures and history.  [default: the user's data]"),
-    ] = None,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A name that it goes by, behind a proxy; repeatable."),
-    ] = None,
-    memory: Annotated[
-        float | None,
-        typer.Option(
-            metavar="GIB",
-            min=0.5,
-            help="Replace a worker that takes more.",
-            rich_help_panel="Machine",
-        ),
-    ] = None,
-    threads: Threads = None,
-    quiet: Quiet = False,
+    host: str = option("Where to listen; others need a token.", "ADDRESS", default="127.0.0.1"),
+    port: int = option("The port; 0 is any that is free.", "N", default=7860, min=0, max=65535),
+    headless: bool = switch("Open no browser.", "--headless"),
+    folder: Path | None = option("Pictures and history.  [default: the user's data]", "FOLDER"),
+    name: list[str] | None = option("A name that it goes by, behind a proxy; repeatable.", "NAME"),
+    memory: float | None = option(
+        "Replace a worker that takes more.", "GIB", min=0.5, rich_help_panel=MACHINE
+    ),
+    threads: int | None = options.THREADS,
+    quiet: bool = options.QUIET,
 ) -> None:
     """Open the studio: a page to drop a photo on and paint it.
 

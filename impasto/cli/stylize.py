@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from impasto.cli import options
 from impasto.cli.info import source_name, sources
-from impasto.cli.options import (
-    AsJson,
-    Depth,
-    Evolution,
-    JpegQuality,
-    MaxPixels,
-    Overwrite,
-    Plot,
-    Quiet,
-    Resume,
-    Threads,
-    output_flag,
-)
-from impasto.cli.outputs import Outputs, default_name, installed_files, output_path, settings_files
+from impasto.cli.options import argument, option, output_option, switch
+from impasto.cli.outputs import Outputs, default_name, output_path
 from impasto.cli.roles import check_styles, tell_roles
-from impasto.cli.settings import resolve, with_settings
+from impasto.cli.settings import completion, resolve, with_settings
 from impasto.config.stylize import StylizeConfig
 
 if TYPE_CHECKING:
     from impasto.transfer.stylization import Stylization
-
-app = typer.Typer()
-
 
 EXAMPLES = """
 impasto stylize cat.jpg waves -o cat-waves.png
@@ -44,74 +28,43 @@ impasto stylize cat.jpg night --size 1024 --color keep --evolution how.gif
 def _presets(incomplete: str) -> list[str]:
     from impasto.config.presets import PRESETS
 
-    return [name for name in PRESETS if name.startswith(incomplete)]
+    return completion(PRESETS)(incomplete)
 
 
-@app.command(epilog=EXAMPLES)
-@with_settings
+@with_settings(StylizeConfig)
 def stylize(
-    content: Annotated[
-        str | None, typer.Argument(metavar="CONTENT", help="The picture to repaint.")
-    ],
-    styles: Annotated[
-        list[str],
-        typer.Argument(metavar="STYLE...", help="The pictures, or swatches, to paint it like."),
-    ],
-    output: Annotated[
-        Path | None,
-        output_flag(
-            "Where the picture goes; - is standard output.  "
-            "[default: CONTENT-STYLE.png, or STYLE-texture.png]"
-        ),
-    ] = None,
-    overwrite: Overwrite = False,
-    resume: Resume = False,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="Begin with these settings; see impasto presets.",
-            metavar="NAME",
-            autocompletion=_presets,
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="Settings from a TOML file; flags win over it.", metavar="FILE"),
-    ] = None,
-    save_config: Annotated[
-        Path | None, typer.Option(help="Write all settings as TOML.", metavar="FILE")
-    ] = None,
-    depth: Depth = 8,
-    jpeg_quality: JpegQuality = 95,
-    evolution: Evolution = None,
-    evolution_size: Annotated[
-        int, typer.Option(help="Its long side in pixels, at most.", metavar="N", min=16)
-    ] = 512,
-    plot: Plot = None,
-    explain: Annotated[
-        bool,
-        typer.Option("--explain", help="Tell at each level's end which losses and layers pull."),
-    ] = False,
-    save_every: Annotated[
-        int,
-        typer.Option(
-            help="Save the picture every N steps, as OUTPUT-00050.png.",
-            metavar="N",
-            min=0,
-            show_default=False,
-        ),
-    ] = 0,
-    preview: Annotated[
-        Path | None,
-        typer.Option(help="A picture that is refreshed every second.", metavar="FILE"),
-    ] = None,
-    threads: Threads = None,
-    max_pixels: MaxPixels = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, print the plan, paint nothing.")
-    ] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    content: str | None = argument("The picture to repaint.", "CONTENT"),
+    styles: list[str] = argument("The pictures, or swatches, to paint it like.", "STYLE..."),
+    output: Path | None = output_option(
+        "Where the picture goes; - is standard output.  "
+        "[default: CONTENT-STYLE.png, or STYLE-texture.png]"
+    ),
+    overwrite: bool = options.OVERWRITE,
+    resume: bool = options.RESUME,
+    preset: str | None = option(
+        "Begin with these settings; see impasto presets.", "NAME", autocompletion=_presets
+    ),
+    config: Path | None = option("Settings from a TOML file; flags win over it.", "FILE"),
+    save_config: Path | None = option("Write all settings as TOML.", "FILE"),
+    depth: int = options.DEPTH,
+    jpeg_quality: int = options.JPEG_QUALITY,
+    evolution: Path | None = options.EVOLUTION,
+    evolution_size: int = option("Its long side in pixels, at most.", "N", default=512, min=16),
+    plot: Path | None = options.PLOT,
+    explain: bool = switch("Tell at each level's end which losses and layers pull.", "--explain"),
+    save_every: int = option(
+        "Save the picture every N steps, as OUTPUT-00050.png.",
+        "N",
+        default=0,
+        min=0,
+        show_default=False,
+    ),
+    preview: Path | None = option("A picture that is refreshed every second.", "FILE"),
+    threads: int | None = options.THREADS,
+    max_pixels: int | None = options.MAX_PIXELS,
+    dry_run: bool = switch("Check everything, print the plan, paint nothing.", "--dry-run"),
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Paint one picture in the style of another, or of several.
@@ -144,15 +97,14 @@ def stylize(
     from impasto.cli.messages import print_json, print_lines
     from impasto.cli.run import checked, execute, report_result
 
-    named = [x for x in (content, *styles, config) if x is not None]
-    inputs = [*named, *settings_files(chosen), *installed_files()]
-    outputs = checked(outputs, inputs, steps=chosen.most_steps, resume=resume)
+    inputs = [content, *styles, config]
+    outputs = checked(outputs, inputs, chosen, steps=chosen.most_steps, resume=resume)
     if save_config is not None:
         from impasto.config.presets import write_toml
 
         write_toml(save_config, chosen, overwrite=outputs.may_replace(save_config))
 
-    from impasto.machine.devices import threads as use_threads
+    from impasto.machine import devices
     from impasto.transfer.stylization import Stylization
 
     def make(**where: Any) -> Stylization:
@@ -161,19 +113,19 @@ def stylize(
         return run
 
     if dry_run:
-        with use_threads(threads):
+        with devices.threads(threads):
             run = make()
         outputs.check_result(run)
         plan = plan_of(run, outputs)
         if as_json:
             print_json(plan)
         else:
-            print_lines(plan_text(plan))
+            print_lines(*plan_lines(plan))
         return
     result, written = execute(
         make, outputs, threads=threads, resume=resume, quiet=quiet, explained=explain
     )
-    report_result(result, outputs, dict(written), as_json=as_json, quiet=quiet)
+    report_result(result, outputs, written, as_json=as_json, quiet=quiet)
 
 
 def default_output(content: str | None, styles: Sequence[str]) -> Path:
@@ -200,26 +152,20 @@ def plan_of(run: Stylization, outputs: Outputs) -> dict[str, Any]:
     }
 
 
-def plan_text(plan: dict[str, Any]) -> str:
-    """The plan in lines for people."""
+def plan_lines(plan: dict[str, Any]) -> Iterator[str]:
+    """The plan for people."""
     told = plan["metadata"]
+    yield f"output   {plan['output']}, {plan['size'][0]}x{plan['size'][1]}"
+    for role in ("content", "style", "regions", "keep", "subject"):
+        for source in sources(told, role) if role in told else []:
+            yield f"{role:8} {source_name(source)}"
+    yield f"encoder  {told['encoder']['name']}"
     machine = told["machine"]
-    lines = [
-        f"output   {plan['output']}, {plan['size'][0]}x{plan['size'][1]}",
-        *(
-            f"{role:8} {source_name(source)}"
-            for role in ("content", "style", "regions", "keep", "subject")
-            if role in told
-            for source in sources(told, role)
-        ),
-        f"encoder  {told['encoder']['name']}",
-        f"machine  {machine['device']}, {machine['dtype']}, {machine['threads']} threads",
-    ]
+    yield f"machine  {machine['device']}, {machine['dtype']}, {machine['threads']} threads"
     tiles = f", in tiles of {told['tile']} pixels" if told["tile"] else ""
-    lines.append(f"memory   about {plan['memory'] / 2**30:.2f} GiB{tiles}")
+    yield f"memory   about {plan['memory'] / 2**30:.2f} GiB{tiles}"
     for number, level in enumerate(plan["levels"], start=1):
         height, width = level["size"]
-        lines.append(f"level {number}  {height}x{width}, {level['steps']} steps")
-    changes = StylizeConfig.from_dict(told["config"]).changes()
-    lines += [f"setting  {name} = {value}" for name, value in changes.items()]
-    return "\n".join(lines)
+        yield f"level {number}  {height}x{width}, {level['steps']} steps"
+    for name, value in StylizeConfig.from_dict(told["config"]).changes().items():
+        yield f"setting  {name} = {value}"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
-import typer
-
-from impasto.cli.settings import CONTENT_SETTINGS, flag_of
+from impasto.cli.settings import flag_of
 from impasto.cli.stylize import stylize
+from impasto.config.stylize import CONTENT_SETTINGS
 from impasto.errors import UsageError
-
-app = typer.Typer()
 
 EXAMPLES = """
 impasto texture waves -o waves-texture.png
@@ -36,18 +34,15 @@ def texture(**options: Any) -> None:
     stylize(content=None, **options)
 
 
-def _parameters() -> list[inspect.Parameter]:
+def _parameters() -> Iterator[inspect.Parameter]:
     """All that stylize takes, but for the content; settings of a content are not shown."""
-    found = []
     for name, parameter in inspect.signature(stylize).parameters.items():
         if name in CONTENT_SETTINGS:
             hidden = copy.copy(parameter.default)
             hidden.hidden = True
-            parameter = parameter.replace(default=hidden)
-        if name != "content":
-            found.append(parameter)
-    return found
+            yield parameter.replace(default=hidden)
+        elif name != "content":
+            yield parameter
 
 
-texture.__signature__ = inspect.Signature(_parameters())  # type: ignore[attr-defined]
-app.command(epilog=EXAMPLES)(texture)
+texture.__signature__ = inspect.Signature(list(_parameters()))  # type: ignore[attr-defined]

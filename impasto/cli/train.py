@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from impasto.cli import options
 from impasto.cli.messages import message, print_json
-from impasto.cli.options import AsJson, Overwrite, Quiet, Resume, Threads, output_flag
+from impasto.cli.options import argument, option, output_option
 from impasto.cli.outputs import default_name
 from impasto.cli.settings import parse_all, with_settings
 from impasto.config.train import TrainConfig
@@ -20,8 +18,6 @@ from impasto.image.files import expanded
 if TYPE_CHECKING:
     from impasto.feedforward.training import Training
 
-app = typer.Typer()
-
 EXAMPLES = """
 impasto train waves --images photos -o waves-model
 impasto train painting.jpg --images photos --minutes 60 --strength 0.4
@@ -29,29 +25,20 @@ impasto train waves --images photos -o waves-model --resume
 """
 
 
-@app.command(epilog=EXAMPLES)
-@partial(with_settings, config=TrainConfig)
+@with_settings(TrainConfig)
 def train(
-    style: Annotated[
-        str, typer.Argument(metavar="STYLE", help="The picture, or swatch, to paint like.")
-    ],
-    images: Annotated[
-        Path,
-        typer.Option(
-            help="Photos to learn from: some hundred, in this folder and below.", metavar="FOLDER"
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        output_flag(
-            "The folder to make, with the network in it.  [default: STYLE-model]", "FOLDER"
-        ),
-    ] = None,
-    overwrite: Overwrite = False,
-    resume: Resume = False,
-    threads: Threads = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    style: str = argument("The picture, or swatch, to paint like.", "STYLE"),
+    images: Path = option(
+        "Photos to learn from: some hundred, in this folder and below.", "FOLDER", default=...
+    ),
+    output: Path | None = output_option(
+        "The folder to make, with the network in it.  [default: STYLE-model]", "FOLDER"
+    ),
+    overwrite: bool = options.OVERWRITE,
+    resume: bool = options.RESUME,
+    threads: int | None = options.THREADS,
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Train a network that paints any photo in one style, for impasto quick --model.
@@ -64,29 +51,26 @@ def train(
 
     from impasto.cli.run import output_lock
     from impasto.feedforward.network import MODEL
-    from impasto.feedforward.training import Training, check_output, checkpoint_in
-    from impasto.machine.devices import keep_freed_memory
-    from impasto.machine.devices import threads as use_threads
+    from impasto.feedforward.training import Training, check_output
+    from impasto.machine import devices
 
     check_output(folder, resume=resume, overwrite=overwrite)
-    keep_freed_memory()
+    devices.keep_freed_memory()
     is_new = not os.path.exists(folder)
     folder.mkdir(exist_ok=True)
     try:
-        with (
-            output_lock(folder / MODEL, checkpoint_in(folder), resume=resume, quiet=quiet),
-            use_threads(threads),
-        ):
+        with output_lock(folder / MODEL, resume=resume, quiet=quiet), devices.threads(threads):
             check_output(folder, resume=resume, overwrite=overwrite)
             training = Training(style, images, folder, config, resume=resume, overwrite=overwrite)
             carry_through(training, quiet=quiet)
     finally:
-        if is_new:
-            _remove_if_empty(folder)
-    if as_json:
-        print_json({"output": str(folder), **training.metadata()})
-        return
+        if is_new:  # a command that failed before its first step leaves nothing behind
+            with suppress(OSError):
+                folder.rmdir()
     told = training.metadata()
+    if as_json:
+        print_json({"output": str(folder), **told})
+        return
     message(
         f"{folder} ({told['steps']} steps, {told['seconds'] / 60:.1f} minutes; "
         f"{told['ended']}); try: impasto quick PHOTO --model {folder}",
@@ -98,14 +82,18 @@ def carry_through(training: Training, *, quiet: bool) -> None:
     """Train to the end and write everything; raises Interrupted after Ctrl-C, with the network
     and a checkpoint written, and Terminated after SIGTERM, with a checkpoint."""
     from impasto.cli.progress import make_progress
-    from impasto.cli.run import follow, raise_stopped
+    from impasto.cli.run import raise_stopped
     from impasto.cli.signals import deferred_signals
 
     if training.step:
         message(f"going on after step {training.step}", quiet=quiet)
     progress = make_progress(quiet=quiet)
     with deferred_signals(progress.message) as received:
-        follow(training, progress, received)
+        with progress:
+            for event in training:
+                progress.on_event(event)
+                if received:
+                    break
         if received and not training.reason:
             training.save_checkpoint()
             raise_stopped(
@@ -114,9 +102,3 @@ def carry_through(training: Training, *, quiet: bool) -> None:
                 lambda: f"{training.save()} has the network",
             )
         training.finish()
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """A command that failed before its first step leaves nothing behind."""
-    with suppress(OSError):
-        folder.rmdir()

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from impasto.cli import options
 from impasto.cli.messages import message, print_json
-from impasto.cli.options import (
-    AsJson,
-    MaxPixels,
-    Overwrite,
-    Quiet,
-    Resume,
-    Threads,
-    output_flag,
-)
-from impasto.cli.settings import flag_of, parse
-from impasto.cli.settings import with_settings as with_flags
+from impasto.cli.options import argument, option, output_option, switch
+from impasto.cli.settings import parse_all, parse_for_engine, split, with_settings
 from impasto.config.base import type_hints
 from impasto.config.stylize import StylizeConfig
-from impasto.config.video import ENGINES, VideoConfig
-from impasto.errors import ConfigError
+from impasto.config.video import VideoConfig
 
 if TYPE_CHECKING:
-    from impasto.video.stylize import Plan, VideoRun
+    from torch import Tensor
 
-app = typer.Typer()
+    from impasto.video.stylize import Plan
 
 EXAMPLES = """
 impasto video clip.mp4 waves -o waves.mp4
@@ -45,52 +34,29 @@ SHEET = 12
 CELL = 240
 
 
-@app.command(epilog=EXAMPLES)
-@partial(with_flags, config=StylizeConfig, defaults=False)
-@partial(with_flags, config=VideoConfig)
+@with_settings(StylizeConfig, defaults=False)
+@with_settings(VideoConfig)
 def video(
-    clip: Annotated[
-        str,
-        typer.Argument(
-            metavar="CLIP", help="A video, an animation, or a folder of numbered pictures."
-        ),
-    ],
-    styles: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[STYLE...]", help="Pictures, or swatches, to paint it like."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        output_flag(
-            "Where it goes: .mp4, .mov, .mkv, .webm, .gif, .webp, .png, or a folder.  "
-            "[default: CLIP-STYLE.mp4]"
-        ),
-    ] = None,
-    keyframes: Annotated[
-        str | None,
-        typer.Option(
-            help="Frames that are painted already, named after their numbers (from 1) or files: "
-            "they are carried through the clip.",
-            metavar="FILE,...",
-        ),
-    ] = None,
-    loop: Annotated[
-        bool, typer.Option("--loop", help="The clip goes round: its end meets its beginning.")
-    ] = False,
-    preview: Annotated[
-        bool,
-        typer.Option("--preview", help="Only the first second, and OUTPUT-sheet.png to look at."),
-    ] = False,
-    resume: Resume = False,
-    threads: Threads = None,
-    max_pixels: MaxPixels = None,
-    overwrite: Overwrite = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Paint two frames, print the plan, keep nothing."),
-    ] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
+    clip: str = argument("A video, an animation, or a folder of numbered pictures.", "CLIP"),
+    styles: list[str] | None = options.STYLES,
+    output: Path | None = output_option(
+        "Where it goes: .mp4, .mov, .mkv, .webm, .gif, .webp, .png, or a folder.  "
+        "[default: CLIP-STYLE.mp4]"
+    ),
+    keyframes: str | None = option(
+        "Frames that are painted already, named after their numbers (from 1) or files: they are "
+        "carried through the clip.",
+        "FILE,...",
+    ),
+    loop: bool = switch("The clip goes round: its end meets its beginning.", "--loop"),
+    preview: bool = switch("Only the first second, and OUTPUT-sheet.png to look at.", "--preview"),
+    resume: bool = options.RESUME,
+    threads: int | None = options.THREADS,
+    max_pixels: int | None = options.MAX_PIXELS,
+    overwrite: bool = options.OVERWRITE,
+    dry_run: bool = switch("Paint two frames, print the plan, keep nothing.", "--dry-run"),
+    as_json: bool = options.AS_JSON,
+    quiet: bool = options.QUIET,
     **settings: str | None,
 ) -> None:
     """Paint a clip, held steady from frame to frame.
@@ -100,101 +66,86 @@ def video(
     before show is carried along by optical flow. Ctrl-C keeps what is painted; --resume goes on.
     Settings are those of impasto quick, or of impasto stylize where the engine is optimised.
     """
-    names = list(styles or [])
-    keys = [] if keyframes is None else [x.strip() for x in keyframes.split(",") if x.strip()]
-    given = parse_for_engine(settings)
+    names, keys = list(styles or []), split(keyframes)
+    given = parse_settings(settings)
     if preview:
         given["duration"] = min(1.0, given.get("duration") or 1.0)
-    if output is None:
-        output = default_output(clip, names or keys)
+    output = output or default_output(clip, names or keys)
 
     from impasto.cli.progress import make_progress
     from impasto.cli.run import output_lock, raise_stopped
     from impasto.cli.signals import deferred_signals
     from impasto.events import FrameDone
-    from impasto.machine.devices import keep_freed_memory
-    from impasto.machine.devices import threads as use_threads
+    from impasto.machine import devices
     from impasto.runs.checkpoint import checkpoint_path
     from impasto.video.stylize import VideoRun, split_settings
     from impasto.video.write import check_output
 
-    keep_freed_memory()
+    devices.keep_freed_memory()
     checkpoint = checkpoint_path(output.expanduser().resolve())
-    with use_threads(threads):
-        options: dict[str, Any] = {"keyframes": keys, "loop": loop, "max_pixels": max_pixels}
+    with devices.threads(threads):
         chosen = split_settings(given)
+        more: dict[str, Any] = {"keyframes": keys, "loop": loop, "max_pixels": max_pixels}
         if dry_run:
             check_output(output, overwrite=overwrite)
             with TemporaryDirectory(prefix="impasto-") as folder:
-                run = VideoRun(clip, names, Path(folder) / output.name, *chosen, **options)
-                _tell(_plan(run), as_json=as_json)
+                run = VideoRun(clip, names, Path(folder) / output.name, *chosen, **more)
+                for _ in run:
+                    if run.painted == 2:
+                        break
+                plan = run.plan()
+            if as_json:
+                print_json({**vars(plan), "size": list(plan.size)})
+            else:
+                print(plan_text(plan))
             return
-        with output_lock(output, checkpoint, resume=resume, quiet=quiet):
-            run = VideoRun(
-                clip, names, output, *chosen, resume=resume, overwrite=overwrite, **options
-            )
-            sheet: list[tuple[str, Any]] = []
+        with output_lock(output.expanduser(), resume=resume, quiet=quiet):
+            more |= {"resume": resume, "overwrite": overwrite}
+            run = VideoRun(clip, names, output, *chosen, **more)
+            shown: list[tuple[str, Tensor]] = []
             with deferred_signals(message) as received, make_progress(quiet=quiet) as progress:
                 for event in run:
                     if not isinstance(event, FrameDone):
                         continue
-                    progress.on_count("frames", event.frame, event.frames, str)
+                    progress.on_count("frames", event.frame, event.frames)
                     if run.painted == PLANNED and not as_json:
                         progress.message(plan_text(run.plan()))
                     if preview:
-                        sheet.append((f"{event.time:.2f} s", event.image))
+                        shown.append((f"{event.time:.2f} s", event.image))
                     if received:
                         run.save()
                         where = f"at frame {event.frame}"
                         raise_stopped(received, where, lambda: f"{checkpoint.name} has the frames")
     result = run.result()
-    extra: dict[str, Any] = {}
-    if sheet:
-        extra["sheet"] = str(_save_sheet(sheet, output))
+    sheet = _save_sheet(shown, output) if shown else None
     if as_json:
-        print_json(
-            {
-                "output": str(result.path),
-                "frames": result.frames,
-                "size": list(result.size),
-                "seconds": round(run.seconds, 2),
-                "notes": result.notes,
-                "timings": result.timings,
-                **extra,
-            }
-        )
+        told = {
+            "output": str(result.path),
+            "frames": result.frames,
+            "size": list(result.size),
+            "seconds": round(run.seconds, 2),
+            "notes": result.notes,
+            "timings": result.timings,
+        }
+        print_json(told if sheet is None else {**told, "sheet": str(sheet)})
         return
-    for note in result.notes:
-        message(note, quiet=quiet)
     height, width = result.size
-    also = f", {extra['sheet']}" if extra else ""
-    message(
-        f"{result.path}{also} ({result.frames} frames of {height}x{width}, {run.seconds:.1f} s)",
-        quiet=quiet,
-    )
+    also = "" if sheet is None else f", {sheet}"
+    made = f"{result.frames} frames of {height}x{width}, {run.seconds:.1f} s"
+    for line in (*result.notes, f"{result.path}{also} ({made})"):
+        message(line, quiet=quiet)
 
 
-def parse_for_engine(settings: dict[str, str | None]) -> dict[str, Any]:
-    """The values of the flags that were given, each as the chosen engine reads it.
+def parse_settings(given: Mapping[str, str | None]) -> dict[str, Any]:
+    """The values of the flags that were given, those of pictures as the chosen engine reads them.
 
     Raises ConfigError for a flag that the engine does not have.
     """
-    engine = parse("engine", settings.get("engine") or VideoConfig.engine, VideoConfig)
-    kind = ENGINES.get(engine, StylizeConfig)  # a wrong engine is for the configuration to refuse
-    found = {}
-    for name, text in settings.items():
-        if text is None:
-            continue
-        if name in type_hints(VideoConfig):
-            found[name] = parse(name, text, VideoConfig)
-        elif name in type_hints(kind):
-            found[name] = parse(name, text, kind)
-        else:
-            raise ConfigError(
-                f"{flag_of(name)} is given, and the engine {engine} does not have it",
-                "leave it out, or give --engine optimised",
-            )
-    return found
+    own = {name: text for name, text in given.items() if name in type_hints(VideoConfig)}
+    others = {name: text for name, text in given.items() if name not in own}
+    return parse_all(own, VideoConfig) | parse_for_engine(
+        others, own.get("engine") or VideoConfig.engine
+    )
 
 
 def default_output(clip: str, styles: list[str]) -> Path:
@@ -222,22 +173,7 @@ def plan_text(plan: Plan) -> str:
     )
 
 
-def _plan(run: VideoRun) -> Plan:
-    """The plan after two frames, of which nothing stays."""
-    for _ in run:
-        if run.painted == 2:
-            break
-    return run.plan()
-
-
-def _tell(plan: Plan, *, as_json: bool) -> None:
-    if not as_json:
-        print(plan_text(plan))
-        return
-    print_json({**vars(plan), "size": list(plan.size)})
-
-
-def _save_sheet(frames: list[tuple[str, Any]], output: Path) -> Path:
+def _save_sheet(frames: list[tuple[str, Tensor]], output: Path) -> Path:
     from impasto.image.io import save_image
     from impasto.outputs.contact_sheet import Cell, contact_sheet
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from impasto.cli.messages import message, print_json, print_lines, print_table, printable
-from impasto.cli.options import AsJson, Overwrite, Quiet
+from impasto.cli import options
+from impasto.cli.messages import message, print_json, print_lines, print_table
+from impasto.cli.options import argument, option, switch
 from impasto.errors import IntegrityError, WeightsError
 
 if TYPE_CHECKING:
@@ -23,11 +25,11 @@ impasto weights download vgg19-caffe
 
 SHOWN = ("name", "architecture", "flavour", "size", "sha256", "licence", "source", "url")
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, epilog=EXAMPLES)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list")
-def list_weights(as_json: AsJson = False) -> None:
+def list_weights(as_json: bool = options.AS_JSON) -> None:
     """Show the known files of weights, where they were found, and where they are looked for."""
     from impasto.encoders.weights import WEIGHTS, find_weights, search_path
 
@@ -51,39 +53,32 @@ def list_weights(as_json: AsJson = False) -> None:
     print_table(("name", "flavour", "size", "licence", "found"), cells)
     for place in places:
         kind = " (a file)" if os.path.isfile(place) else " (does not exist)"
-        kind = "" if os.path.isdir(place) else kind
-        print_lines(printable(f"looked for in {place}{kind}"))
+        print_lines(f"looked for in {place}{'' if os.path.isdir(place) else kind}")
 
 
 @app.command()
 def download(
-    name: Annotated[str, typer.Argument(help="A name from the list, such as vgg19-caffe.")],
-    sha256: Annotated[
-        str | None, typer.Option(help="The file must have this checksum (8 digits or more).")
-    ] = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
+    name: str = argument("A name from the list, such as vgg19-caffe."),
+    sha256: str | None = option("The file must have this checksum (8 digits or more)."),
+    quiet: bool = options.QUIET,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Download a file of weights into the cache; what broke off earlier is resumed."""
-    from impasto.cli.progress import counter
+    from impasto.cli.progress import make_progress
     from impasto.encoders.weights import download, read_weights
 
-    with counter(name, _megabytes, quiet=quiet) as show:
+    with make_progress(quiet=quiet) as progress:
+        show = partial(progress.on_count, name, text=_megabytes)
         path = download(name, sha256=sha256, on_progress=show)
-    loaded = read_weights(path)
-    if as_json:
-        print_json(_told(loaded))
-    else:
-        print_lines(printable(str(path)))
+    _print_file(read_weights(path), as_json=as_json)
 
 
 @app.command()
 def verify(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Names from the list, or files. Default: all that are found."),
-    ] = None,
-    as_json: AsJson = False,
+    names: list[str] | None = argument(
+        "Names from the list, or files. Default: all that are found.", default=None
+    ),
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Check files of weights: format, shapes, numbers, checksum and flavour."""
     from impasto.encoders.weights import WEIGHTS, find_weights, search_path, verify
@@ -107,7 +102,7 @@ def verify(
             reports.append({"name": name, "ok": True, **_told(loaded)})
             line = f"{name}: ok, {_line(loaded)}"
         if not as_json and (len(names) > 1 or not errors):
-            print_lines(printable(line))
+            print_lines(line)
     if as_json:
         print_json({"files": reports})
         if errors:  # told above; one document is enough
@@ -123,29 +118,25 @@ def verify(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="A .safetensors, .pth or .pt file.")],
-    destination: Annotated[Path, typer.Argument(help="The file to write, or a folder for it.")],
-    flavour: Annotated[
-        str | None, typer.Option(help="caffe, torchvision or normalised, if SOURCE does not tell.")
-    ] = None,
-    half: Annotated[bool, typer.Option("--half", help="Store float16: half the size.")] = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    source: Path = argument("A .safetensors, .pth or .pt file."),
+    destination: Path = argument("The file to write, or a folder for it."),
+    flavour: str | None = option("caffe, torchvision or normalised, if SOURCE does not tell."),
+    half: bool = switch("Store float16: half the size.", "--half"),
+    overwrite: bool = options.OVERWRITE,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Write weights as safetensors with canonical names and metadata."""
     from impasto.encoders.weights import convert, read_weights
 
-    path = convert(
-        source,
-        destination,
-        flavour=flavour,
-        half=half,
-        overwrite=overwrite,
-    )
+    path = convert(source, destination, flavour=flavour, half=half, overwrite=overwrite)
+    _print_file(read_weights(path), as_json=as_json)
+
+
+def _print_file(loaded: LoadedWeights, *, as_json: bool) -> None:
     if as_json:
-        print_json(_told(read_weights(path)))
+        print_json(_told(loaded))
     else:
-        print_lines(printable(str(path)))
+        print_lines(str(loaded.path))
 
 
 def _told(loaded: LoadedWeights) -> dict[str, Any]:

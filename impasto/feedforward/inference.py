@@ -11,7 +11,7 @@ size, tried instead, were further off wherever the windows missed something.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from copy import deepcopy
 
 import torch
@@ -41,7 +41,8 @@ def apply(
     """
     if strength == 0:
         return content.clone()
-    with _precision(content.device, dtype):
+    full = dtype == torch.float32
+    with nullcontext() if full else torch.autocast(content.device.type, dtype):
         if max(content.shape[-2:]) <= tile:
             painted = model(content)
         else:
@@ -70,7 +71,3 @@ def _apply_tiled(model: FeedForward, content: Tensor, tile: int) -> Tensor:
     for part in cover(height, width, tile, MULTIPLE, halo):
         part.put(result, model(part.crop(content)))
     return result
-
-
-def _precision(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
-    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,11 @@ from impasto.machine.devices import choose_device, choose_dtype, describe_machin
 from impasto.objective.build import content_weight_factor, layer_weights, style_kinds
 from impasto.objective.targets import StyleView
 from impasto.runs import checkpoint as checkpoints
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
+
+    from impasto.config.keywords import TrainKeywords
 
 CHECKPOINT_SHARE, CHECKPOINT_PAUSE = 0.03, 5.0  # as in impasto.runs.base
 WARM_UP = 50  # steps until the learning rate is at its highest
@@ -123,7 +128,7 @@ class Training:
         self.validations: list[dict[str, Any]] = []
         self.reason = ""
         if resume and self.checkpoint is not None:
-            self._load(self.checkpoint)
+            checkpoints.resume(self.checkpoint, self._fingerprint(), "training", self._restore)
         elif self.checkpoint is not None:
             checkpoints.check_is_ours(self.checkpoint)
 
@@ -193,7 +198,8 @@ class Training:
         self.folder.mkdir(exist_ok=True)
         metadata = self.metadata()
         save_image(self.folder / "preview.png", self._preview())
-        _write_json(self.folder / "history.json", {**metadata, "history": self.history})
+        told = json.dumps({**metadata, "history": self.history}, indent=1)
+        write_bytes(self.folder / "history.json", told.encode())
         write_bytes(self.folder / "README.md", card(metadata, self.folder.name).encode())
         save_feedforward(
             self.network(),
@@ -255,12 +261,6 @@ class Training:
             "validations": self.validations,
         }
         checkpoints.save_checkpoint(self.checkpoint, state)
-
-    def _load(self, path: Path) -> None:
-        saved = checkpoints.load_matching(path, self._fingerprint(), "training")
-        if saved is None:
-            return
-        checkpoints.restore(path, lambda: self._restore(saved))
 
     def _restore(self, saved: dict[str, Any]) -> None:
         """Set what a checkpoint holds; ValueError for what cannot be."""
@@ -407,7 +407,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     on_event: Callable[[Event], None] | None = None,
-    **settings: Any,
+    **settings: Unpack[TrainKeywords],
 ) -> FeedForward:
     """Train a network to paint like ``style`` on the photos in ``images``, write it into ``folder``
     and return it. Arguments and errors are those of :class:`Training`; ``on_event`` is called with
@@ -459,7 +459,3 @@ def _previews_in(folder: Path) -> Iterator[Path]:
         for path in sorted((folder / PREVIEWS).iterdir()):
             if re.fullmatch(r"step-\d{6,}\.png", path.name):
                 yield path
-
-
-def _write_json(path: Path, document: Any) -> None:
-    write_bytes(path, json.dumps(document, indent=1).encode())

@@ -47,8 +47,4 @@ class GramLoss(StatisticLoss):
     """
 
     name = "gram"
-
-    @staticmethod
-    def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
-        """``F @ F.T``, summed over positions: ``(N, C, C)``."""
-        return gram_sum(features, weight)
+    add_up = staticmethod(gram_sum)

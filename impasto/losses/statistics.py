@@ -178,10 +178,7 @@ class MeanStdLoss(StatisticLoss):
     name, scale = "mean-std", 4.0
     normalizations = ("mean", "relative")
 
-    @staticmethod
-    def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
-        """Sums and sums of squares ``(N, 2, C)``."""
-        return moment_sums(features, weight)
+    add_up = staticmethod(moment_sums)
 
     @staticmethod
     def statistic(means: Tensor) -> Tensor:

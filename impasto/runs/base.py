@@ -59,7 +59,7 @@ class Run(ABC, Generic[ResultT]):
         self.done = False
         self.state: State | None = None
         if resume and checkpoint is not None:
-            self._load(checkpoint)
+            checkpoints.resume(checkpoint, self._fingerprint(), "run", self._restore)
         elif checkpoint is not None:
             checkpoints.check_is_ours(checkpoint)
 
@@ -146,12 +146,6 @@ class Run(ABC, Generic[ResultT]):
             "state": self.state.state_dict(),
         }
         checkpoints.save_checkpoint(self.checkpoint, state)
-
-    def _load(self, path: Path) -> None:
-        saved = checkpoints.load_matching(path, self._fingerprint(), "run")
-        if saved is None:
-            return
-        checkpoints.restore(path, lambda: self._restore(saved))
 
     def _restore(self, saved: dict[str, Any]) -> None:
         """Set what a checkpoint holds; ValueError for what cannot be."""

@@ -108,30 +108,25 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     return state
 
 
-def load_matching(path: Path, fingerprint: dict[str, Any], kind: str) -> dict[str, Any] | None:
-    """The state that was saved, or None where there is none; ``kind`` is "run" or "training".
+def resume(
+    path: Path, fingerprint: dict[str, Any], kind: str, restore: Callable[[dict[str, Any]], None]
+) -> None:
+    """Let ``restore`` set a run to the state that was saved at ``path``, if there is one; ``kind``
+    is "run" or "training".
 
-    Raises ConfigError where it was not saved with ``fingerprint``, and what
-    :func:`load_checkpoint` raises.
+    Raises ConfigError where it was not saved with ``fingerprint``, IntegrityError for whatever
+    ``restore`` raises (a field is not what it must be), and what :func:`load_checkpoint` raises.
     """
     saved = load_checkpoint(path)
     if saved is None:
-        return None
+        return
     if differing := [k for k, v in fingerprint.items() if saved["fingerprint"].get(k) != v]:
         raise ConfigError(
             f"{path} was made by a {kind} with another {', '.join(differing)}",
             f"repeat that {kind}'s command to resume it, or leave out --resume to start anew",
         )
-    return saved
-
-
-def restore(path: Path, restorer: Callable[[], None]) -> None:
-    """Call ``restorer``, which sets a run to what its checkpoint at ``path`` says.
-
-    Whatever it raises is an IntegrityError: a field of the checkpoint is not what it must be.
-    """
     try:
-        restorer()
+        restore(saved)
     except ImpastoError as error:
         raise _refused(path, error.message) from None
     except Exception as error:

@@ -10,7 +10,7 @@ def test_errors_of_impasto_keep_their_words_and_code() -> None:
     found = error_report(ConfigError("size is 3", "use more"))
     assert found.line == "error: size is 3; use more"
     assert found.exit_code == 2
-    assert (found.kind, found.message, found.remedy) == (
+    assert (found.type, found.message, found.remedy) == (
         "ConfigError",
         "size is 3",
         "use more",

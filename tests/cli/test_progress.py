@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from impasto.cli import progress
-from impasto.cli.progress import NullProgress, RunProgress, counter, make_progress
+from impasto.cli.progress import Progress, make_progress
 from impasto.events import Event, LevelDone, LevelStarted, Step, Trained, Validated
 from impasto.optim.pyramid import Level
 
@@ -136,7 +136,7 @@ def test_plain_lines_of_a_training(
 
 
 def test_time_left_counts_pixels_and_forgets_the_first_step(clock: Clock) -> None:
-    run = RunProgress(LEVELS, live=False)
+    run = Progress(LEVELS, live=False)
     clock(60)
     run.on_event(step(0, 1))
     assert run.task.time_remaining is None
@@ -149,7 +149,7 @@ def test_time_left_counts_pixels_and_forgets_the_first_step(clock: Clock) -> Non
 
 
 def test_a_resumed_run_counts_from_where_it_began(clock: Clock) -> None:
-    run = RunProgress(LEVELS, live=False)
+    run = Progress(LEVELS, live=False)
     clock(2)
     run.on_event(step(1, 1))
     assert run.task.percentage == pytest.approx(100 * 6 / 14)
@@ -197,13 +197,11 @@ def test_a_terminal_that_cannot_be_written_to_ends_no_run(
         for event in events():
             shown.on_event(event)
         shown.message("größer ━━━")
-    with counter("grüße") as show:
-        show(1, 2)
+        shown.on_count("grüße", 1, 2)
 
 
 def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     with make_progress(LEVELS, quiet=True) as nothing:
-        assert isinstance(nothing, NullProgress)
         for event in events():
             nothing.on_event(event)
         nothing.message("anything")
@@ -215,9 +213,9 @@ def test_what_is_counted(
 ) -> None:
     monkeypatch.setattr(progress, "PAUSE", 0.0)
     for quiet in (False, True):
-        with counter("file", lambda count: f"{count} MB", quiet=quiet) as show:
-            show(5, None)
-            show(6, 10)
+        with make_progress(quiet=quiet) as shown:
+            shown.on_count("file", 5, None, lambda count: f"{count} MB")
+            shown.on_count("file", 6, 10, lambda count: f"{count} MB")
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "impasto: file: 5 MB"
     assert lines[1].startswith("impasto: file: 6 MB of 10 MB, 60 %, 0:")
@@ -226,6 +224,6 @@ def test_what_is_counted(
 
 def test_what_is_counted_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
-    with counter("file") as show:
-        show(5, 10)
+    with make_progress() as shown:
+        shown.on_count("file", 5, 10)
     assert "file" in terminal.getvalue()

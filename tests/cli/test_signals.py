@@ -28,7 +28,7 @@ def test_one_ctrl_c_is_noted_and_two_are_obeyed() -> None:
 def test_sigterm_is_noted() -> None:
     with deferred_signals(lambda text: None) as received:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert received.terminated
+        assert received.ended_by == "SIGTERM"
 
 
 def test_other_threads_take_no_signals() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from impasto import read_image, read_metadata
 from impasto.cli import main
-from impasto.cli.progress import RunProgress
+from impasto.cli.progress import Progress
 from impasto.events import Event, Trained
 from impasto.feedforward.network import load_feedforward
 
@@ -90,15 +90,15 @@ def test_a_network_that_is_there_stays(train: Train, capsys: pytest.CaptureFixtu
 @pytest.fixture
 def send_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     """Send this process a signal after a step."""
-    original = RunProgress.on_event
+    original = Progress.on_event
 
     def arm(step: int, number: int) -> None:
-        def on_event(self: RunProgress, event: Event) -> None:
+        def on_event(self: Progress, event: Event) -> None:
             original(self, event)
             if isinstance(event, Trained) and event.step == step:
                 os.kill(os.getpid(), number)
 
-        monkeypatch.setattr(RunProgress, "on_event", on_event)
+        monkeypatch.setattr(Progress, "on_event", on_event)
 
     return arm
 

@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor
 
 from impasto.cli import main
-from impasto.cli.video import default_output, parse_for_engine
+from impasto.cli.video import default_output, parse_settings
 from impasto.errors import ConfigError
 from impasto.image.io import save_image
 
@@ -58,13 +58,13 @@ def test_a_flag_of_the_other_engine_is_refused(
 ) -> None:
     assert main(["video", "frames", "waves", "--steps", "5"]) == 2
     assert "the engine quick does not have it" in capsys.readouterr().err
-    assert parse_for_engine({"engine": "optimised", "steps": "5", "every": "2"}) == {
+    assert parse_settings({"engine": "optimised", "steps": "5", "every": "2"}) == {
         "engine": "optimised",
         "steps": (5,),
         "every": 2,
     }
     with pytest.raises(ConfigError):
-        parse_for_engine({"every": "often"})
+        parse_settings({"every": "often"})
 
 
 def test_bad_clips_end_with_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
