@@ -17,7 +17,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from impasto.studio.recipe import INSTANT, Recipe
+from impasto.errors import MissingDependencyError
+from impasto.studio.recipe import INSTANT, Recipe, can_write_mp4
 from impasto.studio.service import FRESH, ID, Client, Studio, ThisStudio
 from impasto.studio.store import DISK_FULL, OPEN, RUNNING, Job, NotFoundError
 
@@ -182,10 +183,15 @@ def job_picture(
     return _file_of(found, studio, f"picture.{suffix}", name)
 
 
-@router.get("/jobs/{job}/evolution.gif", tags=["jobs"], response_class=FileResponse)
-def job_evolution(found: ThisJob, studio: ThisStudio) -> FileResponse:
-    """How the picture formed."""
-    return _file_of(found, studio, "evolution.gif", "evolution.gif")
+@router.get("/jobs/{job}/evolution.{suffix}", tags=["jobs"], response_class=FileResponse)
+def job_evolution(
+    found: ThisJob, suffix: Literal["gif", "mp4"], studio: ThisStudio
+) -> FileResponse:
+    """How the picture formed; as MP4 where the extra ``video`` is installed, else 501."""
+    name = f"evolution.{suffix}"
+    if suffix == "mp4" and not can_write_mp4():
+        raise MissingDependencyError("writing MP4", "video")
+    return _file_of(found, studio, name, name)
 
 
 @router.get("/jobs/{job}/files.zip", tags=["jobs"], response_class=Response)
@@ -206,7 +212,7 @@ def describe_job(job: Job, studio: Studio) -> dict[str, Any]:
     """A job as the service tells of it."""
     base, folder = f"/v1/jobs/{job.id}", studio.store.job_folder(job.id)
     links = {"self": base, "events": f"{base}/events"}
-    files = ["picture.png", "picture.jpg", "picture.tif", "evolution.gif"]
+    files = ["picture.png", "picture.jpg", "picture.tif", "evolution.gif", "evolution.mp4"]
     links |= {name: f"{base}/{name}" for name in files if (folder / name).is_file()}
     if any((folder / name).is_file() for name in ("preview.jpg", "preview.png")):
         links["preview"] = f"{base}/preview?v={job.progress.get('preview', 0)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -193,6 +194,11 @@ def config_encoder(config: Settings) -> str:
 def result_path(store: Store, job: str) -> Path:
     """Where the picture of a job lies."""
     return store.job_folder(job) / "picture.png"
+
+
+def can_write_mp4() -> bool:
+    """Whether the evolution comes as MP4, too: with the extra ``video``."""
+    return find_spec("av") is not None
 
 
 def describe_settings(kind: str) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.errors import ImpastoError, ResourceError
 from impasto.image.swatches import SWATCHES
-from impasto.studio.recipe import REST, Recipe, result_path
+from impasto.studio.recipe import REST, Recipe, can_write_mp4, result_path
 from impasto.studio.store import (
     CANCELLED,
     DISK_FULL,
@@ -277,9 +277,10 @@ class Worker:
         from impasto.outputs.animation import write_animation
 
         frames = run.attachments.get("frames", {})
-        if frames:
+        for suffix in (".gif", ".mp4") if can_write_mp4() else (".gif",):
             pictures = (frames[step].float() / 255 for step in sorted(frames))
-            write_animation(folder / "evolution.gif", pictures, fps=10)
+            if frames:
+                write_animation(folder / f"evolution{suffix}", pictures, fps=10)
 
     # --- pictures --------------------------------------------------------------------------------
 

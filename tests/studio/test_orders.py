@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 import impasto
 from impasto.cli import main
+from impasto.studio import app, orders, worker
 from impasto.studio.orders import MOST_WAITING_EACH
 from impasto.studio.service import Studio
 from tests.studio.in_process import InProcess, picture, upload
@@ -70,6 +71,28 @@ def test_the_copied_command_makes_the_same_bits(
     (tmp_path / "Cat-waves.png").unlink()
     exec(compile((tmp_path / "paint.py").read_text(), "paint.py", "exec"), {})
     assert torch.equal(impasto.load_image(tmp_path / "Cat-waves.png"), theirs)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_evolution_is_offered_as_mp4_where_that_can_be_written(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    for module in (app, orders, worker):
+        monkeypatch.setattr(module, "can_write_mp4", lambda: installed)
+    if installed:
+        pytest.importorskip("av")
+    job = made(client, upload(client))
+    assert client.get("/v1/status").json()["mp4"] is installed
+    assert ("evolution.mp4" in job["links"]) is installed
+    assert client.get(job["links"]["evolution.gif"]).content.startswith(b"GIF89a")
+    answer = client.get(f"{job['links']['self']}/evolution.mp4")
+    if installed:
+        assert answer.headers["content-type"] == "video/mp4"
+        assert answer.content[4:8] == b"ftyp"
+    else:
+        assert answer.status_code == 501
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "impasto[video]" in answer.json()["remedy"]
 
 
 def test_events_tell_a_job_to_its_end(client: TestClient) -> None:

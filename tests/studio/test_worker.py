@@ -87,11 +87,21 @@ def test_a_painting_is_that_of_the_library_to_the_bit(worker: Worker, photo: str
     assert (told["step"], told["steps"], told["fraction"]) == (8, 8, 1.0)
     assert len(told["losses"]) == 8
     folder = worker.store.job_folder(job.id)
-    assert {x.name for x in folder.iterdir()} == {
+    assert {x.name for x in folder.iterdir()} - {"evolution.mp4"} == {
         *("picture.png", "picture.jpg", "picture.tif", "preview.jpg", "evolution.gif"),
     }
     with Image.open(folder / "evolution.gif") as animation:
         assert getattr(animation, "n_frames", 1) > 1
+
+
+def test_the_evolution_is_an_mp4_too(worker: Worker, photo: str) -> None:
+    av = pytest.importorskip("av")
+    job = paint(worker, photo)
+    worker.run(job)
+    with av.open(str(worker.store.job_folder(job.id) / "evolution.mp4")) as video:
+        stream = video.streams.video[0]
+        assert (stream.codec_context.name, stream.width, stream.height) == ("h264", 96, 72)
+        assert sum(1 for _ in video.decode(stream)) >= 8
 
 
 def test_metadata_name_inputs_and_tell_no_folders(worker: Worker, photo: str) -> None:
