@@ -12,11 +12,11 @@ import typer
 from impasto.cli.help import PANELS
 from impasto.cli.messages import print_json, print_lines, printable, shell_words
 from impasto.cli.options import AsJson
-from impasto.cli.settings import CONTENT_SETTINGS, flag_of, render
+from impasto.cli.settings import flag_of, render
 from impasto.config.base import Settings
 from impasto.config.dream import CONFIGS
 from impasto.config.quick import QuickConfig
-from impasto.config.stylize import StylizeConfig
+from impasto.config.stylize import CONTENT_SETTINGS, StylizeConfig
 from impasto.errors import ImpastoError, InputError, InvalidImageError, UsageError
 from impasto.image.files import quoted
 

@@ -21,14 +21,6 @@ from impasto.errors import ConfigError
 
 SHORT = {"size": "-s"}
 
-CONTENT_SETTINGS = (
-    *("strength", "strength_mode", "subject", "protect", "keep", "detail", "coarsest"),
-    *("color", "color_strength", "color_match"),
-    *("content_layers", "content_weights", "content_loss", "content_form", "content_weight"),
-    *("region_count", "region_strengths", "region_colors"),
-)
-"""Settings that mean nothing to a texture, which has no content."""
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

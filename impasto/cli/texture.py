@@ -8,8 +8,9 @@ from typing import Any
 
 import typer
 
-from impasto.cli.settings import CONTENT_SETTINGS, flag_of
+from impasto.cli.settings import flag_of
 from impasto.cli.stylize import stylize
+from impasto.config.stylize import CONTENT_SETTINGS
 from impasto.errors import UsageError
 
 app = typer.Typer()

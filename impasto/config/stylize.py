@@ -62,6 +62,14 @@ BEST_LARGEST = 2048  # pixels: patches are compared in a picture as a whole, not
 MOST_LEVELS, MOST = 64, 1_000_000
 """Levels of a pyramid, and steps at each, at most."""
 
+CONTENT_SETTINGS = (
+    *("strength", "strength_mode", "subject", "protect", "keep", "detail", "coarsest"),
+    *("color", "color_strength", "color_match"),
+    *("content_layers", "content_weights", "content_loss", "content_form", "content_weight"),
+    *("region_count", "region_strengths", "region_colors"),
+)
+"""Settings that mean nothing to a texture, which has no content."""
+
 STARTS = ("auto", "content", "recolored", "noise", "style", "quick")
 """What ``init`` may be besides a picture's path."""
 

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from impasto.errors import MissingDependencyError
-from impasto.studio.recipe import INSTANT, Recipe, can_write_mp4
-from impasto.studio.service import FRESH, ID, Client, Studio, ThisStudio
+from impasto.studio.recipe import FUNCTIONS, INSTANT, Recipe, can_write_mp4
+from impasto.studio.service import FRESH, Client, Studio, ThisStudio
 from impasto.studio.store import DISK_FULL, OPEN, RUNNING, Job, NotFoundError
 
 MOST_WAITING, MOST_WAITING_EACH = 64, 12
@@ -34,9 +34,9 @@ router = APIRouter(prefix="/v1")
 
 
 class Order(BaseModel):
-    """What a job shall make: ``styles`` are names of built-in styles or ids of pictures; ``masks``
-    ids, for subject, keep and regions (there also rest: what the others leave); ``settings`` as in
-    ``/v1/settings``; ``start`` the job whose
+    """What a job shall make: ``content`` is the id of a photo (a texture has none); ``styles`` are
+    names of built-in styles or ids of pictures; ``masks`` ids, for subject, keep and regions (there
+    also rest: what the others leave); ``settings`` as in ``/v1/settings``; ``start`` the job whose
     picture is gone on with. ``screen`` paints the photo's copy at screen size."""
 
     model_config = ConfigDict(
@@ -53,8 +53,8 @@ class Order(BaseModel):
         },
     )
 
-    kind: Literal["paint", "quick", "plan", "subject"] = "paint"
-    content: str = Field(pattern=ID)
+    kind: Literal["paint", "texture", "dream", "quick", "plan", "subject"] = "paint"
+    content: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
     styles: list[Annotated[str, Field(pattern=STYLE)]] = Field(default=[], max_length=8)
     settings: dict[str, Any] = Field(default={}, max_length=80)
     masks: dict[str, list[Annotated[str, Field(pattern=MASK)]]] = Field(default={}, max_length=3)
@@ -99,7 +99,7 @@ async def add_job(
             order.kind,
             recipe.to_json(),
             instant=instant,
-            kept=order.keep and order.kind in ("paint", "quick"),
+            kept=order.keep and order.kind in FUNCTIONS,
             key=f"{client} {idempotency_key}" if idempotency_key else "",
             digest=digest,
         )

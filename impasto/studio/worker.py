@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.errors import ImpastoError, ResourceError
 from impasto.image.swatches import SWATCHES
-from impasto.studio.recipe import REST, Recipe, can_write_mp4, result_path
+from impasto.studio.recipe import INSTANT, REST, Recipe, can_write_mp4, result_path
 from impasto.studio.store import (
     CANCELLED,
     DISK_FULL,
@@ -39,6 +39,7 @@ from impasto.studio.store import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from impasto.dream.deepdream import Dream
     from impasto.runs.result import Result
     from impasto.transfer.stylization import Stylization
 
@@ -126,10 +127,10 @@ class Worker:
         try:
             folder.mkdir(exist_ok=True)
             recipe = Recipe.from_json(job.recipe)
-            if job.kind == "paint":
-                self._paint(job, recipe, folder)
-            else:
+            if job.kind in INSTANT:
                 self._instant(job, recipe, folder)
+            else:
+                self._paint(job, recipe, folder)
         except (ResourceError, OSError, sqlite3.OperationalError) as error:
             self._end(job, PAUSED if is_disk_full(error) else FAILED, problem=told_of(error))
         except ImpastoError as error:
@@ -149,7 +150,7 @@ class Worker:
         if job.kind == "quick":
             told = self._quick(job, recipe, folder)
         elif job.kind == "plan":
-            run = self._stylization(recipe, None, resume=False)
+            run = self._run_of(recipe, None, resume=False)
             told = plan_of(run)
         else:
             from impasto.image.io import resize, save_image
@@ -181,7 +182,7 @@ class Worker:
     def _paint(self, job: Job, recipe: Recipe, folder: Path) -> None:
         from impasto.events import Finished, Step
 
-        run = self._stylization(recipe, folder / "checkpoint", resume=True)
+        run = self._run_of(recipe, folder / "checkpoint", resume=True)
         steps = sum(level.steps for level in run.levels)
         chosen = {1 + round((steps - 1) * (k / (FRAMES - 1)) ** 1.7) for k in range(FRAMES)}
         told: dict[str, Any] = {**plan_of(run), "preview": job.progress.get("preview", 0)}
@@ -230,10 +231,16 @@ class Worker:
         while (job := self.store.claim(self.lease, instant_only=True)) is not None:
             self.run(job)
 
-    def _stylization(self, recipe: Recipe, checkpoint: Path | None, *, resume: bool) -> Stylization:
+    def _run_of(
+        self, recipe: Recipe, checkpoint: Path | None, *, resume: bool
+    ) -> Stylization | Dream:
+        from impasto.dream.deepdream import Dream
         from impasto.transfer.stylization import Stylization
 
         config = recipe.config()
+        where: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume}
+        if recipe.kind == "dream":
+            return Dream(self._path(recipe.content), config, **where)
         if recipe.start:
             config = config.with_changes(init=str(result_path(self.store, recipe.start)))
         masks = {name: str(path) for name, path in self._masks(recipe).items() if name != "regions"}
@@ -241,11 +248,10 @@ class Worker:
             masks["regions"] = regions
         config = config.with_changes(**masks)
         return Stylization(
-            self._path(recipe.content),
+            self._path(recipe.content) if recipe.content else None,
             self._styles(recipe),
             config,
-            checkpoint=checkpoint,
-            resume=resume,
+            **where,
         )
 
     def _keep(self, result: Result, recipe: Recipe, folder: Path) -> None:
@@ -273,7 +279,7 @@ class Worker:
         data = encode_image(resize(image, small), ".jpg", quality=85 if fast else 92)
         write_bytes(folder / "preview.jpg", data)
 
-    def _animate(self, run: Stylization, folder: Path) -> None:
+    def _animate(self, run: Stylization | Dream, folder: Path) -> None:
         from impasto.outputs.animation import write_animation
 
         frames = run.attachments.get("frames", {})
@@ -324,7 +330,7 @@ def _renamed(told: Any, names: Mapping[str, str]) -> Any:
     return names.get(told, told) if isinstance(told, str) else told
 
 
-def plan_of(run: Stylization) -> dict[str, Any]:
+def plan_of(run: Stylization | Dream) -> dict[str, Any]:
     """What a painting takes: size, steps, memory in bytes, tiles."""
     import torch
 
@@ -359,7 +365,7 @@ def told_of(error: BaseException) -> dict[str, str]:
     return {"type": kind, "message": message, "remedy": remedy}
 
 
-def _reached(run: Stylization) -> dict[str, Any]:
+def _reached(run: Stylization | Dream) -> dict[str, Any]:
     """How far a painting is: step, share of the work, seconds, those left, losses."""
     work = [level.steps * level.height * level.width for level in run.levels]
     within = len(run.history) - sum(level.steps for level in run.levels[: run.level])
@@ -379,7 +385,7 @@ def _reached(run: Stylization) -> dict[str, Any]:
     }
 
 
-def _take_frame(run: Stylization) -> None:
+def _take_frame(run: Stylization | Dream) -> None:
     import torch
 
     from impasto.image.io import resize, size_to_fit

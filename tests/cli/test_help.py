@@ -11,7 +11,8 @@ import typer
 
 from impasto.cli import COMMANDS, build, main
 from impasto.cli.help import PANELS, RUN
-from impasto.cli.settings import CONTENT_SETTINGS, flag_of
+from impasto.cli.settings import flag_of
+from impasto.config.stylize import CONTENT_SETTINGS
 
 GROUP: Any = typer.main.get_command(build())
 

@@ -10,8 +10,7 @@ import pytest
 import impasto
 from impasto.cli import main
 from impasto.cli.info import command_line
-from impasto.cli.settings import CONTENT_SETTINGS
-from impasto.config.stylize import StylizeConfig
+from impasto.config.stylize import CONTENT_SETTINGS, StylizeConfig
 from impasto.image.io import load_image, read_image, read_metadata
 from tests.cli.conftest import Stylize
 

@@ -283,6 +283,45 @@ def test_two_paintings_are_compared_side_by_side(watched: Watched) -> None:
     assert page.is_hidden("#pane-beside")
 
 
+@pytest.mark.parametrize("mode", ["texture", "dream"])
+def test_other_modes_make_pictures_of_their_own(watched: Watched, mode: str) -> None:
+    page = watched.page
+    press = page.tap if watched.phone else page.click
+    press(f"#modes label:has([value={mode}])")
+    page.wait_for_selector("#mode-hint:not([hidden])")
+    if mode == "dream":
+        drop(page, "#stage", photo=picture(96, 128))
+        page.wait_for_selector("#photo-name:has-text('photo.png')")
+        page.fill("[data-name=octaves]", "2")
+        assert page.is_hidden("#strength")
+    else:
+        press("#everything summary")
+        page.click(".group summary:has-text('Optimiser')")
+        page.fill("[data-name=steps]", "20,10")
+        press("#panel label:has([name=wrap][value=both])")
+        assert page.is_hidden("#photo-name")
+    page.select_option("#size", "256")
+    press("#paint")
+    page.wait_for_selector("#result:not([hidden])", timeout=120_000)
+    assert page.inner_text("#tag-after") == mode.title()
+    assert page.is_hidden("#view-photo" if mode == "texture" else "#view-style")
+    command = page.inner_text("#command")
+    assert command.startswith(f"impasto {mode} ")
+    assert ("--wrap both" if mode == "texture" else "--octaves 2") in command
+    with page.expect_download() as download:
+        press("#get-png")
+    assert download.value.suggested_filename.endswith(f"-{mode}.png")
+    # Another mode, and back to this one by the history.
+    press("#modes label:has([value=paint])")
+    page.wait_for_selector("#mode-hint", state="hidden")
+    press("#history button")
+    page.wait_for_selector("#result:not([hidden])")
+    press("#use-settings")
+    page.wait_for_selector("#mode-hint:not([hidden])")
+    assert page.input_value(f"[data-name={'octaves' if mode == 'dream' else 'steps'}]")
+    assert page.inner_text("#changed") == "1 changed"
+
+
 def a_painting(watched: Watched) -> None:
     """One of the history is shown."""
     if not watched.page.locator("#history li").count():
@@ -300,7 +339,13 @@ def a_comparison(watched: Watched) -> None:
     watched.page.wait_for_selector(".stage.beside")
 
 
-STATES = [a_painting, a_comparison]
+def a_dream(watched: Watched) -> None:
+    """The form of another mode."""
+    watched.page.click("#modes label:has([value=dream])")
+    watched.page.wait_for_selector("#mode-hint:not([hidden])")
+
+
+STATES = [a_painting, a_comparison, a_dream]
 in_each_state = pytest.mark.parametrize("show", STATES, ids=[x.__name__ for x in STATES])
 
 
@@ -335,7 +380,7 @@ def test_the_page_is_usable_without_seeing_it(watched: Watched, show: Show) -> N
     source = next(Path(axe_playwright_python.__file__).parent.rglob("axe.min.js"))
     page = watched.page
     show(watched)
-    page.click(".everything summary")
+    page.eval_on_selector_all("details", "all => all.forEach((one) => { one.open = true; })")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_timeout(300)

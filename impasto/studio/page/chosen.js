@@ -6,13 +6,15 @@ export const FAST = 288;
 export const REST = "rest";
 
 export const chosen = {
-  photo: null, styles: [], weights: {}, extra: {}, preset: "default", start: "",
+  mode: "paint", photo: null, styles: [], weights: {}, preset: "default", start: "",
+  extra: { paint: {}, texture: {}, dream: {} },
   subject: "auto", subjectMask: null, regions: [], presets: [], quickNames: new Set(), shelf: [], mp4: true,
 };
-export const ready = () => Boolean(chosen.photo && chosen.styles.length);
+export const ready = () => Boolean((chosen.photo || chosen.mode === "texture") && (chosen.styles.length || chosen.mode === "dream"));
 export const styleOf = (id) => chosen.shelf.find((one) => one.id === id);
 
 export const color = () => document.querySelector("input[name=color]:checked").value;
+const wrap = () => document.querySelector("input[name=wrap]:checked").value;
 export const scale = () => Number((2 ** value("scale")).toFixed(3));
 export const size = () => ($("size").value === "none" ? null : Number($("size").value));
 
@@ -41,10 +43,26 @@ export function shared() {
   return told;
 }
 
-export function painting(kind = "paint") {
-  const told = { ...chosen.extra, ...shared(), strength: value("strength"), size: size(), quality: $("quality").value };
+// The order of what is made in this mode; what it takes is asked by another kind.
+export function making(kind = chosen.mode) {
+  return { paint: painting, texture, dream }[chosen.mode](kind);
+}
+
+function painting(kind) {
+  const told = { ...chosen.extra.paint, ...shared(), strength: value("strength"), size: size(), quality: $("quality").value };
   if (scale() !== 1) told.style_scale = [scale()];
   return { kind, content: chosen.photo.id, styles: styles(), settings: told, masks: masks(), preset: chosen.preset, start: chosen.start };
+}
+
+function texture(kind) {
+  const told = { ...chosen.extra.texture, size: size(), quality: $("quality").value, wrap: wrap(), aspect: value("aspect") };
+  if (scale() !== 1) told.style_scale = [scale()];
+  if (chosen.styles.length > 1) told.blend = chosen.styles.map((one) => chosen.weights[one] ?? 1);
+  return { kind, styles: chosen.styles, settings: told, start: chosen.start };
+}
+
+function dream(kind) {
+  return { kind, content: chosen.photo.id, settings: { ...chosen.extra.dream, size: size() } };
 }
 
 export function draft(long) {
@@ -52,7 +70,7 @@ export function draft(long) {
   const told = { ...shared(), strength: Number((value("strength") ** 0.35).toFixed(3)), size: long };
   if (scale() !== 1) told.style_scale = scale();
   if (long === FAST) told.quality = "draft";
-  for (const [name, given] of Object.entries(chosen.extra)) if (chosen.quickNames.has(name)) told[name] = given;
+  for (const [name, given] of Object.entries(chosen.extra.paint)) if (chosen.quickNames.has(name)) told[name] = given;
   delete told.precision;
   return { kind: "quick", content: chosen.photo.id, styles: styles(), settings: told, masks: masks(), screen: true, keep: false };
 }

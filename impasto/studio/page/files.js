@@ -1,31 +1,28 @@
 // Pictures come in: dropped, pasted, chosen.
 import { ask, upload } from "./api.js";
 import { chosen } from "./chosen.js";
+import { showPhoto } from "./controls.js";
 import { $, guarded, say, toast } from "./dom.js";
 import { showRegions, showSubject } from "./masks.js";
 import { touch } from "./preview.js";
+import { setMode, showReady } from "./modes.js";
 import { pick, showShelf } from "./shelf.js";
-import { compare, render, seen } from "./shown.js";
+import { showChosen } from "./shown.js";
 
 const takePhoto = guarded(async (file) => {
   say("Reading the photo…");
   const photo = await upload(file, file.name ?? "pasted.png", "photo");
+  if (chosen.mode === "texture") await setMode("paint");
   usePhoto(photo);
 });
 function usePhoto(photo) {
-  chosen.photo = photo;
+  showPhoto(photo);
   chosen.subjectMask = null;
   chosen.subject = "auto";
   chosen.regions = [];
-  seen.job = seen.draft = null;
-  compare(null);
-  $("photo-thumb").src = photo.links.thumbnail;
-  $("photo-thumb").hidden = false;
-  $("photo-name").textContent = photo.name;
-  $("photo-size").textContent = `${photo.width} × ${photo.height} px`;
   if (!chosen.styles.length && chosen.shelf.length) chosen.styles = ["waves"];
-  $("paint").disabled = false;
-  showSubject(); showShelf(); showRegions(); render(); touch();
+  say("Ready");
+  showReady(); showSubject(); showShelf(); showRegions(); showChosen(); touch();
 }
 
 const takeStyles = guarded(async (files) => {

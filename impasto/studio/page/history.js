@@ -5,7 +5,7 @@ import { useSettings } from "./controls.js";
 import { $, duration, guarded, make, on, say, toTop, toast } from "./dom.js";
 import { follow, followNext } from "./painting.js";
 import { dropDrafts } from "./preview.js";
-import { compare, isFinished, nameOf, render, seen, setView } from "./shown.js";
+import { compare, isFinished, nameOf, render, seen, setView, sourceOf } from "./shown.js";
 
 function showResult() {
   const job = seen.job;
@@ -13,12 +13,14 @@ function showResult() {
   if ($("result").hidden) return;
   const told = job.progress;
   $("result-title").textContent = nameOf(job);
-  $("result-text").textContent = `${told.width} × ${told.height} px · strength ${job.recipe.settings.strength ?? 0.5} · ${told.step ?? 0} ${told.step === 1 ? "step" : "steps"} in ${duration(told.seconds)}${job.state === "stopped" ? " · stopped early" : ""}`;
+  const strength = ["paint", "quick"].includes(job.kind) ? ` · strength ${job.recipe.settings.strength ?? 0.5}` : "";
+  $("result-text").textContent = `${told.width} × ${told.height} px${strength} · ${told.step ?? 0} ${told.step === 1 ? "step" : "steps"} in ${duration(told.seconds)}${job.state === "stopped" ? " · stopped early" : ""}`;
   for (const [id, name] of [["get-png", "picture.png"], ["get-jpg", "picture.jpg"], ["get-tif", "picture.tif"], ["get-gif", "evolution.gif"], ["get-mp4", "evolution.mp4"], ["get-zip", "files.zip"]]) {
     $(id).hidden = !job.links[name];
     if (job.links[name]) $(id).href = job.links[name];
   }
   $("no-mp4").hidden = chosen.mp4 || !job.links["evolution.gif"];
+  $("go-on").hidden = job.kind === "dream";
   $("command").textContent = job.command;
 }
 async function copy(text) {
@@ -57,7 +59,7 @@ export async function loadHistory() {
   seen.jobs = await ask("/v1/jobs");
   $("history-empty").hidden = seen.jobs.length > 0;
   $("history").replaceChildren(...seen.jobs.map((job) => {
-    const picture = job.links.preview ?? `/v1/pictures/${job.recipe.content}/thumbnail`;
+    const picture = job.links.preview ?? sourceOf(job);
     const open = make("button", { type: "button" }, [make("img", { src: picture, alt: "", loading: "lazy" })]);
     open.dataset.job = job.id;
     const mark = { queued: "waiting", running: "painting", paused: "paused", failed: "failed", "set aside": "set aside", stopped: "stopped early" }[job.state];

@@ -1,12 +1,13 @@
 // The page: its keys, and how it begins.
 import { ask } from "./api.js";
 import { chosen } from "./chosen.js";
-import { EXAMPLES, buildPanel, showPresets, showValues } from "./controls.js";
+import { EXAMPLES, showPresets, showValues } from "./controls.js";
 import { $, guarded, say, value } from "./dom.js";
 import "./files.js";
 import { loadHistory } from "./history.js";
 import { brushing, stopBrush } from "./masks.js";
 import { follow, followNext, toggle } from "./painting.js";
+import { showSettings } from "./modes.js";
 import { isDrawing } from "./preview.js";
 import { showShelf } from "./shelf.js";
 import { seen, setView } from "./shown.js";
@@ -44,7 +45,9 @@ guarded(async () => {
   chosen.presets = chosen.presets.filter((preset) => preset.name in EXAMPLES);
   showShelf();
   showPresets();
-  await buildPanel();
+  const quick = await ask("/v1/settings?kind=quick");
+  chosen.quickNames = new Set(quick.flatMap((group) => group.settings.map((one) => one.name)));
+  await showSettings();
   await loadHistory();
   followNext();
   const paused = seen.jobs.find((job) => job.state === "paused");

@@ -1,6 +1,6 @@
 // The painting that forms: ordered, followed, paused.
 import { act, order, sentence, watch } from "./api.js";
-import { painting, ready } from "./chosen.js";
+import { making, ready } from "./chosen.js";
 import { $, duration, guarded, on, say, tell, toTop, toast } from "./dom.js";
 import { brushing } from "./masks.js";
 import { dropDrafts } from "./preview.js";
@@ -8,9 +8,9 @@ import { compare, render, seen, setView } from "./shown.js";
 
 $("panel").addEventListener("submit", guarded(async (event) => {
   event.preventDefault();
-  if (!ready()) return toast("Choose a photo and a painting first.");
+  if (!ready()) return toast("Choose a picture first.");
   dropDrafts();
-  const job = await order(painting());
+  const job = await order(making());
   await follow(job, true);
   tell("queue");
 }));
@@ -65,7 +65,7 @@ function curve(losses) {
   const [fillPath, line] = $("run-curve").children;
   $("run-curve").hidden = losses.length < 2;
   if (losses.length < 2) return;
-  const logs = losses.map((x) => Math.log(Math.max(x, 1e-9)));
+  const logs = Math.min(...losses) > 0 ? losses.map(Math.log) : losses; // a dream's falls below zero
   const low = Math.min(...logs), high = Math.max(...logs), span = high - low || 1;
   const points = logs.map((y, k) => `${(600 * k / (logs.length - 1)).toFixed(1)},${(74 - 68 * (y - low) / span).toFixed(1)}`);
   line.setAttribute("d", `M${points.join("L")}`);

@@ -1,8 +1,8 @@
 // The preview of what is chosen, and the forecast of what the painting takes.
 import { order, sentence } from "./api.js";
-import { FAST, chosen, draft, painting, ready } from "./chosen.js";
+import { FAST, chosen, draft, making, ready } from "./chosen.js";
 import { $, say, toast } from "./dom.js";
-import { compare, render, seen } from "./shown.js";
+import { compare, render, seen, showChosen } from "./shown.js";
 
 const SHARP = 768;
 
@@ -18,11 +18,15 @@ export function dropDrafts() {
 export function touch({ sharp = true } = {}) {
   chosen.start = "";
   if (!ready()) return;
+  forecastSoon();
+  if (chosen.mode !== "paint") { // a preview in one pass there is of paintings only
+    dropDrafts();
+    return showChosen();
+  }
   began = performance.now();
   wanted = FAST;
   clearTimeout(settle);
   if (sharp) settle = setTimeout(() => { wanted = SHARP; draw(); }, 350);
-  forecastSoon();
   draw();
 }
 
@@ -61,9 +65,10 @@ export function forecastSoon() {
   planning = setTimeout(forecast, 900);
 }
 async function forecast() {
-  if (!ready() || seen.painting?.state === "running") return;
+  $("forecast").textContent = "";
+  if (!ready() || chosen.mode === "dream" || seen.painting?.state === "running") return;
   try {
-    const job = await order(painting("plan"), { wait: 30 });
+    const job = await order(making("plan"), { wait: 30 });
     if (job.state === "failed") { $("forecast").textContent = sentence(job.problem.message); return; }
     if (job.state !== "done") return;
     const told = job.progress, memory = (told.memory / 2 ** 30).toFixed(1);

@@ -8,28 +8,41 @@ const PREVIEW = 1024; // pixels on a preview's long side, at most
 export const seen = { view: "compare", draft: null, job: null, compare: null, painting: null, jobs: [] };
 
 export async function render() {
-  const job = seen.job;
+  const job = seen.job, style = styleOnStage(), isTexture = !(job?.recipe.content ?? (chosen.mode !== "texture" && chosen.photo));
+  if (style && (seen.view === "style" || isTexture && !job)) return showStyle(style);
   if (!chosen.photo && !job) return;
-  if (seen.view === "style" && styleOnStage()) return showStyle();
   let first = chosen.photo?.links.screen, tags = ["Photo", "Preview"];
   let second = seen.draft?.source ?? first;
   let { width, height } = chosen.photo ?? job.progress;
   if (job) {
-    first = seen.compare ? pictureOf(seen.compare) : `/v1/pictures/${job.recipe.content}/screen`;
+    first = seen.compare ? pictureOf(seen.compare) : sourceOf(job);
     second = pictureOf(job) ?? first;
-    tags = seen.compare ? difference(seen.compare, job) : ["Photo", isFinished(job) ? "Painting" : "Painting now"];
+    tags = seen.compare ? difference(seen.compare, job) : [isTexture ? "Style" : "Photo", namedAs(job)];
     if (job.progress.width) ({ width, height } = job.progress);
   }
+  const alone = !job && !seen.draft;
+  stage.setMode(alone ? "photo" : seen.view === "style" ? "result" : seen.view);
   await stage.show({ first, second, width, height, tags });
   showTools();
 }
 
-async function showStyle() {
-  const style = styleOnStage();
+async function showStyle(style) {
+  stage.setMode("result");
   await stage.show({ second: style.picture, tags: ["", style.title] });
   showTools();
 }
+
+// What is chosen, instead of a painting.
+export function showChosen() {
+  seen.job = seen.draft = null;
+  compare(null);
+  render();
+}
 function showTools() {
+  const kind = seen.job?.kind ?? chosen.mode;
+  $("view-result").textContent = NAMES[kind] ?? "Painting";
+  $("view-photo").hidden = kind === "texture";
+  $("view-style").hidden = kind === "dream";
   $("tools").hidden = false;
   tell("shown");
 }
@@ -37,7 +50,6 @@ function showTools() {
 export function setView(name) {
   seen.view = name;
   document.querySelector(`input[name=view][value=${name}]`).checked = true;
-  stage.setMode(name === "style" ? "result" : name);
   render();
 }
 
@@ -60,7 +72,18 @@ export function compare(job) {
 }
 
 export const isFinished = (job) => ["done", "stopped"].includes(job.state) && Boolean(job.links["picture.png"]);
-export const nameOf = (job) => job.recipe.styles.map((id) => styleOf(id)?.title ?? "own style").join(" + ");
+export function nameOf(job) {
+  const styles = job.recipe.styles.map((id) => styleOf(id)?.title ?? "own style").join(" + ");
+  return { texture: `${styles}, texture`, dream: "Dream" }[job.kind] ?? styles;
+}
+const NAMES = { texture: "Texture", dream: "Dream" };
+const namedAs = (job) => (NAMES[job.kind] ?? "Painting") + (isFinished(job) ? "" : " now");
+
+// The picture that a job began with: a photo, or the style of a texture.
+export function sourceOf(job) {
+  if (job.recipe.content) return `/v1/pictures/${job.recipe.content}/screen`;
+  return styleOf(job.recipe.styles[0])?.picture ?? `/v1/pictures/${job.recipe.styles[0]}/screen`;
+}
 
 const styleOnStage = () => styleOf(seen.job ? seen.job.recipe.styles[0] : styles()[0]);
 
