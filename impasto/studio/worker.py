@@ -54,6 +54,8 @@ POINTS = 400
 """Of the curve of losses, at most."""
 _FOLDERS = re.compile(r"[^'\" ]*/(?:pictures|jobs)/[0-9a-f]{32}/")
 # Where the store lies is nobody's business.
+HELD = 6
+"""Pictures that stay decoded for previews, the last ones used."""
 WARM = 0.25
 """Seconds that an idle worker sleeps where nobody wakes it."""
 
@@ -110,7 +112,7 @@ class Worker:
     store: Store
     signals: Signals
     lease: str
-    photos: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, Any] = field(default_factory=dict)
 
     def warm_up(self) -> None:
         """Load the networks before somebody waits for them."""
@@ -170,7 +172,10 @@ class Worker:
 
         content: Any = self._photo(recipe) if recipe.screen else self._path(recipe.content)
         masks = self._masks(recipe)
-        result = quick(content, self._styles(recipe), recipe.config(), **masks)
+        styles: list[Any] = self._styles(recipe)
+        if not job.kept:
+            styles = [self._picture(style) for style in styles]
+        result = quick(content, styles, recipe.config(), **masks)
         if job.kept:
             self._keep(result, recipe, folder)
         save_image(folder / "preview.jpg", result.image, quality=92)
@@ -304,14 +309,17 @@ class Worker:
         return found
 
     def _photo(self, recipe: Recipe) -> Any:
-        """The photo's copy at screen size, read once for many previews."""
-        from impasto.image.io import read_image
+        """The photo's copy at screen size."""
+        return self._picture(str(self.store.screen_path(recipe.content)))
 
-        identifier = recipe.content
-        if identifier not in self.photos:
-            self.photos.clear()
-            self.photos[identifier] = read_image(self.store.screen_path(identifier))
-        return self.photos[identifier]
+    def _picture(self, source: str) -> Any:
+        """A picture, by its path or the name of a swatch, read once for many previews."""
+        from impasto.image.inputs import read_picture
+
+        self.pictures[source] = self.pictures.pop(source, None) or read_picture(source)
+        for oldest in list(self.pictures)[:-HELD]:
+            del self.pictures[oldest]
+        return self.pictures[source]
 
     def _end(self, job: Job, state: str, **told: Any) -> None:
         while True:

@@ -18,7 +18,7 @@ from impasto.runs import checkpoint
 from impasto.studio.recipe import Recipe, result_path
 from impasto.studio.service import Studio
 from impasto.studio.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED, STOPPED, Job
-from impasto.studio.worker import Worker, told_of
+from impasto.studio.worker import HELD, Worker, told_of
 from tests.studio.in_process import InProcess, picture, upload
 
 SETTINGS = {"size": 96, "steps": [4, 4], "subject": "off"}
@@ -226,6 +226,41 @@ def test_masks_and_a_start_are_used(worker: Worker, client: TestClient, photo: s
     metadata = impasto.read_metadata(result_path(worker.store, second.id))
     assert metadata["init"]["path"] == "start.png"
     assert metadata["config"]["subject"] == metadata["subject"]["path"] == "Cat-2.png"
+
+
+def test_drafts_read_their_pictures_once(
+    worker: Worker, client: TestClient, photo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from impasto.image import inputs
+
+    read: list[str] = []
+    original = inputs.read_picture
+
+    def counting(source: Any, **limit: int | None) -> Any:
+        if isinstance(source, str):  # what is decoded already passes by here, too
+            read.append(source)
+        return original(source, **limit)
+
+    monkeypatch.setattr(inputs, "read_picture", counting)
+    own = upload(client, picture(seed=6), "style")
+
+    def draft(*styles: str) -> bytes:
+        recipe = Recipe("quick", photo, styles, {"size": 32, "subject": "off"}, screen=True)
+        job = worker.store.add_job("a", "quick", recipe.to_json(), instant=True, kept=False)
+        assert worker.store.claim(worker.lease) is not None
+        worker.run(worker.store.job(job.id))
+        assert worker.store.job(job.id).problem is None
+        return (worker.store.job_folder(job.id) / "preview.jpg").read_bytes()
+
+    first = draft("waves", own)
+    assert len(read) == 3
+    assert draft("waves", own) == first
+    assert len(read) == 3
+    for name in ("night", "fauve", "mosaic", "pastel", "woodcut", "facets"):
+        draft(name)
+    assert len(worker.pictures) == HELD
+    assert draft("waves", own) == first
+    assert len(read) == 3 + 6 + 2  # the photo is always among the last
 
 
 def test_what_cannot_be_painted_fails_with_one_line(worker: Worker, photo: str) -> None:
