@@ -20,7 +20,7 @@ from typing import Any
 
 from PIL import Image
 
-PICTURES = ("studio.webp", "studio-painting.webp", "studio-phone.webp")
+PICTURES = ("studio.webp", "studio-painting.webp", "studio-compare.webp", "studio-phone.webp")
 FOLDER = Path(__file__).parent / "pictures"
 STYLES = ("fauve", "mosaic", "woodcut", "pastel")
 LAST, STRENGTH = "night", 0.6
@@ -91,6 +91,11 @@ def main() -> None:
         save(page, "studio-painting.webp", 1100)
         page.wait_for_selector("#result:not([hidden])", timeout=LONG)
         save(page, "studio.webp", 1280)
+        page.click("#compare-with")
+        page.click("#history li:nth-child(3) button")
+        page.wait_for_selector(".stage.beside")
+        page.evaluate("document.getElementById('toast').hidden = true")
+        save(page, "studio-compare.webp", 1100)
         phone = browser.new_context(
             viewport={"width": 390, "height": 844},
             color_scheme="dark",

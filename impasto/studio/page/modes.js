@@ -1,7 +1,7 @@
 // What is made: a painting, a texture, a dream. Each has its own part of the controls.
 import { ask } from "./api.js";
 import { chosen, ready } from "./chosen.js";
-import { $ } from "./dom.js";
+import { $, guarded } from "./dom.js";
 import { forecastSoon, touch } from "./preview.js";
 import * as settings from "./settings.js";
 import { showShelf } from "./shelf.js";
@@ -32,7 +32,7 @@ export async function setMode(mode) {
   await showSettings();
 }
 for (const input of document.querySelectorAll("input[name=mode]")) {
-  input.addEventListener("change", async () => { await setMode(input.value); showChosen(); touch(); });
+  input.addEventListener("change", guarded(async () => { await setMode(input.value); showChosen(); touch(); }));
 }
 
 export function showReady() {

@@ -8,7 +8,8 @@ const PREVIEW = 1024; // pixels on a preview's long side, at most
 export const seen = { view: "compare", draft: null, job: null, compare: null, painting: null, jobs: [] };
 
 export async function render() {
-  const job = seen.job, style = styleOnStage(), isTexture = !(job?.recipe.content ?? (chosen.mode !== "texture" && chosen.photo));
+  const job = seen.job, style = styleOnStage();
+  const isTexture = (job?.kind ?? chosen.mode) === "texture";
   if (style && (seen.view === "style" || isTexture && !job)) return showStyle(style);
   if (!chosen.photo && !job) return;
   let first = chosen.photo?.links.screen, tags = ["Photo", "Preview"];
@@ -38,6 +39,7 @@ export function showChosen() {
   compare(null);
   render();
 }
+
 function showTools() {
   const kind = seen.job?.kind ?? chosen.mode;
   $("view-result").textContent = NAMES[kind] ?? "Painting";
@@ -72,6 +74,7 @@ export function compare(job) {
 }
 
 export const isFinished = (job) => ["done", "stopped"].includes(job.state) && Boolean(job.links["picture.png"]);
+
 export function nameOf(job) {
   const styles = job.recipe.styles.map((id) => styleOf(id)?.title ?? "own style").join(" + ");
   return { texture: `${styles}, texture`, dream: "Dream" }[job.kind] ?? styles;

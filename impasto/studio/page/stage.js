@@ -15,6 +15,7 @@ export const box = () => view.box;
 // Shows pictures of this size, or of the second one's own; the one before stays until the other is decoded.
 export async function show({ first, second, width, height, tags = [] }) {
   await Promise.all([swap(before, first), swap(after, second), swap(beside, second)]);
+  if (!width) await after.decode().catch(() => {});
   const { naturalWidth, naturalHeight } = after;
   Object.assign(view, width && height ? { width, height } : { width: naturalWidth || 1, height: naturalHeight || 1 });
   stage.style.setProperty("--aspect", String(view.width / view.height));
