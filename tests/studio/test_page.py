@@ -349,6 +349,31 @@ STATES = [a_painting, a_comparison, a_dream]
 in_each_state = pytest.mark.parametrize("show", STATES, ids=[x.__name__ for x in STATES])
 
 
+def test_the_menu_of_downloads_is_whole_and_closes(watched: Watched) -> None:
+    page = watched.page
+    press = page.tap if watched.phone else page.click
+    a_painting(watched)
+    press("#more summary")
+    hidden = page.evaluate(
+        """() => [...document.querySelectorAll("#more .sheet > *")]
+            .filter((one) => one.checkVisibility())
+            .filter((one) => {
+                const box = one.getBoundingClientRect();
+                const at = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+                return box.left < 0 || box.right > innerWidth || !one.contains(at);
+            })
+            .map((one) => one.textContent)"""
+    )
+    assert hidden == []
+    press("#result-title")
+    assert page.is_hidden("#more .sheet")
+    press("#more summary")
+    with page.expect_download() as download:
+        press("#get-tif")
+    assert download.value.suggested_filename.endswith(".tif")
+    assert page.is_hidden("#more .sheet")
+
+
 @in_each_state
 def test_nothing_is_wider_than_the_window(watched: Watched, show: Show) -> None:
     page = watched.page

@@ -35,6 +35,11 @@ $("delete").addEventListener("click", guarded(async () => {
   await loadHistory();
   render();
 }));
+// The menu closes by what is chosen in it, and by a click elsewhere.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("#more summary")) $("more").open = false;
+});
+$("more").addEventListener("keydown", (event) => { if (event.key === "Escape") { $("more").open = false; $("more").firstElementChild.focus(); } });
 
 let choosing = false; // whether the next of the strip is compared with the one on the stage
 $("compare-with").addEventListener("click", () => {
