@@ -48,7 +48,17 @@ class Order(BaseModel):
                     "content": "0123456789abcdef0123456789abcdef",
                     "styles": ["waves"],
                     "settings": {"size": 512, "strength": 0.6},
-                }
+                },
+                {
+                    "kind": "texture",
+                    "styles": ["waves"],
+                    "settings": {"size": 512, "wrap": "both"},
+                },
+                {
+                    "kind": "dream",
+                    "content": "0123456789abcdef0123456789abcdef",
+                    "settings": {"size": 512, "octaves": 4},
+                },
             ]
         },
     )
