@@ -138,7 +138,7 @@ def test_from_two_files_to_a_picture(
     # 1. A photo and a painting are dropped; the preview comes by itself.
     photo, style = picture(120, 160), picture(96, 96, seed=7)
     drop(page, "#stage", photo=photo, painting=style)
-    page.wait_for_selector("body[data-preview]")
+    page.wait_for_selector("body[data-preview]", timeout=120_000)  # the worker begins, too
     page.wait_for_selector("#shelf [aria-pressed=true] >> text=painting")
     # 2. The subject is brushed.
     press("#subject-edit")

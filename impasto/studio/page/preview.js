@@ -1,5 +1,5 @@
 // The preview of what is chosen, and the forecast of what the painting takes.
-import { order, sentence } from "./api.js";
+import { ask, order, sentence } from "./api.js";
 import { FAST, chosen, draft, making, ready } from "./chosen.js";
 import { $, say, toast } from "./dom.js";
 import { compare, render, seen, showChosen } from "./shown.js";
@@ -41,7 +41,11 @@ async function draw() {
     const mine = turn;
     wanted = 0;
     try {
-      const job = await order(draft(long), { wait: 30 });
+      let job = await order(draft(long), { wait: 30 });
+      while (["queued", "running"].includes(job.state) && mine === turn && !wanted) { // a studio that begins
+        await new Promise((done) => setTimeout(done, 300));
+        job = await ask(job.links.self);
+      }
       if (mine !== turn) continue;
       if (job.state === "failed") throw new Error(sentence(`${job.problem.message}; ${job.problem.remedy}`));
       if (job.state !== "done") continue;
