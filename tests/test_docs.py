@@ -331,7 +331,7 @@ def _stripped(text: str) -> str:
 PLOTS = {
     "time-to-quality.webp": "benchmarks/time_to_quality.py",
     **dict.fromkeys(
-        ("studio.webp", "studio-painting.webp", "studio-phone.webp"),
+        ("studio.webp", "studio-painting.webp", "studio-compare.webp", "studio-phone.webp"),
         "docs/make_studio_pictures.py",
     ),
 }

@@ -19,6 +19,7 @@ from fastapi.staticfiles import StaticFiles
 
 from impasto.config.version import __version__
 from impasto.studio import orders, pictures
+from impasto.studio.recipe import can_write_mp4
 from impasto.studio.service import HANDLERS, Studio, ThisStudio
 
 PAGE = Path(str(resources.files("impasto") / "studio" / "page"))
@@ -41,8 +42,12 @@ def is_ready(studio: ThisStudio) -> JSONResponse:
 
 @health.get("/v1/status", tags=["health"])
 def status(studio: ThisStudio) -> dict[str, bool | int]:
-    """For pages: whether a worker can paint, and how many jobs wait."""
-    return {"ready": studio.supervisor.ready, "waiting": studio.store.waiting()}
+    """For pages: whether a worker can paint, how many jobs wait, whether there are MP4s."""
+    return {
+        "ready": studio.supervisor.ready,
+        "waiting": studio.store.waiting(),
+        "mp4": can_write_mp4(),
+    }
 
 
 @health.get("/metrics", tags=["health"], response_class=PlainTextResponse)

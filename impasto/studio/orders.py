@@ -17,8 +17,9 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from impasto.studio.recipe import INSTANT, Recipe
-from impasto.studio.service import FRESH, ID, Client, Studio, ThisStudio
+from impasto.errors import MissingDependencyError
+from impasto.studio.recipe import FUNCTIONS, INSTANT, Recipe, can_write_mp4
+from impasto.studio.service import FRESH, Client, Studio, ThisStudio
 from impasto.studio.store import DISK_FULL, OPEN, RUNNING, Job, NotFoundError
 
 MOST_WAITING, MOST_WAITING_EACH = 64, 12
@@ -33,9 +34,9 @@ router = APIRouter(prefix="/v1")
 
 
 class Order(BaseModel):
-    """What a job shall make: ``styles`` are names of built-in styles or ids of pictures; ``masks``
-    ids, for subject, keep and regions (there also rest: what the others leave); ``settings`` as in
-    ``/v1/settings``; ``start`` the job whose
+    """What a job shall make: ``content`` is the id of a photo (a texture has none); ``styles`` are
+    names of built-in styles or ids of pictures; ``masks`` ids, for subject, keep and regions (there
+    also rest: what the others leave); ``settings`` as in ``/v1/settings``; ``start`` the job whose
     picture is gone on with. ``screen`` paints the photo's copy at screen size."""
 
     model_config = ConfigDict(
@@ -47,13 +48,23 @@ class Order(BaseModel):
                     "content": "0123456789abcdef0123456789abcdef",
                     "styles": ["waves"],
                     "settings": {"size": 512, "strength": 0.6},
-                }
+                },
+                {
+                    "kind": "texture",
+                    "styles": ["waves"],
+                    "settings": {"size": 512, "wrap": "both"},
+                },
+                {
+                    "kind": "dream",
+                    "content": "0123456789abcdef0123456789abcdef",
+                    "settings": {"size": 512, "octaves": 4},
+                },
             ]
         },
     )
 
-    kind: Literal["paint", "quick", "plan", "subject"] = "paint"
-    content: str = Field(pattern=ID)
+    kind: Literal["paint", "texture", "dream", "quick", "plan", "subject"] = "paint"
+    content: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
     styles: list[Annotated[str, Field(pattern=STYLE)]] = Field(default=[], max_length=8)
     settings: dict[str, Any] = Field(default={}, max_length=80)
     masks: dict[str, list[Annotated[str, Field(pattern=MASK)]]] = Field(default={}, max_length=3)
@@ -98,7 +109,7 @@ async def add_job(
             order.kind,
             recipe.to_json(),
             instant=instant,
-            kept=order.keep and order.kind in ("paint", "quick"),
+            kept=order.keep and order.kind in FUNCTIONS,
             key=f"{client} {idempotency_key}" if idempotency_key else "",
             digest=digest,
         )
@@ -182,10 +193,15 @@ def job_picture(
     return _file_of(found, studio, f"picture.{suffix}", name)
 
 
-@router.get("/jobs/{job}/evolution.gif", tags=["jobs"], response_class=FileResponse)
-def job_evolution(found: ThisJob, studio: ThisStudio) -> FileResponse:
-    """How the picture formed."""
-    return _file_of(found, studio, "evolution.gif", "evolution.gif")
+@router.get("/jobs/{job}/evolution.{suffix}", tags=["jobs"], response_class=FileResponse)
+def job_evolution(
+    found: ThisJob, suffix: Literal["gif", "mp4"], studio: ThisStudio
+) -> FileResponse:
+    """How the picture formed; as MP4 where the extra ``video`` is installed, else 501."""
+    name = f"evolution.{suffix}"
+    if suffix == "mp4" and not can_write_mp4():
+        raise MissingDependencyError("writing MP4", "video")
+    return _file_of(found, studio, name, name)
 
 
 @router.get("/jobs/{job}/files.zip", tags=["jobs"], response_class=Response)
@@ -206,7 +222,7 @@ def describe_job(job: Job, studio: Studio) -> dict[str, Any]:
     """A job as the service tells of it."""
     base, folder = f"/v1/jobs/{job.id}", studio.store.job_folder(job.id)
     links = {"self": base, "events": f"{base}/events"}
-    files = ["picture.png", "picture.jpg", "picture.tif", "evolution.gif"]
+    files = ["picture.png", "picture.jpg", "picture.tif", "evolution.gif", "evolution.mp4"]
     links |= {name: f"{base}/{name}" for name in files if (folder / name).is_file()}
     if any((folder / name).is_file() for name in ("preview.jpg", "preview.png")):
         links["preview"] = f"{base}/preview?v={job.progress.get('preview', 0)}"

@@ -126,7 +126,7 @@ def list_presets() -> list[dict[str, Any]]:
 
 @router.get("/settings", tags=["settings"])
 def list_settings(
-    kind: Literal["paint", "quick", "plan", "subject"] = "paint",
+    kind: Literal["paint", "texture", "dream", "quick", "plan", "subject"] = "paint",
 ) -> list[dict[str, Any]]:
     """Every setting of a kind of job, group by group, with its help, default and range."""
     return describe_settings(kind)

@@ -5,25 +5,32 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from impasto.config.base import Settings, literals, type_hints
+from impasto.config.dream import DreamConfig
 from impasto.config.presets import PRESETS, WHAT_FOR, get_preset
 from impasto.config.quick import QuickConfig
-from impasto.config.stylize import STARTS, StylizeConfig
+from impasto.config.stylize import CONTENT_SETTINGS, STARTS, StylizeConfig
 from impasto.errors import ConfigError, UsageError
 from impasto.image.swatches import SWATCHES
 from impasto.studio.store import Store
 
 KINDS: dict[str, type[Settings]] = {
     "paint": StylizeConfig,
+    "texture": StylizeConfig,
+    "dream": DreamConfig,
     "quick": QuickConfig,
     "plan": StylizeConfig,
     "subject": QuickConfig,
 }
-"""Kind of job -> its settings: paint is stylize, plan what it would take, subject a map of what
-the photo is of."""
+"""Kind of job -> its settings: paint is stylize, plan what it would take (or a texture, where there
+is no content), subject a map of what the photo is of."""
+
+FUNCTIONS = {"paint": "stylize", "quick": "quick", "texture": "texture", "dream": "deepdream"}
+"""Kinds that make a picture to keep -> what makes it in Python; the command is called alike."""
 
 INSTANT = ("quick", "plan", "subject")
 """Kinds that are over in about a second, and come before paintings."""
@@ -41,6 +48,12 @@ WORDS: dict[str, tuple[str, ...]] = {
 """Settings that may name files elsewhere; from the service only these words are taken. Files are
 masks, and those are given by their ids."""
 
+LEFT_OUT: dict[str, tuple[str, ...]] = {
+    "texture": CONTENT_SETTINGS,
+    "dream": ("frames", "zoom", "rotate", "frame_steps"),  # sequences are no pictures
+}
+"""Settings that a kind of job does not take here."""
+
 REST = "rest"
 MOST_STYLES = 8
 
@@ -51,7 +64,7 @@ class Recipe:
     role; ``start`` is a job whose picture is gone on with."""
 
     kind: str
-    content: str
+    content: str = ""
     styles: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     masks: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -62,15 +75,17 @@ class Recipe:
 
     def config(self) -> Any:
         """The settings. Raises ConfigError and UnknownNameError for bad ones."""
+        if wrong := [name for name in LEFT_OUT.get(self.kind, ()) if name in self.settings]:
+            raise ConfigError(f"{wrong[0]} is given for a {self.kind}", "leave it out")
         config: Any = KINDS[self.kind]()
         if isinstance(config, StylizeConfig):
             config = get_preset(self.preset)
         for name, allowed in WORDS.items():
             given = self.settings.get(name)
             words = given if isinstance(given, list | tuple) else [] if given is None else [given]
-            if wrong := [word for word in words if word not in allowed]:
+            if refused := [word for word in words if word not in allowed]:
                 told = " or ".join(allowed) or "a mask that was uploaded"
-                raise ConfigError(f"{name} is {wrong[0]!r}", f"here it may be {told}")
+                raise ConfigError(f"{name} is {refused[0]!r}", f"here it may be {told}")
         try:
             config = config.with_changes(**self.settings)
         except (TypeError, ValueError, OverflowError) as error:
@@ -87,9 +102,9 @@ class Recipe:
     def check(self, store: Store) -> None:
         """Raise what is wrong with it: InputError for a picture that is not there, ConfigError."""
         self.config()
-        store.picture(self.content)
-        if self.kind != "subject" and not 1 <= len(self.styles) <= MOST_STYLES:
-            raise ConfigError(f"there are {len(self.styles)} styles", f"give 1 to {MOST_STYLES}")
+        self._check_parts()
+        if self.content:
+            store.picture(self.content)
         for style in self.styles:
             if style not in SWATCHES:
                 store.picture(style)
@@ -114,6 +129,20 @@ class Recipe:
         masks = {role: tuple(ids) for role, ids in values.get("masks", {}).items()}
         return cls(**{**values, "styles": tuple(values.get("styles", ())), "masks": masks})
 
+    def _check_parts(self) -> None:
+        """Raise ConfigError for parts that its kind does not take, or lacks."""
+        kind, count = self.kind, len(self.styles)
+        if not self.content and kind not in ("texture", "plan"):
+            raise ConfigError("there is no content", "give the id of a photo")
+        if self.content and kind == "texture":
+            raise ConfigError("there is a content for a texture", "leave it out")
+        if kind == "dream" and (count or self.start):
+            raise ConfigError("there are styles or a start for a dream", "leave them out")
+        if kind not in ("subject", "dream") and not 1 <= count <= MOST_STYLES:
+            raise ConfigError(f"there are {count} styles", f"give 1 to {MOST_STYLES}")
+        if self.masks and (kind == "dream" or not self.content):
+            raise ConfigError("there are masks without a content to paint", "leave them out")
+
     # --- the same by hand ------------------------------------------------------------------------
 
     def files(self, store: Store) -> dict[str, Path]:
@@ -137,9 +166,10 @@ class Recipe:
 
     def command(self, store: Store, threads: int | None) -> str:
         """The line for a shell in a folder that has :meth:`files`."""
-        names, verb = self.names(store), "quick" if self.kind == "quick" else "stylize"
-        words = ["impasto", verb, names[self.content], *(names[style] for style in self.styles)]
-        if verb == "stylize" and self.preset != "default":
+        names = self.names(store)
+        verb = "dream" if self.kind == "dream" else FUNCTIONS[self.kind]
+        words = ["impasto", verb, *(names[one] for one in self._pictures())]
+        if self._has_preset():
             words += ["--preset", self.preset]
         for name, value in self._told(names).items():
             words += ["--" + name.replace("_", "-"), _flag_text(value)]
@@ -150,31 +180,41 @@ class Recipe:
 
     def python(self, store: Store, threads: int | None) -> str:
         """The same as lines of Python."""
-        names, verb = self.names(store), "quick" if self.kind == "quick" else "stylize"
+        names = self.names(store)
         styles = [names[style] for style in self.styles]
-        arguments = [repr(names[self.content]), repr(styles[0] if len(styles) == 1 else styles)]
-        if verb == "stylize" and self.preset != "default":
+        given: list[Any] = [names[self.content]] if self.content else []
+        if styles:
+            given += [styles[0]] if len(styles) == 1 else [styles]
+        arguments = [repr(one) for one in given]
+        if self._has_preset():
             arguments.append(f"impasto.get_preset({self.preset!r})")
         arguments += [f"{name}={value!r}" for name, value in self._told(names).items()]
-        call = f"impasto.{verb}({', '.join(arguments)})"
+        call = f"impasto.{FUNCTIONS[self.kind]}({', '.join(arguments)})"
         lines = ["import impasto", "", f"{call}.save({self.output_name(names)!r})", ""]
         if threads:
             lines[1:2] = ["import torch", "", f"torch.set_num_threads({threads})"]
         return "\n".join(lines)
 
     def output_name(self, names: Mapping[str, str], suffix: str = ".png") -> str:
-        """What the picture is called: by the photo and the styles."""
-        parts = [names[self.content], *(names[style] for style in self.styles)]
+        """What the picture is called: by the photo and the styles, or by what it is."""
+        parts = [names[one] for one in self._pictures()]
+        parts += [self.kind] if self.kind in ("texture", "dream") else []
         return "-".join(Path(part).stem for part in parts)[:80] + suffix
+
+    def _pictures(self) -> list[str]:
+        return [self.content, *self.styles] if self.content else list(self.styles)
+
+    def _has_preset(self) -> bool:
+        return KINDS[self.kind] is StylizeConfig and self.preset != "default"
 
     def _ids(self) -> Iterator[str]:
         masks = [one for role in MASKS for one in self.masks.get(role, ())]
-        once = dict.fromkeys([self.content, *self.styles, *masks])
+        once = dict.fromkeys([*self._pictures(), *masks])
         yield from (one for one in once if one not in SWATCHES and one != REST)
 
     def _told(self, names: Mapping[str, str]) -> dict[str, Any]:
         config = self.config()
-        base = get_preset(self.preset) if isinstance(config, StylizeConfig) else QuickConfig()
+        base = get_preset(self.preset) if self._has_preset() else type(config)()
         standard = base.to_dict()
         told = {name: v for name, v in config.to_dict().items() if v != standard[name]}
         for role, ids in self.masks.items():
@@ -195,6 +235,11 @@ def result_path(store: Store, job: str) -> Path:
     return store.job_folder(job) / "picture.png"
 
 
+def can_write_mp4() -> bool:
+    """Whether the evolution comes as MP4, too: with the extra ``video``."""
+    return find_spec("av") is not None
+
+
 def describe_settings(kind: str) -> list[dict[str, Any]]:
     """The settings of a kind of job, group by group, as the page shows them: name, help, type,
     default, range and choices."""
@@ -202,6 +247,8 @@ def describe_settings(kind: str) -> list[dict[str, Any]]:
     standard = config().to_dict()
     groups: dict[str, list[dict[str, Any]]] = {}
     for item in fields(config):  # type: ignore[arg-type]  # each is a dataclass
+        if item.name in LEFT_OUT.get(kind, ()):
+            continue
         if item.name in WORDS and item.name not in ("init", "subject"):
             continue
         hint = type_hints(config)[item.name]

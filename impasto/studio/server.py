@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
@@ -10,12 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import h11
 import uvicorn
 from filelock import FileLock, Timeout
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from impasto.errors import ConfigError, UsageError
 from impasto.studio.app import create_app
-from impasto.studio.security import Guard, is_loopback
+from impasto.studio.security import App, Guard, is_loopback
 from impasto.studio.service import Studio
 from impasto.studio.store import Store
 from impasto.studio.supervisor import Supervisor
@@ -26,6 +29,8 @@ CONNECTIONS = 256
 """Open connections beyond which new ones are answered with 503."""
 FAREWELL = 2
 """Seconds that open connections have when the service ends."""
+HEADER_TIME = 10.0
+"""Seconds in which the headers of a request must come, from the first byte or the connection on."""
 
 
 @dataclass(frozen=True)
@@ -92,20 +97,71 @@ def serve(
         guarded = Guard(
             create_app(studio), hosts=address.hosts, token=address.token, most_bytes=most_bytes
         )
-        config = uvicorn.Config(
-            guarded,
-            log_level="warning",
-            server_header=False,
-            date_header=False,
-            limit_concurrency=CONNECTIONS,
-            timeout_graceful_shutdown=FAREWELL,
-            h11_max_incomplete_event_size=32 * 2**10,
-        )
+        config = make_config(guarded)
         port = listener.getsockname()[1]
         name = f"[{address.host}]" if ":" in address.host else address.host
         on_start(f"http://{name}:{port}/")
         with _quiet_signals():
             uvicorn.Server(config).run(sockets=[listener])
+
+
+def make_config(app: App) -> uvicorn.Config:
+    """How connections to ``app`` are served, and what each may take."""
+    return uvicorn.Config(
+        app,
+        http=PromptProtocol,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=FAREWELL,
+        h11_max_incomplete_event_size=32 * 2**10,
+    )
+
+
+class PromptProtocol(H11Protocol):
+    """Closes connections whose headers do not come within ``header_time`` seconds.
+
+    uvicorn itself waits for them for ever, so that a few hundred clients that send a byte now and
+    then would keep out all others (slow-loris). Bodies have a limit of their own, in the guard.
+    """
+
+    header_time = HEADER_TIME
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel()
+        super().connection_lost(exc)
+
+    def _watch_headers(self) -> None:
+        """One timer from the beginning of the wait on; more bytes do not prolong it."""
+        if self.conn.their_state is not h11.IDLE:
+            self._cancel()
+        elif self._timer is None and not self.transport.is_closing():
+            self._timer = self.loop.call_later(self.header_time, self._give_up)
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
+            return
+        if self.conn.trailing_data[0]:  # part of a request came
+            headers = [("connection", "close"), ("content-length", "0")]
+            for event in (h11.Response(status_code=408, headers=headers), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 @contextmanager

@@ -13,7 +13,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from impasto.errors import ImageTooLargeError, ImpastoError, InputError, ResourceError, UsageError
+from impasto.errors import (
+    ImageTooLargeError,
+    ImpastoError,
+    InputError,
+    MissingDependencyError,
+    ResourceError,
+    UsageError,
+)
 from impasto.studio.store import KeyReusedError, NotFoundError, Store
 from impasto.studio.supervisor import Supervisor
 from impasto.studio.uploads import Uploads
@@ -66,6 +73,7 @@ def _on_impasto_error(request: Request, error: Exception) -> JSONResponse:
         ImageTooLargeError: 413,
         InputError: 422,
         ResourceError: 507,
+        MissingDependencyError: 501,
     }
     status = next((code for kind, code in table.items() if isinstance(error, kind)), 422)
     if type(error) in (UsageError, KeyReusedError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import threading
@@ -43,6 +44,7 @@ class Supervisor:
         self._context = get_context("spawn")
         self._process: BaseProcess | None = None
         self._lease, self._deaths = "", 0
+        self._full = 0.0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         event = self._context.Event
@@ -67,7 +69,8 @@ class Supervisor:
                 self._process.join()
         if self._thread.is_alive():
             self._thread.join(5)
-        self.store.release(self._lease, blame=False)
+        with contextlib.suppress(sqlite3.OperationalError):  # full disk: the next start does it
+            self.store.release(self._lease, blame=False)
 
     def wake(self) -> None:
         """There is work."""
@@ -108,8 +111,8 @@ class Supervisor:
                     process.kill()
                     process.join()
                 if not process.is_alive() and not self._ending.is_set():
-                    self._deaths += 1
                     self.store.release(self._lease, blame=True)
+                    self._deaths += 1
                     self._spawn()
                 self._resume_after_full_disk()
                 if time.time() - swept > SWEEP:
@@ -128,7 +131,9 @@ class Supervisor:
         if self.most_bytes and (_resident(self._process.pid) or 0) > self.most_bytes:
             return True
         running = [x for x in self.store.in_state(RUNNING) if x.lease == self._lease]
-        late = any(now - job.beat > LEASE for job in running)
+        if not self.store.has_room():
+            self._full = now  # no heartbeat can be noted; the worker waits for room
+        late = any(now - max(job.beat, self._full) > LEASE for job in running)
         return late or any(now - job.started > self.most_seconds for job in running)
 
     def _resume_after_full_disk(self) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.errors import ImpastoError, ResourceError
 from impasto.image.swatches import SWATCHES
-from impasto.studio.recipe import REST, Recipe, result_path
+from impasto.studio.recipe import INSTANT, REST, Recipe, can_write_mp4, result_path
 from impasto.studio.store import (
     CANCELLED,
     DISK_FULL,
@@ -39,6 +39,7 @@ from impasto.studio.store import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from impasto.dream.deepdream import Dream
     from impasto.runs.result import Result
     from impasto.transfer.stylization import Stylization
 
@@ -53,6 +54,8 @@ POINTS = 400
 """Of the curve of losses, at most."""
 _FOLDERS = re.compile(r"[^'\" ]*/(?:pictures|jobs)/[0-9a-f]{32}/")
 # Where the store lies is nobody's business.
+HELD = 6
+"""Pictures that stay decoded for previews, the last ones used."""
 WARM = 0.25
 """Seconds that an idle worker sleeps where nobody wakes it."""
 
@@ -109,7 +112,7 @@ class Worker:
     store: Store
     signals: Signals
     lease: str
-    photos: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, Any] = field(default_factory=dict)
 
     def warm_up(self) -> None:
         """Load the networks before somebody waits for them."""
@@ -126,10 +129,10 @@ class Worker:
         try:
             folder.mkdir(exist_ok=True)
             recipe = Recipe.from_json(job.recipe)
-            if job.kind == "paint":
-                self._paint(job, recipe, folder)
-            else:
+            if job.kind in INSTANT:
                 self._instant(job, recipe, folder)
+            else:
+                self._paint(job, recipe, folder)
         except (ResourceError, OSError, sqlite3.OperationalError) as error:
             self._end(job, PAUSED if is_disk_full(error) else FAILED, problem=told_of(error))
         except ImpastoError as error:
@@ -149,7 +152,7 @@ class Worker:
         if job.kind == "quick":
             told = self._quick(job, recipe, folder)
         elif job.kind == "plan":
-            run = self._stylization(recipe, None, resume=False)
+            run = self._run_of(recipe, None, resume=False)
             told = plan_of(run)
         else:
             from impasto.image.io import resize, save_image
@@ -169,7 +172,10 @@ class Worker:
 
         content: Any = self._photo(recipe) if recipe.screen else self._path(recipe.content)
         masks = self._masks(recipe)
-        result = quick(content, self._styles(recipe), recipe.config(), **masks)
+        styles: list[Any] = self._styles(recipe)
+        if not job.kept:
+            styles = [self._picture(style) for style in styles]
+        result = quick(content, styles, recipe.config(), **masks)
         if job.kept:
             self._keep(result, recipe, folder)
         save_image(folder / "preview.jpg", result.image, quality=92)
@@ -181,7 +187,7 @@ class Worker:
     def _paint(self, job: Job, recipe: Recipe, folder: Path) -> None:
         from impasto.events import Finished, Step
 
-        run = self._stylization(recipe, folder / "checkpoint", resume=True)
+        run = self._run_of(recipe, folder / "checkpoint", resume=True)
         steps = sum(level.steps for level in run.levels)
         chosen = {1 + round((steps - 1) * (k / (FRAMES - 1)) ** 1.7) for k in range(FRAMES)}
         told: dict[str, Any] = {**plan_of(run), "preview": job.progress.get("preview", 0)}
@@ -230,10 +236,16 @@ class Worker:
         while (job := self.store.claim(self.lease, instant_only=True)) is not None:
             self.run(job)
 
-    def _stylization(self, recipe: Recipe, checkpoint: Path | None, *, resume: bool) -> Stylization:
+    def _run_of(
+        self, recipe: Recipe, checkpoint: Path | None, *, resume: bool
+    ) -> Stylization | Dream:
+        from impasto.dream.deepdream import Dream
         from impasto.transfer.stylization import Stylization
 
         config = recipe.config()
+        where: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume}
+        if recipe.kind == "dream":
+            return Dream(self._path(recipe.content), config, **where)
         if recipe.start:
             config = config.with_changes(init=str(result_path(self.store, recipe.start)))
         masks = {name: str(path) for name, path in self._masks(recipe).items() if name != "regions"}
@@ -241,11 +253,10 @@ class Worker:
             masks["regions"] = regions
         config = config.with_changes(**masks)
         return Stylization(
-            self._path(recipe.content),
+            self._path(recipe.content) if recipe.content else None,
             self._styles(recipe),
             config,
-            checkpoint=checkpoint,
-            resume=resume,
+            **where,
         )
 
     def _keep(self, result: Result, recipe: Recipe, folder: Path) -> None:
@@ -273,13 +284,14 @@ class Worker:
         data = encode_image(resize(image, small), ".jpg", quality=85 if fast else 92)
         write_bytes(folder / "preview.jpg", data)
 
-    def _animate(self, run: Stylization, folder: Path) -> None:
+    def _animate(self, run: Stylization | Dream, folder: Path) -> None:
         from impasto.outputs.animation import write_animation
 
         frames = run.attachments.get("frames", {})
-        if frames:
+        for suffix in (".gif", ".mp4") if can_write_mp4() else (".gif",):
             pictures = (frames[step].float() / 255 for step in sorted(frames))
-            write_animation(folder / "evolution.gif", pictures, fps=10)
+            if frames:
+                write_animation(folder / f"evolution{suffix}", pictures, fps=10)
 
     # --- pictures --------------------------------------------------------------------------------
 
@@ -297,14 +309,17 @@ class Worker:
         return found
 
     def _photo(self, recipe: Recipe) -> Any:
-        """The photo's copy at screen size, read once for many previews."""
-        from impasto.image.io import read_image
+        """The photo's copy at screen size."""
+        return self._picture(str(self.store.screen_path(recipe.content)))
 
-        identifier = recipe.content
-        if identifier not in self.photos:
-            self.photos.clear()
-            self.photos[identifier] = read_image(self.store.screen_path(identifier))
-        return self.photos[identifier]
+    def _picture(self, source: str) -> Any:
+        """A picture, by its path or the name of a swatch, read once for many previews."""
+        from impasto.image.inputs import read_picture
+
+        self.pictures[source] = self.pictures.pop(source, None) or read_picture(source)
+        for oldest in list(self.pictures)[:-HELD]:
+            del self.pictures[oldest]
+        return self.pictures[source]
 
     def _end(self, job: Job, state: str, **told: Any) -> None:
         while True:
@@ -323,7 +338,7 @@ def _renamed(told: Any, names: Mapping[str, str]) -> Any:
     return names.get(told, told) if isinstance(told, str) else told
 
 
-def plan_of(run: Stylization) -> dict[str, Any]:
+def plan_of(run: Stylization | Dream) -> dict[str, Any]:
     """What a painting takes: size, steps, memory in bytes, tiles."""
     import torch
 
@@ -358,7 +373,7 @@ def told_of(error: BaseException) -> dict[str, str]:
     return {"type": kind, "message": message, "remedy": remedy}
 
 
-def _reached(run: Stylization) -> dict[str, Any]:
+def _reached(run: Stylization | Dream) -> dict[str, Any]:
     """How far a painting is: step, share of the work, seconds, those left, losses."""
     work = [level.steps * level.height * level.width for level in run.levels]
     within = len(run.history) - sum(level.steps for level in run.levels[: run.level])
@@ -378,7 +393,7 @@ def _reached(run: Stylization) -> dict[str, Any]:
     }
 
 
-def _take_frame(run: Stylization) -> None:
+def _take_frame(run: Stylization | Dream) -> None:
     import torch
 
     from impasto.image.io import resize, size_to_fit

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import Tensor
 
-from impasto.image.io import resize
-from impasto.objective.subject import LEAST, MOST, SIZE, detail_map
+from impasto.image.io import Picture, resize
+from impasto.objective import subject
+from impasto.objective.finder import find_subject
+from impasto.objective.masks import Masks
+from impasto.objective.subject import LEAST, MOST, SIZE, detail_map, read_or_find_subject
 
 
 def with_checks(height: int, width: int) -> Tensor:
@@ -50,3 +55,30 @@ def test_detail_goes_round_where_borders_meet() -> None:
     assert closed[-1] > 2 * open_[-1]
     shifted = detail_map(image.roll(20, 3), (3,))[0, 0, 32]
     assert torch.allclose(shifted.roll(-20), closed, atol=1e-4)
+
+
+def test_the_subject_of_a_photo_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[torch.Size] = []
+
+    def counting(photo: Tensor) -> Tensor:
+        looked.append(photo.shape)
+        return find_subject(photo)
+
+    monkeypatch.setattr(subject, "find_subject", counting)
+    monkeypatch.setattr(subject, "KNOWN", OrderedDict())
+    photo = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(5))
+
+    def found(photo: Tensor) -> Tensor:
+        mask, _ = read_or_find_subject(Masks((), ()), Picture(photo), "auto")
+        assert mask is not None
+        return mask
+
+    first = found(photo)
+    first += 1  # what a caller does to a mask is its own affair
+    assert torch.equal(found(photo.clone()), find_subject(photo))
+    assert len(looked) == 1
+    for number in range(subject.REMEMBERED):
+        found(photo * number / 100)
+    assert len(subject.KNOWN) == subject.REMEMBERED
+    found(photo)
+    assert len(looked) == 1 + subject.REMEMBERED + 1

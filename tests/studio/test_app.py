@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from impasto.studio.app import PAGE
+from impasto.studio.recipe import can_write_mp4
 from impasto.studio.service import Studio
 
 TEXTS = sorted(path.name for path in PAGE.iterdir() if path.suffix in (".html", ".js", ".css"))
@@ -16,7 +17,11 @@ TEXTS = sorted(path.name for path in PAGE.iterdir() if path.suffix in (".html", 
 def test_the_service_tells_how_it_is(client: TestClient, studio: Studio) -> None:
     assert client.get("/healthz").json()["status"] == "ok"
     assert client.get("/readyz").json() == {"ready": True}
-    assert client.get("/v1/status").json() == {"ready": True, "waiting": 0}
+    assert client.get("/v1/status").json() == {
+        "ready": True,
+        "waiting": 0,
+        "mp4": can_write_mp4(),
+    }
     metrics = client.get("/metrics").text
     assert "impasto_ready 1" in metrics
     assert "impasto_worker_deaths_total 0" in metrics

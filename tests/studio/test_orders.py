@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 import impasto
 from impasto.cli import main
+from impasto.studio import app, orders, worker
 from impasto.studio.orders import MOST_WAITING_EACH
 from impasto.studio.service import Studio
 from tests.studio.in_process import InProcess, picture, upload
@@ -72,6 +73,73 @@ def test_the_copied_command_makes_the_same_bits(
     assert torch.equal(impasto.load_image(tmp_path / "Cat-waves.png"), theirs)
 
 
+@pytest.mark.parametrize(
+    ("body", "command"),
+    [
+        (
+            {"kind": "texture", "settings": {"size": 48, "steps": [3, 2], "wrap": "both"}},
+            "impasto texture waves --size 48 --wrap both",
+        ),
+        (
+            {"kind": "dream", "styles": [], "settings": {"size": 48, "octaves": 2, "steps": 2}},
+            "impasto dream Cat.png --size 48 --octaves 2",
+        ),
+    ],
+)
+def test_textures_and_dreams_are_those_of_the_command(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: Any, command: str
+) -> None:
+    photo = "" if body["kind"] == "texture" else upload(client)
+    job = made(client, photo, **body)
+    assert (job["state"], job["problem"]) == ("done", None)
+    assert job["command"].startswith(command)
+    assert {"preview", "picture.tif", "evolution.gif"} <= set(job["links"])
+    assert [x["id"] for x in client.get("/v1/jobs").json()] == [job["id"]]
+    with zipfile.ZipFile(io.BytesIO(client.get(job["links"]["files.zip"]).content)) as archive:
+        archive.extractall(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    output = f"{'waves' if body['kind'] == 'texture' else 'Cat'}-{body['kind']}.png"
+    (tmp_path / "page.png").write_bytes(client.get(job["links"]["picture.png"]).content)
+    theirs = impasto.load_image(tmp_path / "page.png")
+    assert main(shlex.split(job["command"])[1:]) == 0
+    assert torch.equal(impasto.load_image(tmp_path / output), theirs)
+    (tmp_path / output).unlink()
+    exec(compile((tmp_path / "paint.py").read_text(), "paint.py", "exec"), {})
+    assert torch.equal(impasto.load_image(tmp_path / output), theirs)
+
+
+def test_a_texture_is_gone_on_with(client: TestClient) -> None:
+    body = {"kind": "texture", "settings": {"size": 48, "steps": [2], "aspect": 1.5}}
+    first = made(client, "", **body)
+    second = made(client, "", start=first["id"], **body)
+    assert second["state"] == "done"
+    assert "--init start.png" in second["command"]
+    pictures = [client.get(job["links"]["picture.png"]).content for job in (first, second)]
+    assert pictures[0] != pictures[1]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_evolution_is_offered_as_mp4_where_that_can_be_written(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    for module in (app, orders, worker):
+        monkeypatch.setattr(module, "can_write_mp4", lambda: installed)
+    if installed:
+        pytest.importorskip("av")
+    job = made(client, upload(client))
+    assert client.get("/v1/status").json()["mp4"] is installed
+    assert ("evolution.mp4" in job["links"]) is installed
+    assert client.get(job["links"]["evolution.gif"]).content.startswith(b"GIF89a")
+    answer = client.get(f"{job['links']['self']}/evolution.mp4")
+    if installed:
+        assert answer.headers["content-type"] == "video/mp4"
+        assert answer.content[4:8] == b"ftyp"
+    else:
+        assert answer.status_code == 501
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "impasto[video]" in answer.json()["remedy"]
+
+
 def test_events_tell_a_job_to_its_end(client: TestClient) -> None:
     job = order(client, upload(client)).json()
     with client.stream("GET", job["links"]["events"]) as stream:
@@ -104,6 +172,13 @@ def test_the_same_key_makes_one_job(client: TestClient) -> None:
     [
         ({"content": "0" * 32}, 404),
         ({"content": "../../etc/passwd"}, 422),
+        ({"content": ""}, 422),
+        ({"kind": "texture"}, 422),
+        ({"kind": "texture", "content": "", "settings": {"strength": 0.5}}, 422),
+        ({"kind": "texture", "content": "", "masks": {"subject": ["0" * 32]}}, 422),
+        ({"kind": "dream"}, 422),
+        ({"kind": "dream", "styles": [], "settings": {"frames": 2}}, 422),
+        ({"kind": "dream", "styles": [], "settings": {"size": 48}, "start": "0" * 32}, 422),
         ({"styles": []}, 422),
         ({"styles": ["nonsense"]}, 404),
         ({"styles": ["../waves"]}, 422),

@@ -10,10 +10,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from impasto.cli.settings import parse
+from impasto.config.dream import DreamConfig
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
 from impasto.errors import ConfigError, ImpastoError
-from impasto.studio.recipe import WORDS, Recipe, describe_presets, describe_settings
+from impasto.studio.recipe import LEFT_OUT, WORDS, Recipe, describe_presets, describe_settings
 from impasto.studio.service import Studio
 from impasto.studio.store import Store
 from tests.studio.in_process import picture, upload
@@ -49,9 +50,15 @@ def test_presets_that_need_other_weights_are_refused() -> None:
 
 
 def test_every_setting_is_described_but_those_that_name_files() -> None:
-    for kind, config in (("paint", StylizeConfig), ("quick", QuickConfig)):
+    kinds = {
+        "paint": StylizeConfig,
+        "texture": StylizeConfig,
+        "dream": DreamConfig,
+        "quick": QuickConfig,
+    }
+    for kind, config in kinds.items():
         told = [one for group in describe_settings(kind) for one in group["settings"]]
-        hidden = set(WORDS) - {"init", "subject"}
+        hidden = set(WORDS) - {"init", "subject"} | {*LEFT_OUT.get(kind, ())}
         assert {one["name"] for one in told} == {x.name for x in fields(config)} - hidden
         assert all(one["help"] for one in told)
     strength = next(one for one in told if one["name"] == "strength")

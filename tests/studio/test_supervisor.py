@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ import torch
 
 import impasto
 from impasto.studio.recipe import Recipe, result_path
-from impasto.studio.store import DONE, PAUSED, QUEUED, RUNNING, SET_ASIDE, Store
+from impasto.studio.store import DONE, LEASE, PAUSED, QUEUED, RUNNING, SET_ASIDE, Store
 from impasto.studio.supervisor import Supervisor
 from tests.studio.in_process import HereUploads, picture
 
@@ -91,6 +92,27 @@ def test_a_graceful_end_leaves_the_job_where_it_was(store: Store) -> None:
     found = store.job(job)
     assert (found.state, found.attempts) == (QUEUED, 0)
     assert (store.job_folder(job) / "checkpoint").is_file()
+
+
+def test_a_worker_that_cannot_note_its_heartbeats_does_not_hang(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is no fault of the worker's; some time after there is room again, silence is."""
+    made = Supervisor(store)
+    made._process = multiprocessing.current_process()
+    made.signals.ready.set()
+    order(store, 1)
+    store.claim(made._lease)
+    now, room = time.time(), True
+    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(store, "has_room", lambda: room)
+    assert not made._is_beyond()
+    now, room = now + 3 * LEASE, False
+    assert not made._is_beyond()
+    now, room = now + 1, True
+    assert not made._is_beyond()
+    now += LEASE + 1
+    assert made._is_beyond()
 
 
 def test_what_a_full_disk_stopped_goes_on(store: Store, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from impasto.runs import checkpoint
 from impasto.studio.recipe import Recipe, result_path
 from impasto.studio.service import Studio
 from impasto.studio.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED, STOPPED, Job
-from impasto.studio.worker import Worker, told_of
+from impasto.studio.worker import HELD, Worker, told_of
 from tests.studio.in_process import InProcess, picture, upload
 
 SETTINGS = {"size": 96, "steps": [4, 4], "subject": "off"}
@@ -87,11 +87,21 @@ def test_a_painting_is_that_of_the_library_to_the_bit(worker: Worker, photo: str
     assert (told["step"], told["steps"], told["fraction"]) == (8, 8, 1.0)
     assert len(told["losses"]) == 8
     folder = worker.store.job_folder(job.id)
-    assert {x.name for x in folder.iterdir()} == {
+    assert {x.name for x in folder.iterdir()} - {"evolution.mp4"} == {
         *("picture.png", "picture.jpg", "picture.tif", "preview.jpg", "evolution.gif"),
     }
     with Image.open(folder / "evolution.gif") as animation:
         assert getattr(animation, "n_frames", 1) > 1
+
+
+def test_the_evolution_is_an_mp4_too(worker: Worker, photo: str) -> None:
+    av = pytest.importorskip("av")
+    job = paint(worker, photo)
+    worker.run(job)
+    with av.open(str(worker.store.job_folder(job.id) / "evolution.mp4")) as video:
+        stream = video.streams.video[0]
+        assert (stream.codec_context.name, stream.width, stream.height) == ("h264", 96, 72)
+        assert sum(1 for _ in video.decode(stream)) >= 8
 
 
 def test_metadata_name_inputs_and_tell_no_folders(worker: Worker, photo: str) -> None:
@@ -216,6 +226,41 @@ def test_masks_and_a_start_are_used(worker: Worker, client: TestClient, photo: s
     metadata = impasto.read_metadata(result_path(worker.store, second.id))
     assert metadata["init"]["path"] == "start.png"
     assert metadata["config"]["subject"] == metadata["subject"]["path"] == "Cat-2.png"
+
+
+def test_drafts_read_their_pictures_once(
+    worker: Worker, client: TestClient, photo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from impasto.image import inputs
+
+    read: list[str] = []
+    original = inputs.read_picture
+
+    def counting(source: Any, **limit: int | None) -> Any:
+        if isinstance(source, str):  # what is decoded already passes by here, too
+            read.append(source)
+        return original(source, **limit)
+
+    monkeypatch.setattr(inputs, "read_picture", counting)
+    own = upload(client, picture(seed=6), "style")
+
+    def draft(*styles: str) -> bytes:
+        recipe = Recipe("quick", photo, styles, {"size": 32, "subject": "off"}, screen=True)
+        job = worker.store.add_job("a", "quick", recipe.to_json(), instant=True, kept=False)
+        assert worker.store.claim(worker.lease) is not None
+        worker.run(worker.store.job(job.id))
+        assert worker.store.job(job.id).problem is None
+        return (worker.store.job_folder(job.id) / "preview.jpg").read_bytes()
+
+    first = draft("waves", own)
+    assert len(read) == 3
+    assert draft("waves", own) == first
+    assert len(read) == 3
+    for name in ("night", "fauve", "mosaic", "pastel", "woodcut", "facets"):
+        draft(name)
+    assert len(worker.pictures) == HELD
+    assert draft("waves", own) == first
+    assert len(read) == 3 + 6 + 2  # the photo is always among the last
 
 
 def test_what_cannot_be_painted_fails_with_one_line(worker: Worker, photo: str) -> None:

@@ -1,17 +1,24 @@
 // "Everything else": a panel made from the service's own description of the settings.
-import { ask, sentence } from "./api.js";
+import { sentence } from "./api.js";
 
+const MASKS = ["regions", "region_styles", "keep", "style_regions"];
 // These have a control of their own.
-const OWN = new Set(["strength", "protect", "subject", "style_scale", "color", "size", "quality", "blend", "regions", "region_styles", "keep", "style_regions"]);
+export const OWN = {
+  paint: ["strength", "protect", "subject", "style_scale", "color", "size", "quality", "blend", ...MASKS],
+  texture: ["style_scale", "size", "quality", "blend", "wrap", "aspect", ...MASKS],
+  dream: ["size"],
+};
 
-export async function build(root, changed) {
-  const groups = await ask("/v1/settings?kind=paint");
-  for (const group of groups) {
-    const settings = group.settings.filter((one) => !OWN.has(one.name));
+export function build(root, groups, mode, changed) {
+  root.replaceChildren();
+  const own = (group) => Number(group.name === sentence(mode)); // the mode's own group comes first, open
+  for (const group of groups.toSorted((a, b) => own(b) - own(a))) {
+    const settings = group.settings.filter((one) => !OWN[mode].includes(one.name));
     if (!settings.length) continue;
     const part = document.createElement("details"), heading = document.createElement("summary");
     part.className = "group";
     heading.textContent = group.name;
+    part.open = Boolean(own(group));
     part.append(heading, ...settings.map((one) => row(one, changed)));
     root.append(part);
   }

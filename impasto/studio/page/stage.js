@@ -1,20 +1,23 @@
-// The picture: before and after, zoom and pan, and where a pointer is on it.
-const $ = (id) => document.getElementById(id);
-const stage = $("stage"), canvas = $("canvas"), divider = $("divider");
-const before = $("before"), after = $("after");
+// The picture: before and after under a slider or side by side, zoom and pan, and where a pointer is on it.
+import { $, tell } from "./dom.js";
 
-const view = { width: 1, height: 1, zoom: 0, x: 0, y: 0, split: 0.5, mode: "compare" };
+const stage = $("stage"), canvas = $("canvas"), divider = $("divider");
+const before = $("before"), after = $("after"), beside = $("after-beside");
+const GAP = 6; // pixels between two panes
+
+const view = { width: 1, height: 1, zoom: 0, x: 0, y: 0, split: 0.5, mode: "compare", beside: false };
 let painter = null; // takes the pointer while a mask is brushed
 const pointers = new Map();
 let pinch = null;
 
-export const mode = () => view.mode;
 export const box = () => view.box;
 
-// Shows pictures of this aspect; the one before stays until the other is decoded.
+// Shows pictures of this size, or of the second one's own; the one before stays until the other is decoded.
 export async function show({ first, second, width, height, tags = [] }) {
-  await Promise.all([swap(before, first), swap(after, second)]);
-  if (width && height) Object.assign(view, { width, height });
+  await Promise.all([swap(before, first), swap(after, second), swap(beside, second)]);
+  if (!width) await after.decode().catch(() => {});
+  const { naturalWidth, naturalHeight } = after;
+  Object.assign(view, width && height ? { width, height } : { width: naturalWidth || 1, height: naturalHeight || 1 });
   stage.style.setProperty("--aspect", String(view.width / view.height));
   $("tag-before").textContent = tags[0] ?? "Photo";
   $("tag-after").textContent = tags[1] ?? "Painting";
@@ -38,14 +41,35 @@ export function setMode(name) {
   layout();
 }
 
-export function zoomTo(full) {
-  view.zoom = full ? 1 : 0;
-  view.x = view.y = 0;
+// Two panes in place of the slider.
+export function setBeside(on) {
+  view.beside = on;
   layout();
-  $("zoom-fit").setAttribute("aria-pressed", String(!full));
-  $("zoom-full").setAttribute("aria-pressed", String(full));
+}
+export const isBeside = () => view.beside;
+
+export function zoomTo(full) {
+  view.x = view.y = 0;
+  setZoom(full ? 1 : 0);
 }
 export const isZoomed = () => view.zoom > 0;
+
+// Moves the picture by so many pixels.
+export function pan(x, y) {
+  view.x += x;
+  view.y += y;
+  layout();
+}
+
+function setZoom(zoom) {
+  const changed = zoom > 0 !== isZoomed();
+  view.zoom = zoom;
+  layout();
+  if (!changed) return;
+  $("zoom-fit").setAttribute("aria-pressed", String(!isZoomed()));
+  $("zoom-full").setAttribute("aria-pressed", String(isZoomed()));
+  tell("zoomed");
+}
 
 // While there is a painter, strokes go to it: { begin(x, y), move(x, y), end() }, in shares of the picture.
 export function setPainter(found) {
@@ -59,31 +83,54 @@ export function setCursor(size) {
 }
 
 export function layout() {
-  const room = stage.getBoundingClientRect();
-  if (!room.width || canvas.hidden) return;
-  const margin = room.width < 600 ? 0 : 18;
-  const fit = Math.min((room.width - 2 * margin) / view.width, (room.height - 2 * margin) / view.height);
-  const natural = (after.naturalWidth || view.width) / view.width / (window.devicePixelRatio || 1);
-  const scale = view.zoom ? Math.max(fit, natural * view.zoom) : fit;
+  const whole = stage.getBoundingClientRect();
+  if (!whole.width || canvas.hidden) return;
+  const comparing = view.mode === "compare" && !painter, two = comparing && view.beside;
+  stage.classList.toggle("beside", two);
+  const room = two ? halfOf(whole) : whole;
+  stage.dataset.panes = room.panes ?? "one";
+  const margin = whole.width < 600 ? 0 : two ? 10 : 18;
+  const fit = fitOf(room, margin);
+  const scale = view.zoom ? Math.max(fit, view.zoom / (window.devicePixelRatio || 1)) : fit;
   const width = view.width * scale, height = view.height * scale;
   const most = { x: Math.max(0, (width - room.width) / 2 + margin), y: Math.max(0, (height - room.height) / 2 + margin) };
   view.x = Math.min(most.x, Math.max(-most.x, view.x));
   view.y = Math.min(most.y, Math.max(-most.y, view.y));
   const left = (room.width - width) / 2 + view.x, top = (room.height - height) / 2 + view.y;
   view.box = { left, top, width, height };
-  Object.assign(canvas.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
-  const comparing = view.mode === "compare" && !painter;
+  for (const one of [canvas, $("canvas-beside")]) {
+    Object.assign(one.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+  }
   const low = Math.max(0, left) + 1, high = Math.min(room.width, left + width) - 1;
   const at = Math.min(high, Math.max(low, left + view.split * width));
-  const share = comparing ? (at - left) / width : view.mode === "photo" || painter ? 1 : 0;
+  const share = two || view.mode === "photo" || painter ? 1 : comparing ? (at - left) / width : 0;
   before.style.clipPath = `inset(0 ${(1 - share) * 100}% 0 0)`;
   before.style.visibility = share > 0 ? "visible" : "hidden";
-  divider.hidden = !comparing;
+  after.style.visibility = share < 1 ? "visible" : "hidden";
+  stage.classList.toggle("apart", comparing && areApart());
+  $("pane-beside").hidden = !two;
+  divider.hidden = !comparing || two;
   divider.style.left = `${at}px`;
   divider.setAttribute("aria-valuenow", String(Math.round(view.split * 100)));
-  divider.setAttribute("aria-valuetext", `${Math.round(view.split * 100)} % photo`);
-  $("tag-before").hidden = !(comparing || view.mode === "photo") || Boolean(painter);
+  divider.setAttribute("aria-valuetext", `${Math.round(view.split * 100)} % ${$("tag-before").textContent}`);
+  $("tag-before").hidden = !(comparing || view.mode === "photo");
   $("tag-after").hidden = !(comparing || view.mode === "result") || Boolean(painter);
+}
+
+// One of two panes, across or stacked: whichever shows the pictures larger.
+function halfOf(whole) {
+  const across = { width: (whole.width - GAP) / 2, height: whole.height, panes: "across" };
+  const stacked = { width: whole.width, height: (whole.height - GAP) / 2, panes: "stacked" };
+  return fitOf(stacked, 0) > fitOf(across, 0) ? stacked : across;
+}
+function fitOf(room, margin) {
+  return Math.min((room.width - 2 * margin) / view.width, (room.height - 2 * margin) / view.height);
+}
+
+// Whether the two pictures have not the same shape, and would be distorted to cover each other.
+function areApart() {
+  const [a, b] = [before, after].map((image) => image.naturalWidth / image.naturalHeight);
+  return Math.abs(a / b - 1) > 0.02;
 }
 
 function place(event) {
@@ -107,7 +154,7 @@ stage.addEventListener("pointerdown", (event) => {
   } else if (painter) {
     dragging = "paint";
     painter.begin(...share(at));
-  } else if (event.target.closest("#divider") || (!view.zoom && view.mode === "compare")) {
+  } else if (!view.beside && view.mode === "compare" && (event.target.closest("#divider") || !view.zoom)) {
     dragging = "split";
     split(at.x);
   } else dragging = "pan";
@@ -119,12 +166,11 @@ stage.addEventListener("pointermove", (event) => {
   pointers.set(event.pointerId, at);
   if (pinch && pointers.size === 2) {
     const zoom = pinch.zoom * distance() / pinch.start;
-    view.zoom = zoom > 1 ? Math.min(8, zoom) : 0;
-    return layout();
+    return setZoom(zoom > 1 ? Math.min(8, zoom) : 0);
   }
   if (dragging === "split") split(at.x);
   else if (dragging === "paint") painter.move(...share(at));
-  else if (dragging === "pan") { view.x += at.x - last.x; view.y += at.y - last.y; layout(); }
+  else if (dragging === "pan") pan(at.x - last.x, at.y - last.y);
 });
 for (const kind of ["pointerup", "pointercancel"]) {
   stage.addEventListener(kind, (event) => {
@@ -152,4 +198,4 @@ divider.addEventListener("keydown", (event) => {
   layout();
 });
 new ResizeObserver(layout).observe(stage);
-after.addEventListener("load", layout);
+for (const image of [before, after]) image.addEventListener("load", layout);
