@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,19 @@ from impasto.batch.ledger import Entry, Ledger
 from impasto.batch.local import LocalWorkers
 from impasto.batch.manifest import FILES, Item, hash_of, matrix, read_manifest, source_bytes
 from impasto.batch.report import summary_page
-from impasto.batch.work import Executor, InProcess, Outcome, Task
-from impasto.errors import ConfigError, ImpastoError, OutputExistsError, ResourceError
+from impasto.batch.work import Executor, InProcess, Outcome, Task, failure
+from impasto.errors import (
+    ConfigError,
+    DiskFullError,
+    ImpastoError,
+    OutputExistsError,
+    ResourceError,
+)
 from impasto.events import Event, ItemDone, pass_on
 from impasto.image.files import check_apart, write_bytes
 from impasto.image.io import check_writable
 
 SUMMARY, PAGE = "batch.json", "batch.html"
-LEAST_FREE = 64 * 2**20  # bytes on the disk; with less, every item would fail
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def stylize_batch(
 
     Writes ``batch.json`` and ``batch.html`` beside the pictures. Raises ConfigError and
     UnknownNameError for what makes no sense, InputError where there is no content,
-    OutputExistsError for files that the ledger does not know, ResourceError when the disk is full.
+    OutputExistsError for files that the ledger does not know, DiskFullError when the disk is full.
     """
     folder = Path(folder).expanduser()
     if manifest is not None:
@@ -174,10 +179,11 @@ class BatchRun:
                 self.executor = self.make_executor()
             try:
                 yield from self._work(ledger, todo)
-            finally:
-                self.seconds = time.perf_counter() - began
-                self.close()
-                self._write_summary()
+            except BaseException:
+                with suppress(ResourceError):  # what ended the batch is told, not this
+                    self._end(began)
+                raise
+            self._end(began)
 
     def finish(self, on_event: Callable[[Event], None] | None = None) -> BatchResult:
         """Run to the end, pass on each event, and return the result."""
@@ -226,9 +232,10 @@ class BatchRun:
         return todo
 
     def _work(self, ledger: Ledger, todo: deque[int]) -> Iterator[ItemDone]:
+        """Raises ResourceError where the disk is full, once what was on the way is over."""
         executor = self.executor
         attempts: dict[int, int] = {}
-        running = 0
+        running, full = 0, ""
         while todo or running:
             assert executor is not None
             while todo and running < executor.slots:
@@ -248,15 +255,25 @@ class BatchRun:
                     self.done.append(output)
                     yield self._event(output, "done", seconds=outcome.seconds)
                     continue
-                self._check_disk()
+                if outcome.full:  # so it would be for all others
+                    full = outcome.error
+                    todo.clear()
+                    continue
                 for_good = outcome.again or attempts[task.number] > self.retries
                 ledger.fail(output, outcome.error, for_good=for_good)
                 if for_good:
                     self.failed[output] = outcome.error
-                else:
+                elif not full:
                     todo.append(task.number)  # after the others: what ails it may have passed
                 state = "failed" if for_good else "retried"
                 yield self._event(output, state, error=outcome.error, seconds=outcome.seconds)
+        if full:
+            raise DiskFullError(full, "the same command goes on")
+
+    def _end(self, began: float) -> None:
+        self.seconds = time.perf_counter() - began
+        self.close()
+        self._write_summary()
 
     def _task(self, number: int, item: Item) -> Task:
         item.output.parent.mkdir(parents=True, exist_ok=True)
@@ -307,17 +324,8 @@ class BatchRun:
         try:
             write_bytes(item.output, outcome.data)
         except ImpastoError as error:
-            return Outcome(error=str(error))
+            return failure(error)
         return outcome
-
-    def _check_disk(self) -> None:
-        """ResourceError where items fail because the disk is full: so would all the others."""
-        free = shutil.disk_usage(self.folder).free
-        if free < LEAST_FREE:
-            raise ResourceError(
-                f"{free / 1e6:.0f} MB are free in {self.folder}",
-                "free some space; the same command goes on",
-            )
 
     def _event(self, output: str, state: str, *, error: str = "", seconds: float = 0.0) -> ItemDone:
         over = len(self.done) + len(self.skipped) + len(self.failed)

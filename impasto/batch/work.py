@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
 from impasto.config.video import ENGINES
 from impasto.encoders import Encoder, get_encoder
-from impasto.errors import ImpastoError, InputError, UsageError, WeightsError
+from impasto.errors import DiskFullError, ImpastoError, InputError, UsageError, WeightsError
 from impasto.image.files import write_bytes
 from impasto.image.io import encode_image
 from impasto.image.swatches import SWATCHES
@@ -49,13 +49,14 @@ class Task:
 @dataclass(frozen=True)
 class Outcome:
     """What became of a task: the ``sha256`` of the file and perhaps its ``data``; or an ``error``,
-    which comes ``again`` however often one tries."""
+    which comes ``again`` however often one tries, or because the disk is ``full``."""
 
     sha256: str = ""
     seconds: float = 0.0
     data: bytes | None = field(default=None, repr=False)
     error: str = ""
     again: bool = False
+    full: bool = False
 
 
 class Executor(Protocol):
@@ -110,12 +111,16 @@ def carry_out(task: Task) -> Outcome:
             seconds=time.perf_counter() - began,
             data=data if task.output is None else None,
         )
-    except ImpastoError as error:
-        again = isinstance(error, InputError | UsageError | WeightsError)
-        return Outcome(seconds=time.perf_counter() - began, error=str(error), again=again)
     except Exception as error:  # of any kind: one item must not end the others
-        text = f"{type(error).__name__}: {error}"
-        return Outcome(seconds=time.perf_counter() - began, error=text)
+        return replace(failure(error), seconds=time.perf_counter() - began)
+
+
+def failure(error: Exception) -> Outcome:
+    """The outcome of a task that raised."""
+    if not isinstance(error, ImpastoError):
+        return Outcome(error=f"{type(error).__name__}: {error}")
+    again = isinstance(error, InputError | UsageError | WeightsError)
+    return Outcome(error=str(error), again=again, full=isinstance(error, DiskFullError))
 
 
 def _paint(task: Task) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from impasto.errors import ConfigError, ResourceError
-from impasto.image.files import write_bytes
+from impasto.image.files import quoted, write_bytes
 from impasto.image.io import encode_image
 from impasto.runs.checkpoint import load_checkpoint, save_checkpoint
 from impasto.video.read import Frame
@@ -71,15 +71,17 @@ class Segments:
             part.mkdir()
             listed = []
             for number, (data, frame) in enumerate(self.pending):
-                _write(part / f"{number:04}.png", data)
+                write_bytes(part / f"{number:04}.png", data)
                 listed.append([str(frame.time), str(frame.duration), frame.name])
-            _write(part / FRAMES, json.dumps(listed).encode())
+            write_bytes(part / FRAMES, json.dumps(listed).encode())
             save_checkpoint(part / STATE, {"fingerprint": self.fingerprint, "state": state})
             target = self.folder / f"{self.done:08}"
             os.replace(part, target)
-        except OSError as error:
+        except (OSError, ResourceError) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            reason = error.message if isinstance(error, ResourceError) else error.strerror or error
             raise ResourceError(
-                f"the frames cannot be kept in {self.folder}: {error.strerror or error}",
+                f"the frames cannot be kept in {quoted(self.folder)}: {reason}",
                 "free some space; the same command with --resume goes on",
             ) from None
         before = sorted(x for x in self.folder.glob("[0-9]*") if x != target)
@@ -117,10 +119,3 @@ def _stills(segment: Path) -> list[Still]:
         Still(segment / f"{number:04}.png", Fraction(time), Fraction(duration), name)
         for number, (time, duration, name) in enumerate(listed)
     ]
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
