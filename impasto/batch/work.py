@@ -21,6 +21,7 @@ from impasto.image.files import write_bytes
 from impasto.image.io import encode_image
 from impasto.image.swatches import SWATCHES
 from impasto.machine.devices import threads
+from impasto.objective.style_cache import StyleCache
 from impasto.runs.result import Result, with_places
 from impasto.transfer.stylization import Stylization
 
@@ -130,7 +131,8 @@ def _paint(task: Task) -> bytes:
     if isinstance(config, QuickConfig):
         result = quick(task.content, styles, config)
     else:
-        run = Stylization(task.content, styles, config, encoder=_encoder(config))
+        encoder, seen = _encoder(config)
+        run = Stylization(task.content, styles, config, encoder=encoder, style_cache=seen)
         result = run.finish()
     metadata = _with_names(result.metadata, task)
     for changing in ("seconds", "machine"):  # the same item is the same file, wherever it is made
@@ -164,11 +166,14 @@ def _with_names(metadata: dict[str, Any], task: Task) -> dict[str, Any]:
     return {**metadata, "content": named(metadata["content"], content), "style": told}
 
 
-def _encoder(config: StylizeConfig) -> Encoder:
+def _encoder(config: StylizeConfig) -> tuple[Encoder, StyleCache]:
     return _read_encoder(config.encoder, config.flavour, config.pooling, config.padding)
 
 
 @lru_cache(maxsize=2)
-def _read_encoder(name: str, flavour: Any, pooling: Any, padding: Any) -> Encoder:
-    """Read once in each worker."""
-    return get_encoder(name, flavour=flavour, pooling=pooling, padding=padding)
+def _read_encoder(
+    name: str, flavour: Any, pooling: Any, padding: Any
+) -> tuple[Encoder, StyleCache]:
+    """An encoder, read once in each worker, and what it has seen in styles."""
+    encoder = get_encoder(name, flavour=flavour, pooling=pooling, padding=padding)
+    return encoder, StyleCache()
