@@ -16,9 +16,17 @@ from typing import Any
 from impasto.batch.cluster import DaskWorkers
 from impasto.batch.ledger import Entry, Ledger
 from impasto.batch.local import LocalWorkers
-from impasto.batch.manifest import FILES, Item, hash_of, matrix, read_manifest, source_bytes
+from impasto.batch.manifest import (
+    FILES,
+    Item,
+    full_paths,
+    hash_of,
+    matrix,
+    read_manifest,
+    source_bytes,
+)
 from impasto.batch.report import summary_page
-from impasto.batch.work import Executor, InProcess, Outcome, Task, failure
+from impasto.batch.work import Executor, InProcess, Outcome, Task, carry_out, failure
 from impasto.errors import (
     ConfigError,
     DiskFullError,
@@ -115,22 +123,29 @@ def make_run(
 ) -> BatchRun:
     """The run of ``items`` by the executor that is asked for; ``options`` are those of
     :class:`BatchRun`. Raises ConfigError where both workers and a scheduler are given."""
-    executor = _make_executor(workers=workers, scheduler=scheduler, ship=ship, threads=threads)
+    executor = executor_maker(workers=workers, scheduler=scheduler, ship=ship, threads=threads)
     shipped = ship and scheduler is not None
     return BatchRun(items, folder, executor, ship=shipped, threads=threads, **options)
 
 
-def _make_executor(
-    *, workers: int = 0, scheduler: str | None = None, ship: bool = False, threads: int | None
+def executor_maker(
+    perform: Callable[[Any], Outcome] = carry_out,
+    *,
+    workers: int = 0,
+    scheduler: str | None = None,
+    ship: bool = False,
+    threads: int | None = None,
 ) -> Callable[[], Executor]:
-    """What makes the executor that is asked for, once there is something to do."""
+    """What makes the executor that is asked for, once there is something to do; ``perform``, which
+    workers can import by name, carries out its tasks. Raises ConfigError where both workers and a
+    scheduler are given."""
     if scheduler is not None and workers:
         raise ConfigError("both workers and a scheduler are given", "leave out one of them")
     if scheduler is not None:
-        return lambda: DaskWorkers(scheduler, ship=ship)
+        return lambda: DaskWorkers(scheduler, perform, ship=ship)
     if workers:
-        return lambda: LocalWorkers(workers, threads)
-    return InProcess
+        return lambda: LocalWorkers(workers, threads, perform)
+    return lambda: InProcess(perform)
 
 
 class BatchRun:
@@ -298,24 +313,17 @@ class BatchRun:
         )
 
     def _settings(self, item: Item) -> dict[str, Any]:
-        """The settings of an item, its masks by their full paths, for workers that run elsewhere.
-
-        Raises ConfigError where masks would have to travel.
-        """
-        settings = dict(item.settings)
-        for name in FILES:
-            given = settings.get(name)
-            if not given:
-                continue
-            texts = [given] if isinstance(given, str) else list(given)
-            if self.ship and any(os.path.isfile(text) for text in texts):
+        """The settings of an item for a worker. Raises ConfigError where masks would have to
+        travel."""
+        for name in FILES if self.ship else ():
+            given = item.settings.get(name) or ()
+            texts = [given] if isinstance(given, str) else given
+            if any(os.path.isfile(text) for text in texts):
                 raise ConfigError(
                     f"{name} names a file, and ship sends only contents and styles",
                     "use a folder that all machines share",
                 )
-            full = [os.path.abspath(text) if os.path.isfile(text) else text for text in texts]
-            settings[name] = full[0] if isinstance(given, str) else full
-        return settings
+        return full_paths(item.settings)
 
     def _received(self, item: Item, outcome: Outcome) -> Outcome:
         """An outcome whose bytes, if it came with some, are on disk."""

@@ -61,15 +61,16 @@ class Outcome:
 
 
 class Executor(Protocol):
-    """Who carries out tasks. ``slots`` is how many are worth having on the way at once."""
+    """Who carries out tasks: items of a batch, shots of a clip. ``slots`` is how many are worth
+    having on the way at once."""
 
     @property
     def slots(self) -> int: ...
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Any) -> None:
         """Begin a task, or line it up."""
 
-    def wait(self) -> list[tuple[Task, Outcome]]:
+    def wait(self) -> list[tuple[Any, Outcome]]:
         """Wait until at least one task is over; those that are. A worker that died is an outcome
         with an error."""
 
@@ -82,15 +83,15 @@ class InProcess:
 
     slots = 1
 
-    def __init__(self, perform: Callable[[Task], Outcome] | None = None) -> None:
+    def __init__(self, perform: Callable[[Any], Outcome] | None = None) -> None:
         self.perform = perform or carry_out
-        self.tasks: list[Task] = []
+        self.tasks: list[Any] = []
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Any) -> None:
         """Line it up."""
         self.tasks.append(task)
 
-    def wait(self) -> list[tuple[Task, Outcome]]:
+    def wait(self) -> list[tuple[Any, Outcome]]:
         """Carry out the next one."""
         task = self.tasks.pop(0)
         return [(task, self.perform(task))]

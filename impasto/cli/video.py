@@ -82,6 +82,24 @@ def video(
         typer.Option("--preview", help="Only the first second, and OUTPUT-sheet.png to look at."),
     ] = False,
     resume: Resume = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Processes that share the work, shot by shot; 0 paints in this one.",
+            metavar="N",
+            min=0,
+            rich_help_panel="Machine",
+        ),
+    ] = 0,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="The address of a Dask scheduler, whose workers paint the shots; they see the "
+            "same folders.",
+            metavar="ADDRESS",
+            rich_help_panel="Machine",
+        ),
+    ] = None,
     threads: Threads = None,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
@@ -108,6 +126,8 @@ def video(
     if output is None:
         output = default_output(clip, names or keys)
 
+    from impasto.batch.run import executor_maker
+    from impasto.batch.shots import ShotsRun, paint_shots
     from impasto.cli.progress import make_progress
     from impasto.cli.run import output_lock, raise_stopped
     from impasto.cli.signals import deferred_signals
@@ -126,13 +146,19 @@ def video(
         if dry_run:
             check_output(output, overwrite=overwrite)
             with TemporaryDirectory(prefix="impasto-") as folder:
-                run = VideoRun(clip, names, Path(folder) / output.name, *chosen, **options)
-                _tell(_plan(run), as_json=as_json)
+                look = VideoRun(clip, names, Path(folder) / output.name, *chosen, **options)
+                _tell(_plan(look), as_json=as_json)
             return
         with output_lock(output, checkpoint, resume=resume, quiet=quiet):
-            run = VideoRun(
-                clip, names, output, *chosen, resume=resume, overwrite=overwrite, **options
-            )
+            options |= {"resume": resume, "overwrite": overwrite}
+            run: VideoRun
+            if workers or scheduler:
+                shared = executor_maker(
+                    paint_shots, workers=workers, scheduler=scheduler, threads=threads
+                )
+                run = ShotsRun(clip, names, output, *chosen, shared, threads=threads, **options)
+            else:
+                run = VideoRun(clip, names, output, *chosen, **options)
             sheet: list[tuple[str, Any]] = []
             with deferred_signals(message) as received, make_progress(quiet=quiet) as progress:
                 for event in run:

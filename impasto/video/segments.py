@@ -49,6 +49,18 @@ class Segments:
         """How many frames are on disk."""
         return len(self.stills)
 
+    def begin(self) -> None:
+        """Make the folder. Raises ResourceError where that cannot be."""
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ResourceError(
+                f"{quoted(self.folder)} cannot be made: {error.strerror or error}",
+                "choose another folder",
+            ) from None
+        if not (self.folder / JOB).is_file():
+            write_bytes(self.folder / JOB, json.dumps(self.fingerprint).encode())
+
     def add(self, painting: Tensor, frame: Frame) -> int:
         """Keep a painted frame for the next segment; returns the bytes that it takes."""
         data = encode_image(painting, ".png")
@@ -64,9 +76,7 @@ class Segments:
             return
         part = self.folder / "part"
         try:
-            self.folder.mkdir(exist_ok=True)
-            if not (self.folder / JOB).is_file():
-                write_bytes(self.folder / JOB, json.dumps(self.fingerprint).encode())
+            self.begin()
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
             listed = []

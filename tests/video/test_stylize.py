@@ -120,6 +120,20 @@ def test_keys_are_carried(frames: Path, shot: Callable[..., Tensor], tmp_path: P
     assert float(error.abs().mean()) < 0.05
 
 
+def test_a_key_without_a_number_is_the_first_frames(
+    make_clip: Make, shot: Callable[..., Tensor], tmp_path: Path
+) -> None:
+    """Of a run that goes on, too."""
+    clip, key = make_clip(sound=False), save_image(tmp_path / "key.png", shot(0).flip(1))
+    settings = {**FAST, "segment": 2}
+    stylize_video(clip, "waves", tmp_path / "whole", keyframes=[key], **settings)
+    run = VideoRun(clip, "waves", tmp_path / "out", *split_settings(settings), keyframes=[key])
+    for _ in zip(range(3), run, strict=False):
+        pass
+    stylize_video(clip, "waves", tmp_path / "out", keyframes=[key], resume=True, **FAST)
+    assert pictures(tmp_path / "out") == pictures(tmp_path / "whole")
+
+
 def test_a_loop_meets_its_beginning(tmp_path: Path, shot: Callable[..., Tensor]) -> None:
     folder = tmp_path / "round"
     folder.mkdir()
