@@ -17,6 +17,7 @@ line ends when nobody catches it::
     │   ├── WeightsNotFoundError      4   no file on the search path, and none may be downloaded
     │   └── IntegrityError            4   the file is not the one that was expected
     ├── ResourceError                 6   memory, disk or time ran out
+    │   └── DiskFullError             6   no space is left for a file
     └── Interrupted                 130   the user stopped the run (Ctrl-C)
 
 Exit code 5 (some items of a batch failed) belongs to a command, not to an error; 143 to
@@ -138,6 +139,10 @@ class ResourceError(ImpastoError):
     """Memory, disk or time ran out."""
 
     exit_code = 6
+
+
+class DiskFullError(ResourceError):
+    """No space is left for a file."""
 
 
 class Interrupted(ImpastoError):

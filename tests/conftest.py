@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +82,24 @@ def painting() -> Tensor:
     colors = torch.tensor([[0.1, 0.15, 0.5], [0.9, 0.75, 0.2], [0.2, 0.5, 0.6], [0.8, 0.3, 0.15]])
     weights = torch.stack([torch.cos(phase + 1.5708 * k) for k in range(4)]).mul(4).softmax(0)
     return torch.einsum("khw,kc->chw", weights, colors).clamp(0, 1)[None]
+
+
+@pytest.fixture
+def make_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mounts a disk of so many KiB, or gives it that size; skips for who is not root."""
+    folder = tmp_path / "disk"
+
+    def make(size: int) -> Path:
+        options = f"remount,size={size}k" if folder.exists() else f"size={size}k"
+        folder.mkdir(exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("a disk can be mounted by root only")
+        return folder
+
+    yield make
+    if folder.exists():
+        subprocess.run(["umount", "--lazy", str(folder)], capture_output=True)
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""Many pictures at once: what to paint, what is done, who paints it."""
+"""Many pictures at once, and a clip's shots: what to paint, what is done, who paints it."""

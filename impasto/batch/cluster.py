@@ -6,10 +6,11 @@ our own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from impasto.batch.work import Outcome, Task, carry_out
+from impasto.batch.work import Outcome, carry_out
 from impasto.errors import MissingDependencyError, UsageError
 
 AHEAD = 2
@@ -25,7 +26,13 @@ class DaskWorkers:
     no scheduler.
     """
 
-    def __init__(self, address: str, *, ship: bool = False) -> None:
+    def __init__(
+        self,
+        address: str,
+        perform: Callable[[Any], Outcome] = carry_out,
+        *,
+        ship: bool = False,
+    ) -> None:
         try:
             from distributed import Client
         except ImportError:
@@ -39,8 +46,8 @@ class DaskWorkers:
                 f"there is no scheduler at {address} ({error})",
                 "start one with: dask scheduler; and workers with: dask worker ADDRESS",
             ) from None
-        self.ship = ship
-        self.tasks: dict[Any, Task] = {}
+        self.perform, self.ship = perform, ship
+        self.tasks: dict[Any, Any] = {}
         self.styles: dict[bytes, Any] = {}
 
     @property
@@ -48,16 +55,16 @@ class DaskWorkers:
         """By the threads of the workers that are there now; they may come and go."""
         return max(1, AHEAD * sum(map(int, self.client.nthreads().values())))
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Any) -> None:
         """Line it up at the scheduler. Styles are sent once, and kept by each worker."""
         styles: list[Any] = [
             self._shipped(style) if isinstance(style, bytes) else style for style in task.styles
         ]
         bare = replace(task, styles=())
-        future = self.client.submit(_perform, bare, styles, pure=False, retries=0)
+        future = self.client.submit(_perform, self.perform, bare, styles, pure=False, retries=0)
         self.tasks[future] = task
 
-    def wait(self) -> list[tuple[Task, Outcome]]:
+    def wait(self) -> list[tuple[Any, Outcome]]:
         """What is over; at least one."""
         from distributed import wait
 
@@ -80,8 +87,8 @@ class DaskWorkers:
         return future
 
 
-def _perform(task: Task, styles: list[str | bytes]) -> Outcome:
-    return carry_out(replace(task, styles=tuple(styles)))
+def _perform(perform: Callable[[Any], Outcome], task: Any, styles: list[str | bytes]) -> Outcome:
+    return perform(replace(task, styles=tuple(styles)))
 
 
 def _outcome(future: Any) -> Outcome:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from impasto.errors import IntegrityError, ResourceError
+from impasto.image.files import quoted
 
 NAME = ".impasto-batch.sqlite"
 
@@ -50,9 +51,7 @@ class Ledger:
             self.connection.execute("pragma synchronous = full")
             self.connection.execute(SCHEMA)
         except sqlite3.OperationalError as error:
-            raise ResourceError(
-                f"{self.path} cannot be written: {error}", "check the folder"
-            ) from None
+            raise self._unwritable(error) from None
         except sqlite3.DatabaseError as error:
             raise IntegrityError(
                 f"{self.path} is no ledger of impasto ({error})", "delete it and start anew"
@@ -99,6 +98,8 @@ class Ledger:
         try:
             return self.connection.execute(statement, values)
         except sqlite3.OperationalError as error:  # the disk is full, or gone
-            raise ResourceError(
-                f"{self.path} cannot be written: {error}", "free some space"
-            ) from None
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: sqlite3.OperationalError) -> ResourceError:
+        remedy = "make sure of the folder, and of some space on its disk"
+        return ResourceError(f"{quoted(self.path)} cannot be written: {error}", remedy)

@@ -13,21 +13,21 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from impasto.batch.work import Outcome, Task, carry_out
+from impasto.batch.work import Outcome, carry_out
 
 STARTS = multiprocessing.get_context("spawn")  # a fork of a process that has run torch may hang
 FAREWELL = 5.0  # seconds that a worker has to end
 
 
 class _Worker:
-    def __init__(self, perform: Callable[[Task], Outcome], threads: int) -> None:
+    def __init__(self, perform: Callable[[Any], Outcome], threads: int) -> None:
         self.pipe, theirs = STARTS.Pipe()
         self.process: BaseProcess = STARTS.Process(
             target=_serve, args=(theirs, perform, threads), daemon=True
         )
         self.process.start()
         theirs.close()
-        self.task: Task | None = None
+        self.task: Any = None
 
     def stop(self) -> None:
         self.pipe.close()  # it ends when it reads the end of its pipe
@@ -47,22 +47,22 @@ class LocalWorkers:
         self,
         count: int,
         threads: int | None = None,
-        perform: Callable[[Task], Outcome] = carry_out,
+        perform: Callable[[Any], Outcome] = carry_out,
     ) -> None:
         self.perform = perform
         self.threads = threads or max(1, _cores() // count)
         self.slots = count
         self.workers = [_Worker(perform, self.threads) for _ in range(count)]
-        self.waiting: list[Task] = []
+        self.waiting: list[Any] = []
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Any) -> None:
         """Give it to a worker that is free, or line it up."""
         self.waiting.append(task)
         self._hand_out()
 
-    def wait(self) -> list[tuple[Task, Outcome]]:
+    def wait(self) -> list[tuple[Any, Outcome]]:
         """What is over; at least one."""
-        over: list[tuple[Task, Outcome]] = []
+        over: list[tuple[Any, Outcome]] = []
         while not over:
             busy = {worker.pipe: worker for worker in self.workers if worker.task is not None}
             for pipe in wait(list(busy)):
@@ -79,7 +79,7 @@ class LocalWorkers:
             worker.stop()
         self.workers = []
 
-    def _receive(self, worker: _Worker) -> tuple[Task, Outcome]:
+    def _receive(self, worker: _Worker) -> tuple[Any, Outcome]:
         task, worker.task = worker.task, None
         assert task is not None
         try:
@@ -102,7 +102,7 @@ class LocalWorkers:
                     continue
 
 
-def _serve(pipe: Any, perform: Callable[[Task], Outcome], threads: int) -> None:
+def _serve(pipe: Any, perform: Callable[[Any], Outcome], threads: int) -> None:
     """The life of a worker process."""
     import signal
 

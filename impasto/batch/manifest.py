@@ -203,6 +203,17 @@ def fill(template: str, values: Mapping[str, Any]) -> Path:
     return path
 
 
+def full_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings whose masks have full paths, for workers that run elsewhere."""
+    found = dict(settings)
+    for name in FILES:
+        if given := found.get(name):
+            texts = [given] if isinstance(given, str) else list(given)
+            full = [os.path.abspath(text) if os.path.isfile(text) else text for text in texts]
+            found[name] = full[0] if isinstance(given, str) else full
+    return found
+
+
 def check_names(items: Sequence[Item]) -> None:
     """ConfigError where two items have one output."""
     taken: dict[Path, Item] = {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,29 @@ from typing import Any
 from impasto.batch.cluster import DaskWorkers
 from impasto.batch.ledger import Entry, Ledger
 from impasto.batch.local import LocalWorkers
-from impasto.batch.manifest import FILES, Item, hash_of, matrix, read_manifest, source_bytes
+from impasto.batch.manifest import (
+    FILES,
+    Item,
+    full_paths,
+    hash_of,
+    matrix,
+    read_manifest,
+    source_bytes,
+)
 from impasto.batch.report import summary_page
-from impasto.batch.work import Executor, InProcess, Outcome, Task
-from impasto.errors import ConfigError, ImpastoError, OutputExistsError, ResourceError
+from impasto.batch.work import Executor, InProcess, Outcome, Task, carry_out, failure
+from impasto.errors import (
+    ConfigError,
+    DiskFullError,
+    ImpastoError,
+    OutputExistsError,
+    ResourceError,
+)
 from impasto.events import Event, ItemDone, pass_on
 from impasto.image.files import check_apart, write_bytes
 from impasto.image.io import check_writable
 
 SUMMARY, PAGE = "batch.json", "batch.html"
-LEAST_FREE = 64 * 2**20  # bytes on the disk; with less, every item would fail
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ def stylize_batch(
 
     Writes ``batch.json`` and ``batch.html`` beside the pictures. Raises ConfigError and
     UnknownNameError for what makes no sense, InputError where there is no content,
-    OutputExistsError for files that the ledger does not know, ResourceError when the disk is full.
+    OutputExistsError for files that the ledger does not know, DiskFullError when the disk is full.
     """
     folder = Path(folder).expanduser()
     if manifest is not None:
@@ -110,22 +123,29 @@ def make_run(
 ) -> BatchRun:
     """The run of ``items`` by the executor that is asked for; ``options`` are those of
     :class:`BatchRun`. Raises ConfigError where both workers and a scheduler are given."""
-    executor = _make_executor(workers=workers, scheduler=scheduler, ship=ship, threads=threads)
+    executor = executor_maker(workers=workers, scheduler=scheduler, ship=ship, threads=threads)
     shipped = ship and scheduler is not None
     return BatchRun(items, folder, executor, ship=shipped, threads=threads, **options)
 
 
-def _make_executor(
-    *, workers: int = 0, scheduler: str | None = None, ship: bool = False, threads: int | None
+def executor_maker(
+    perform: Callable[[Any], Outcome] = carry_out,
+    *,
+    workers: int = 0,
+    scheduler: str | None = None,
+    ship: bool = False,
+    threads: int | None = None,
 ) -> Callable[[], Executor]:
-    """What makes the executor that is asked for, once there is something to do."""
+    """What makes the executor that is asked for, once there is something to do; ``perform``, which
+    workers can import by name, carries out its tasks. Raises ConfigError where both workers and a
+    scheduler are given."""
     if scheduler is not None and workers:
         raise ConfigError("both workers and a scheduler are given", "leave out one of them")
     if scheduler is not None:
-        return lambda: DaskWorkers(scheduler, ship=ship)
+        return lambda: DaskWorkers(scheduler, perform, ship=ship)
     if workers:
-        return lambda: LocalWorkers(workers, threads)
-    return InProcess
+        return lambda: LocalWorkers(workers, threads, perform)
+    return lambda: InProcess(perform)
 
 
 class BatchRun:
@@ -174,10 +194,11 @@ class BatchRun:
                 self.executor = self.make_executor()
             try:
                 yield from self._work(ledger, todo)
-            finally:
-                self.seconds = time.perf_counter() - began
-                self.close()
-                self._write_summary()
+            except BaseException:
+                with suppress(ResourceError):  # what ended the batch is told, not this
+                    self._end(began)
+                raise
+            self._end(began)
 
     def finish(self, on_event: Callable[[Event], None] | None = None) -> BatchResult:
         """Run to the end, pass on each event, and return the result."""
@@ -226,9 +247,10 @@ class BatchRun:
         return todo
 
     def _work(self, ledger: Ledger, todo: deque[int]) -> Iterator[ItemDone]:
+        """Raises ResourceError where the disk is full, once what was on the way is over."""
         executor = self.executor
         attempts: dict[int, int] = {}
-        running = 0
+        running, full = 0, ""
         while todo or running:
             assert executor is not None
             while todo and running < executor.slots:
@@ -248,15 +270,25 @@ class BatchRun:
                     self.done.append(output)
                     yield self._event(output, "done", seconds=outcome.seconds)
                     continue
-                self._check_disk()
+                if outcome.full:  # so it would be for all others
+                    full = outcome.error
+                    todo.clear()
+                    continue
                 for_good = outcome.again or attempts[task.number] > self.retries
                 ledger.fail(output, outcome.error, for_good=for_good)
                 if for_good:
                     self.failed[output] = outcome.error
-                else:
+                elif not full:
                     todo.append(task.number)  # after the others: what ails it may have passed
                 state = "failed" if for_good else "retried"
                 yield self._event(output, state, error=outcome.error, seconds=outcome.seconds)
+        if full:
+            raise DiskFullError(full, "the same command goes on")
+
+    def _end(self, began: float) -> None:
+        self.seconds = time.perf_counter() - began
+        self.close()
+        self._write_summary()
 
     def _task(self, number: int, item: Item) -> Task:
         item.output.parent.mkdir(parents=True, exist_ok=True)
@@ -281,24 +313,17 @@ class BatchRun:
         )
 
     def _settings(self, item: Item) -> dict[str, Any]:
-        """The settings of an item, its masks by their full paths, for workers that run elsewhere.
-
-        Raises ConfigError where masks would have to travel.
-        """
-        settings = dict(item.settings)
-        for name in FILES:
-            given = settings.get(name)
-            if not given:
-                continue
-            texts = [given] if isinstance(given, str) else list(given)
-            if self.ship and any(os.path.isfile(text) for text in texts):
+        """The settings of an item for a worker. Raises ConfigError where masks would have to
+        travel."""
+        for name in FILES if self.ship else ():
+            given = item.settings.get(name) or ()
+            texts = [given] if isinstance(given, str) else given
+            if any(os.path.isfile(text) for text in texts):
                 raise ConfigError(
                     f"{name} names a file, and ship sends only contents and styles",
                     "use a folder that all machines share",
                 )
-            full = [os.path.abspath(text) if os.path.isfile(text) else text for text in texts]
-            settings[name] = full[0] if isinstance(given, str) else full
-        return settings
+        return full_paths(item.settings)
 
     def _received(self, item: Item, outcome: Outcome) -> Outcome:
         """An outcome whose bytes, if it came with some, are on disk."""
@@ -307,17 +332,8 @@ class BatchRun:
         try:
             write_bytes(item.output, outcome.data)
         except ImpastoError as error:
-            return Outcome(error=str(error))
+            return failure(error)
         return outcome
-
-    def _check_disk(self) -> None:
-        """ResourceError where items fail because the disk is full: so would all the others."""
-        free = shutil.disk_usage(self.folder).free
-        if free < LEAST_FREE:
-            raise ResourceError(
-                f"{free / 1e6:.0f} MB are free in {self.folder}",
-                "free some space; the same command goes on",
-            )
 
     def _event(self, output: str, state: str, *, error: str = "", seconds: float = 0.0) -> ItemDone:
         over = len(self.done) + len(self.skipped) + len(self.failed)

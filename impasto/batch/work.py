@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,11 +16,12 @@ from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
 from impasto.config.video import ENGINES
 from impasto.encoders import Encoder, get_encoder
-from impasto.errors import ImpastoError, InputError, UsageError, WeightsError
+from impasto.errors import DiskFullError, ImpastoError, InputError, UsageError, WeightsError
 from impasto.image.files import write_bytes
 from impasto.image.io import encode_image
 from impasto.image.swatches import SWATCHES
 from impasto.machine.devices import threads
+from impasto.objective.style_cache import StyleCache
 from impasto.runs.result import Result, with_places
 from impasto.transfer.stylization import Stylization
 
@@ -49,25 +50,27 @@ class Task:
 @dataclass(frozen=True)
 class Outcome:
     """What became of a task: the ``sha256`` of the file and perhaps its ``data``; or an ``error``,
-    which comes ``again`` however often one tries."""
+    which comes ``again`` however often one tries, or because the disk is ``full``."""
 
     sha256: str = ""
     seconds: float = 0.0
     data: bytes | None = field(default=None, repr=False)
     error: str = ""
     again: bool = False
+    full: bool = False
 
 
 class Executor(Protocol):
-    """Who carries out tasks. ``slots`` is how many are worth having on the way at once."""
+    """Who carries out tasks: items of a batch, shots of a clip. ``slots`` is how many are worth
+    having on the way at once."""
 
     @property
     def slots(self) -> int: ...
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Any) -> None:
         """Begin a task, or line it up."""
 
-    def wait(self) -> list[tuple[Task, Outcome]]:
+    def wait(self) -> list[tuple[Any, Outcome]]:
         """Wait until at least one task is over; those that are. A worker that died is an outcome
         with an error."""
 
@@ -80,15 +83,15 @@ class InProcess:
 
     slots = 1
 
-    def __init__(self, perform: Callable[[Task], Outcome] | None = None) -> None:
+    def __init__(self, perform: Callable[[Any], Outcome] | None = None) -> None:
         self.perform = perform or carry_out
-        self.tasks: list[Task] = []
+        self.tasks: list[Any] = []
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Any) -> None:
         """Line it up."""
         self.tasks.append(task)
 
-    def wait(self) -> list[tuple[Task, Outcome]]:
+    def wait(self) -> list[tuple[Any, Outcome]]:
         """Carry out the next one."""
         task = self.tasks.pop(0)
         return [(task, self.perform(task))]
@@ -110,12 +113,16 @@ def carry_out(task: Task) -> Outcome:
             seconds=time.perf_counter() - began,
             data=data if task.output is None else None,
         )
-    except ImpastoError as error:
-        again = isinstance(error, InputError | UsageError | WeightsError)
-        return Outcome(seconds=time.perf_counter() - began, error=str(error), again=again)
     except Exception as error:  # of any kind: one item must not end the others
-        text = f"{type(error).__name__}: {error}"
-        return Outcome(seconds=time.perf_counter() - began, error=text)
+        return replace(failure(error), seconds=time.perf_counter() - began)
+
+
+def failure(error: Exception) -> Outcome:
+    """The outcome of a task that raised."""
+    if not isinstance(error, ImpastoError):
+        return Outcome(error=f"{type(error).__name__}: {error}")
+    again = isinstance(error, InputError | UsageError | WeightsError)
+    return Outcome(error=str(error), again=again, full=isinstance(error, DiskFullError))
 
 
 def _paint(task: Task) -> bytes:
@@ -125,7 +132,8 @@ def _paint(task: Task) -> bytes:
     if isinstance(config, QuickConfig):
         result = quick(task.content, styles, config)
     else:
-        run = Stylization(task.content, styles, config, encoder=_encoder(config))
+        encoder, seen = _encoder(config)
+        run = Stylization(task.content, styles, config, encoder=encoder, style_cache=seen)
         result = run.finish()
     metadata = _with_names(result.metadata, task)
     for changing in ("seconds", "machine"):  # the same item is the same file, wherever it is made
@@ -159,11 +167,14 @@ def _with_names(metadata: dict[str, Any], task: Task) -> dict[str, Any]:
     return {**metadata, "content": named(metadata["content"], content), "style": told}
 
 
-def _encoder(config: StylizeConfig) -> Encoder:
+def _encoder(config: StylizeConfig) -> tuple[Encoder, StyleCache]:
     return _read_encoder(config.encoder, config.flavour, config.pooling, config.padding)
 
 
 @lru_cache(maxsize=2)
-def _read_encoder(name: str, flavour: Any, pooling: Any, padding: Any) -> Encoder:
-    """Read once in each worker."""
-    return get_encoder(name, flavour=flavour, pooling=pooling, padding=padding)
+def _read_encoder(
+    name: str, flavour: Any, pooling: Any, padding: Any
+) -> tuple[Encoder, StyleCache]:
+    """An encoder, read once in each worker, and what it has seen in styles."""
+    encoder = get_encoder(name, flavour=flavour, pooling=pooling, padding=padding)
+    return encoder, StyleCache()

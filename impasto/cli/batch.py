@@ -107,6 +107,7 @@ def batch(
     from impasto.cli.progress import make_progress
     from impasto.cli.run import raise_stopped
     from impasto.cli.signals import deferred_signals
+    from impasto.cli.stale_files import remove_stale_files
 
     folder = output.expanduser()
     more: dict[str, Any] = {"engine": engine, "settings": chosen, "name": name}
@@ -128,6 +129,8 @@ def batch(
         retries=retries,
         overwrite=overwrite,
     )
+    for place in {item.output.parent for item in items}:
+        remove_stale_files(place)
     silent = quiet or progress == "json"
     with deferred_signals(message) as received, make_progress(quiet=silent) as shown:
         for event in run:

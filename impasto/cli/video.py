@@ -51,6 +51,18 @@ def video(
     loop: bool = switch("The clip goes round: its end meets its beginning.", "--loop"),
     preview: bool = switch("Only the first second, and OUTPUT-sheet.png to look at.", "--preview"),
     resume: bool = options.RESUME,
+    workers: int = option(
+        "Processes that share the work, shot by shot; 0 paints in this one.",
+        "N",
+        default=0,
+        min=0,
+        rich_help_panel=options.MACHINE,
+    ),
+    scheduler: str | None = option(
+        "The address of a Dask scheduler, whose workers paint the shots; they see the same folders.",
+        "ADDRESS",
+        rich_help_panel=options.MACHINE,
+    ),
     threads: int | None = options.THREADS,
     max_pixels: int | None = options.MAX_PIXELS,
     overwrite: bool = options.OVERWRITE,
@@ -72,6 +84,8 @@ def video(
         given["duration"] = min(1.0, given.get("duration") or 1.0)
     output = output or default_output(clip, names or keys)
 
+    from impasto.batch.run import executor_maker
+    from impasto.batch.shots import ShotsRun, paint_shots
     from impasto.cli.progress import make_progress
     from impasto.cli.run import output_lock, raise_stopped
     from impasto.cli.signals import deferred_signals
@@ -89,11 +103,11 @@ def video(
         if dry_run:
             check_output(output, overwrite=overwrite)
             with TemporaryDirectory(prefix="impasto-") as folder:
-                run = VideoRun(clip, names, Path(folder) / output.name, *chosen, **more)
-                for _ in run:
-                    if run.painted == 2:
+                look = VideoRun(clip, names, Path(folder) / output.name, *chosen, **more)
+                for _ in look:
+                    if look.painted == 2:
                         break
-                plan = run.plan()
+                plan = look.plan()
             if as_json:
                 print_json({**vars(plan), "size": list(plan.size)})
             else:
@@ -101,7 +115,14 @@ def video(
             return
         with output_lock(output.expanduser(), resume=resume, quiet=quiet):
             more |= {"resume": resume, "overwrite": overwrite}
-            run = VideoRun(clip, names, output, *chosen, **more)
+            run: VideoRun
+            if workers or scheduler:
+                shared = executor_maker(
+                    paint_shots, workers=workers, scheduler=scheduler, threads=threads
+                )
+                run = ShotsRun(clip, names, output, *chosen, shared, threads=threads, **more)
+            else:
+                run = VideoRun(clip, names, output, *chosen, **more)
             shown: list[tuple[str, Tensor]] = []
             with deferred_signals(message) as received, make_progress(quiet=quiet) as progress:
                 for event in run:

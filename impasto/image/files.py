@@ -18,7 +18,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
+from impasto.errors import (
+    DiskFullError,
+    InputError,
+    OutputExistsError,
+    ResourceError,
+    UsageError,
+)
 
 __all__ = [
     "MAX_BYTES",
@@ -146,8 +152,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = 
     points to is replaced.
 
     Raises ``OutputExistsError`` when ``overwrite`` is False and the file is there, ``UsageError``
-    when the folder is missing or the target is no regular file, ``ResourceError`` when the disk
-    is full, read-only or failing.
+    when the folder is missing or the target is no regular file, ``DiskFullError`` when the disk
+    is full, another ``ResourceError`` when it is read-only or failing.
     """
     target = _target(path, overwrite)
     try:
@@ -332,6 +338,7 @@ def _exists(path: str | os.PathLike[str]) -> OutputExistsError:
 
 
 def _cannot_write(path: str | os.PathLike[str], error: OSError) -> ResourceError:
-    remedy = "free some space" if error.errno in _NO_SPACE else "choose another folder"
-    reason = error.strerror or str(error)
-    return ResourceError(f"{quoted(path)} cannot be written: {reason}", remedy)
+    message = f"{quoted(path)} cannot be written: {error.strerror or error}"
+    if error.errno in _NO_SPACE:
+        return DiskFullError(message, "free some space")
+    return ResourceError(message, "choose another folder")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -19,6 +19,7 @@ from impasto.image.wrap import Axes, resized
 from impasto.losses.base import Measurable, Sums
 from impasto.objective.guidance import inside_masks, layer_masks
 from impasto.objective.regions import Region, RegionMap, Share, restore_kept, style_scale
+from impasto.objective.style_cache import StyleCache, image_key
 from impasto.optim.pyramid import Level
 from impasto.optim.tiling import encode, measure
 
@@ -34,6 +35,7 @@ class Targets:
     ``config`` how large each style is. ``detail`` and ``subject`` ``(1, 1, h, w)`` say how much
     each place of the content has to say, and where its subject is
     (:mod:`impasto.objective.subject`). Tensors are made on ``device``, when they are asked for.
+    What ``style_encoder`` sees is kept in ``style_cache``, if there is one.
     """
 
     def __init__(
@@ -49,11 +51,12 @@ class Targets:
         detail: Tensor | None = None,
         subject: Tensor | None = None,
         style_encoder: Encoder | None = None,
+        style_cache: StyleCache | None = None,
     ) -> None:
         self.content, self.styles = content, tuple(styles)
         self.encoder, self.config, self.device = encoder, config, device
         # A style does not go round: its borders would be taught as seams.
-        self.style_encoder = style_encoder or encoder
+        self.style_encoder, self.style_cache = style_encoder or encoder, style_cache
         self.regions, self.axes = regions, axes
         self.detail, self.subject = detail, subject
         if content is not None and detail is not None and (kept := regions.kept) is not None:
@@ -133,7 +136,8 @@ class Targets:
             inside = self.inside(torch.rot90(part, quarter_turns, (2, 3)), layers)
             return {x: m * found[x] if found else m for x, m in inside.items()}
 
-        return StyleView(self.style_encoder, image, weights, share.weight, tile, masks)
+        cache = self.style_cache if alpha is None and part is None else None
+        return StyleView(self.style_encoder, image, weights, share.weight, tile, masks, cache)
 
     def _style_size(self, level: Level, style: int, region: Region | None) -> tuple[int, int]:
         height, width = self.styles[style].size
@@ -187,7 +191,8 @@ class StyleView:
 
     ``image`` is ``(1, 3, h, w)``, ``weights`` the style's part of the weight of each layer that it
     gives, ``share`` its weight against other styles, ``tile`` the size of the tiles in which sums
-    are taken (None: at once), ``masks`` how much each position counts.
+    are taken (None: at once), ``masks`` how much each position counts. With a ``cache`` all
+    positions count alike.
     """
 
     encoder: Encoder
@@ -196,17 +201,30 @@ class StyleView:
     share: float = 1.0
     tile: int | None = None
     masks: Callable[[Sequence[str], int], Features] = _no_masks
+    cache: StyleCache | None = field(default=None, repr=False)
 
     def features(self, quarter_turns: int = 0) -> tuple[Features, Features]:
         """Its features, and how much each of their positions counts; turned, where asked for."""
         layers = tuple(self.weights)
         turned = torch.rot90(self.image, quarter_turns, (2, 3))
-        return encode(self.encoder, turned, layers), self.masks(layers, quarter_turns)
+        found = self._kept(quarter_turns, lambda: encode(self.encoder, turned, layers))
+        return found, self.masks(layers, quarter_turns)
 
     def measure(self, loss: type[Measurable]) -> Sums:
         """What ``loss`` adds up over it, tile by tile where there are tiles."""
         layers = tuple(self.weights)
-        return measure(loss, self.encoder, self.image, layers, self.masks(layers, 0), self.tile)
+
+        def compute() -> Sums:
+            masks = self.masks(layers, 0)
+            return measure(loss, self.encoder, self.image, layers, masks, self.tile)
+
+        return self._kept((loss, self.tile), compute)
+
+    def _kept(self, kind: Hashable, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        if self.cache is None:
+            return compute()
+        eye = self.encoder.dtype, self.encoder.exact, tuple(self.weights)
+        return dict(self.cache.get((image_key(self.image), eye, kind), compute))
 
 
 def _turned(mask: Tensor | None, quarter_turns: int) -> Tensor | None:

@@ -71,7 +71,12 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             new.file.write(line.replace("0" * 64, digest).encode())
             new.put_in_place(overwrite=True)
     except (OSError, RuntimeError) as error:
-        raise ResourceError(f"cannot write the checkpoint {path} ({error})", "free disk") from error
+        # torch closes its archive on a full disk as well, and stumbles over that instead.
+        first = error.__context__ if isinstance(error.__context__, OSError) else error
+        reason = getattr(first, "strerror", None) or first
+        raise ResourceError(
+            f"cannot write the checkpoint {path} ({reason})", "free some space"
+        ) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:

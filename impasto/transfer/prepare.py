@@ -32,6 +32,7 @@ from impasto.objective.regions import (
     check_styles,
 )
 from impasto.objective.segmentation import find_regions
+from impasto.objective.style_cache import StyleCache
 from impasto.objective.subject import detail_map, read_or_find_subject
 from impasto.objective.targets import Targets
 from impasto.optim.memory import MemoryEstimate, choose_tile, memory_budget, rss_bytes
@@ -81,13 +82,14 @@ def prepare(
     masks: Mapping[str, Any] | None = None,
     own: OwnLosses | None = None,
     init: Picture | None = None,
+    style_cache: StyleCache | None = None,
     max_pixels: int | None = None,
 ) -> Prepared:
     """Read, check and plan all that a run needs; ``content`` None is a texture.
 
     ``masks`` are those of :data:`MASKS` that are given as pictures, in place of the settings of
-    those names, ``init`` a picture in place of the setting. Raises what :func:`impasto.stylize`
-    raises.
+    those names, ``init`` a picture in place of the setting; ``style_cache`` keeps what the encoder
+    sees in the styles. Raises what :func:`impasto.stylize` raises.
     """
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
     # 1. The settings, as far as they go without a picture, and the content.
@@ -151,6 +153,7 @@ def prepare(
         detail=detail,
         subject=subject,
         style_encoder=reader,
+        style_cache=style_cache,
     )
     # 7. Will it fit? In tiles, where it does not as a whole.
     tile, demand = _plan_memory(config, own, targets.encoder, device, (height, width), levels)

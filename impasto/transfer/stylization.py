@@ -24,6 +24,7 @@ from impasto.objective.colors import (
     recolor_content,
     restore_content_colors,
 )
+from impasto.objective.style_cache import StyleCache
 from impasto.optim.gradients import Explanation, explain
 from impasto.optim.loop import optimize
 from impasto.optim.pyramid import Level
@@ -50,8 +51,9 @@ class Stylization(Run[Result]):
     and restored with it, for user interfaces (tensors, numbers, texts, lists and dicts).
     ``regions``, ``style_regions``, ``keep`` and ``subject`` are masks that are no files, and
     ``init`` a picture, in place of the settings of those names; ``own_losses`` are losses of your
-    own, by the names that ``content_loss`` and ``style_loss`` give them. ``settings`` are other
-    fields of :class:`StylizeConfig` and change ``config``.
+    own, by the names that ``content_loss`` and ``style_loss`` give them. With a
+    :class:`impasto.objective.style_cache.StyleCache`, runs that share an ``encoder`` look at a
+    style once. ``settings`` are other fields of :class:`StylizeConfig` and change ``config``.
 
     Raises what :func:`impasto.stylize` raises; ConfigError when a checkpoint belongs to another
     run.
@@ -71,6 +73,7 @@ class Stylization(Run[Result]):
         subject: Source | None = None,
         own_losses: OwnLosses | None = None,
         init: Source | None = None,
+        style_cache: StyleCache | None = None,
         checkpoint: Path | None = None,
         resume: bool = False,
         max_pixels: int | None = None,
@@ -91,6 +94,7 @@ class Stylization(Run[Result]):
             masks=masks,
             own=own_losses,
             init=None if init is None else read_image(init),
+            style_cache=style_cache,
             max_pixels=max_pixels,
         )
         self.config, self.content, self.sources = found.config, found.content, found.sources

@@ -91,7 +91,7 @@ class Memory:
         if self.photo is None or self.painting is None:
             return None
         step = motion(now, self.photo)
-        if float(step.trust.mean()) < self.cuts:
+        if is_cut(step, self.cuts):
             self.forget()
             return None
         picture, trust = warp(self.painting, step.flow), confident(step.trust)
@@ -135,6 +135,11 @@ class Memory:
         """The opposite of :meth:`state_dict`."""
         self.photo, self.painting = saved["photo"], saved["painting"]
         self.anchors = [_Anchor(**anchor) for anchor in saved["anchors"]]
+
+
+def is_cut(step: Motion, cuts: float) -> bool:
+    """Whether a shot begins: less than a share ``cuts`` of a frame is found in the one before."""
+    return float(step.trust.mean()) < cuts
 
 
 def confident(trust: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from impasto.image.inputs import Source, as_list, read_picture
 from impasto.image.io import Picture, read_image, resize
 from impasto.losses import Loss, Objective
 from impasto.objective.masks import AUTO, OFF, REST, Masks
+from impasto.objective.style_cache import StyleCache
 from impasto.objective.subject import read_or_find_subject
 from impasto.transfer.stylization import Stylization
 from impasto.video.carry import Carried
@@ -74,10 +75,11 @@ class OptimisedPainter:
             pooling=config.pooling,
             padding=config.padding,
         )
+        self.seen = StyleCache()
 
     def paint(self, photo: Tensor, carried: Carried | None, masks: dict[str, Any]) -> Tensor:
         """See :class:`Painter`."""
-        options = {"encoder": self.encoder, **masks}
+        options = {"encoder": self.encoder, "style_cache": self.seen, **masks}
         if carried is None:
             return Stylization(photo, self.styles, self.config, **options).finish().image
         config = self.config.with_changes(

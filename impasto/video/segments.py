@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from impasto.errors import ConfigError, ResourceError
-from impasto.image.files import write_bytes
+from impasto.image.files import quoted, write_bytes
 from impasto.image.io import encode_image
 from impasto.runs.checkpoint import load_checkpoint, save_checkpoint
 from impasto.video.read import Frame
@@ -49,6 +49,18 @@ class Segments:
         """How many frames are on disk."""
         return len(self.stills)
 
+    def begin(self) -> None:
+        """Make the folder. Raises ResourceError where that cannot be."""
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ResourceError(
+                f"{quoted(self.folder)} cannot be made: {error.strerror or error}",
+                "choose another folder",
+            ) from None
+        if not (self.folder / JOB).is_file():
+            write_bytes(self.folder / JOB, json.dumps(self.fingerprint).encode())
+
     def add(self, painting: Tensor, frame: Frame) -> int:
         """Keep a painted frame for the next segment; returns the bytes that it takes."""
         data = encode_image(painting, ".png")
@@ -64,22 +76,22 @@ class Segments:
             return
         part = self.folder / "part"
         try:
-            self.folder.mkdir(exist_ok=True)
-            if not (self.folder / JOB).is_file():
-                write_bytes(self.folder / JOB, json.dumps(self.fingerprint).encode())
+            self.begin()
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
             listed = []
             for number, (data, frame) in enumerate(self.pending):
-                _write(part / f"{number:04}.png", data)
+                write_bytes(part / f"{number:04}.png", data)
                 listed.append([str(frame.time), str(frame.duration), frame.name])
-            _write(part / FRAMES, json.dumps(listed).encode())
+            write_bytes(part / FRAMES, json.dumps(listed).encode())
             save_checkpoint(part / STATE, {"fingerprint": self.fingerprint, "state": state})
             target = self.folder / f"{self.done:08}"
             os.replace(part, target)
-        except OSError as error:
+        except (OSError, ResourceError) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            reason = error.message if isinstance(error, ResourceError) else error.strerror or error
             raise ResourceError(
-                f"the frames cannot be kept in {self.folder}: {error.strerror or error}",
+                f"the frames cannot be kept in {quoted(self.folder)}: {reason}",
                 "free some space; the same command with --resume goes on",
             ) from None
         before = sorted(x for x in self.folder.glob("[0-9]*") if x != target)
@@ -117,10 +129,3 @@ def _stills(segment: Path) -> list[Still]:
         Still(segment / f"{number:04}.png", Fraction(time), Fraction(duration), name)
         for number, (time, duration, name) in enumerate(listed)
     ]
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

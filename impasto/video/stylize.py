@@ -128,6 +128,7 @@ class VideoRun:
     """One run of :func:`stylize_video`: iterating yields FrameDone for each frame, then Finished.
 
     :meth:`save` keeps what is painted so far; call it between two events, before one stops.
+    ``kept_in`` is the folder for that, unless it is the one that ``resume`` looks for.
     """
 
     def __init__(
@@ -143,10 +144,11 @@ class VideoRun:
         resume: bool = False,
         overwrite: bool = False,
         max_pixels: int | None = None,
+        kept_in: Path | None = None,
     ) -> None:
         self.config, self.pictures, self.loop = config, pictures, loop
         self.output = Path(output).expanduser()
-        folder = checkpoint_path(self.output.resolve())
+        folder = kept_in or checkpoint_path(self.output.resolve())
         check_output(self.output, overwrite=overwrite or (resume and folder.is_dir()))
         self.clip = open_clip(clip, fps=config.fps, max_pixels=max_pixels or MAX_PIXELS)
         files = [x for x in (*as_list(style), *keyframes) if isinstance(x, str | Path)]
@@ -171,22 +173,41 @@ class VideoRun:
     # --- running ---------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Event]:
+        began, image = time.perf_counter(), torch.zeros(1, 3, 1, 1)
+        for event in self.paint():
+            image = event.image
+            yield event
+        if not self.segments.done:
+            raise InputError(
+                f"{self.clip.path.name} has no frames in this part", "choose another part"
+            )
+        with _Clock(self.timings, "encode"):
+            self._write()
+        self.segments.remove()
+        self.seconds = time.perf_counter() - began
+        yield Finished(self.seconds, self.segments.done, image)
+
+    def paint(self, first: int = 0, end: int | None = None) -> Iterator[FrameDone]:
+        """Paint the frames from the number ``first``, where a shot begins, to before ``end`` (None:
+        all), without those that are on disk, and keep them there."""
         began = time.perf_counter()
-        if self.loop and not self.segments.done:
-            for _, frame in deque(self._selected(), maxlen=WARM_UP):
-                self._paint(frame, None)
-        frames, image = self.count(), torch.zeros(1, 3, 1, 1)
-        done = self.segments.done
-        selected = self._selected()
+        if self.loop and first == 0 and not self.segments.done:
+            for _, frame in deque(self.selected(), maxlen=WARM_UP):
+                self._paint(self._resized(frame), None)
+        frames, done = self.count(), first + self.segments.done
+        selected = self.selected()
         for number in itertools.count():
             with _Clock(self.timings, "decode"):
                 found = next(selected, None)
-            if found is None:
+            if found is None or number == end:
                 break
             index, frame = found
+            key = self._key(index, frame)
             if number < done:
                 continue
-            image, cut = self._paint(frame, self._key(index, frame))
+            with _Clock(self.timings, "decode"):
+                frame = self._resized(frame)
+            image, cut = self._paint(frame, key)
             with _Clock(self.timings, "keep"):
                 self.bytes += self.segments.add(image, frame)
                 self.painted += 1
@@ -197,15 +218,6 @@ class VideoRun:
             self.seconds = time.perf_counter() - began
             yield FrameDone(number + 1, frames, float(frame.time), cut, self.seconds, image)
         self.save()
-        if not self.segments.done:
-            raise InputError(
-                f"{self.clip.path.name} has no frames in this part", "choose another part"
-            )
-        with _Clock(self.timings, "encode"):
-            self._write()
-        self.segments.remove()
-        self.seconds = time.perf_counter() - began
-        yield Finished(self.seconds, self.segments.done, image)
 
     def finish(self, on_event: Callable[[Event], None] | None = None) -> VideoResult:
         """Run to the end, pass on each event, and return the result."""
@@ -276,9 +288,8 @@ class VideoRun:
 
     # --- steps -----------------------------------------------------------------------------------
 
-    def _selected(self) -> Iterator[tuple[int, Frame]]:
-        """The frames to paint, with their number in the clip, at the size in which they are
-        painted."""
+    def selected(self) -> Iterator[tuple[int, Frame]]:
+        """The frames to paint, with their number in the clip."""
         config = self.config
         end = None if config.duration is None else config.start + config.duration
         inside = 0
@@ -289,7 +300,11 @@ class VideoRun:
                 break
             inside += 1
             if (inside - 1) % config.every == 0:
-                yield index, frame._replace(pixels=resize(frame.pixels, self.size))
+                yield index, frame
+
+    def _resized(self, frame: Frame) -> Frame:
+        """At the size in which it is painted."""
+        return frame._replace(pixels=resize(frame.pixels, self.size))
 
     def _key(self, index: int, frame: Frame) -> Tensor | None:
         """The key that belongs to a frame: by the name of its file, else by its number."""
@@ -303,11 +318,11 @@ class VideoRun:
         photo = frame.pixels
         with _Clock(self.timings, "flow"):
             carried = self.memory.carry(photo)
-        if key is not None:
-            self.memory.add_key(photo, key)
-            return key, carried is None
         with _Clock(self.timings, "paint"):
-            masks = self.masks.at(photo, carried)
+            masks = self.masks.at(photo, carried)  # at a key, too: the next ones go on from there
+            if key is not None:
+                self.memory.add_key(photo, key)
+                return key, carried is None
             painting = self.painter.paint(photo, carried, masks).clamp(0, 1)
         self.memory.remember(photo, painting)
         return painting, carried is None

@@ -153,7 +153,8 @@ def _write_video(
             if copied and getattr(error, "errno", errno.EINVAL) == errno.EINVAL:
                 return _without_sound(output, stills, clip, offset, until, source, told)
             raise ResourceError(
-                f"{quoted(output)} cannot be written: {error}", "free some space"
+                f"{quoted(output)} cannot be written: {getattr(error, 'strerror', '') or error}",
+                "free some space",
             ) from None
         with open(part, "rb") as written:
             os.fsync(written.fileno())

@@ -16,8 +16,11 @@ import torch
 
 import impasto
 from impasto.batch.cluster import DaskWorkers
+from impasto.batch.run import executor_maker
+from impasto.batch.shots import ShotsRun, paint_shots
 from impasto.errors import UsageError
 from impasto.image.io import save_image
+from impasto.video.stylize import split_settings
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("default")
@@ -95,6 +98,20 @@ def test_workers_go_and_come(ship: bool, address: str, tmp_path: Path) -> None:
             process.wait()
     assert result.failed == {}
     assert len(result.done) == len(set(result.done)) == 16
+    assert files(tmp_path / "there") == files(tmp_path / "here")
+
+
+@pytest.mark.slow
+def test_shots_of_a_clip(address: str, tmp_path: Path) -> None:
+    frames = photos(tmp_path, 3)  # of noise: each is a shot
+    seen = []
+    for out, scheduler in (("here", None), ("there", address)):
+        executor = executor_maker(paint_shots, scheduler=scheduler)
+        settings = split_settings({"segment": 1, "subject": "off"})
+        run = ShotsRun(frames, "waves", tmp_path / out, *settings, executor, threads=1)
+        seen.append(len(list(run.tasks())))
+        run.finish()
+    assert seen == [3, 3]
     assert files(tmp_path / "there") == files(tmp_path / "here")
 
 

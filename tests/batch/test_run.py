@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +10,7 @@ import pytest
 import torch
 
 import impasto
-from impasto.batch.ledger import NAME, Ledger
+from impasto.batch.ledger import Ledger
 from impasto.batch.manifest import matrix
 from impasto.batch.run import BatchRun
 from impasto.batch.work import InProcess, Outcome, Task, carry_out
@@ -145,25 +140,3 @@ def test_a_manifest(photos: Path, tmp_path: Path) -> None:
 def test_either_workers_or_a_scheduler(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="both workers and a scheduler"):
         impasto.stylize_batch(photos, "waves", tmp_path, workers=2, scheduler="tcp://x:1")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("after", [0.05, 0.2, 0.5, 0.8, 1.2])
-def test_a_killed_batch_goes_on(after: float, photos: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys, impasto; impasto.stylize_batch(sys.argv[1], ['waves', 'night', 'mosaic'],"
-        " sys.argv[2], subject='off', threads=1, on_event=lambda e: print(e.state, flush=True))"
-    )
-    command = [sys.executable, "-c", code, str(photos), str(tmp_path / "out")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
-        assert killed.stdout is not None
-        killed.stdout.readline()
-        time.sleep(after)
-        os.kill(killed.pid, signal.SIGKILL)
-    assert (tmp_path / "out" / NAME).is_file()
-    second = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert second.stdout.count("skipped") >= 1
-    command[-1] = str(tmp_path / "whole")
-    subprocess.run(command, check=True, capture_output=True)
-    assert files(tmp_path / "out") == files(tmp_path / "whole")
-    assert len(files(tmp_path / "out")) == 12

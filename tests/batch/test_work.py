@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from impasto.batch.work import InProcess, Outcome, Task, carry_out
+from impasto.batch.work import InProcess, Outcome, Task, _encoder, _read_encoder, carry_out
+from impasto.config.stylize import StylizeConfig
 from impasto.image.io import load_image, save_image
 
 
@@ -49,6 +51,21 @@ def test_optimised(task: Task) -> None:
     settings = {"subject": "off", "steps": [2], "size": 32}
     outcome = carry_out(with_changes(task, engine="optimised", settings=settings))
     assert outcome.error == ""
+
+
+def test_items_with_one_style_look_at_it_once(task: Task, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"subject": "off", "steps": [2], "size": 32}
+    _read_encoder.cache_clear()
+    for number in range(3):
+        out = str(tmp_path / f"{number}.png")
+        carry_out(with_changes(task, engine="optimised", settings=settings, output=out))
+    _, seen = _encoder(StylizeConfig().with_changes(**settings))
+    assert (seen.missed, seen.found) == (1, 2)
+    _read_encoder.cache_clear()
+    assert (
+        carry_out(with_changes(task, engine="optimised", settings=settings, output=out)).sha256
+        == hashlib.sha256((tmp_path / "0.png").read_bytes()).hexdigest()
+    )
 
 
 def test_a_broken_picture_is_no_use_again(task: Task, tmp_path: Path) -> None:

@@ -67,6 +67,15 @@ def test_a_flag_of_the_other_engine_is_refused(
         parse_settings({"every": "often"})
 
 
+def test_shots_are_shared_out(frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["video", "frames", "waves", "-o", "out", "--subject", "off", "--threads", "1"]
+    assert main([*words, "--workers", "1"]) == 0
+    assert len(list(Path("out").iterdir())) == 4
+    assert "4 frames of 48x64" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "--workers", "1", "--scheduler", "tcp://x:1"]) == 2
+    assert "both workers and a scheduler" in capsys.readouterr().err
+
+
 def test_bad_clips_end_with_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()

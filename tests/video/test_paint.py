@@ -15,7 +15,7 @@ from impasto.config.stylize import StylizeConfig
 from impasto.config.video import VideoConfig
 from impasto.image.io import save_image
 from impasto.video.carry import Carried
-from impasto.video.paint import MaskTracker, TemporalLoss, make_painter
+from impasto.video.paint import MaskTracker, OptimisedPainter, TemporalLoss, make_painter
 
 OFF: dict[str, Any] = {"subject": "off"}
 
@@ -46,6 +46,17 @@ def test_optimised_stays_near_where_it_is_held(
         found = painter.paint(photo, foreseen(photo, 1.0), {})
         distances.append(float((found - 0.5).square().mean()))
     assert distances[1] < distances[0] / 4
+
+
+def test_optimised_looks_at_the_style_once(shot: Callable[..., Tensor], painting: Tensor) -> None:
+    video = VideoConfig(engine="optimised", frame_steps=2)
+    config = StylizeConfig(**OFF, size=64, steps=(2,))
+    painter = make_painter([painting], config, video)
+    assert isinstance(painter, OptimisedPainter)
+    for number in range(3):
+        photo = shot(number)
+        painter.paint(photo, foreseen(photo, 1.0) if number else None, {})
+    assert (painter.seen.missed, painter.seen.found) == (1, 2)
 
 
 def test_temporal_loss_is_a_mean_over_the_trusted(photo: Tensor) -> None:

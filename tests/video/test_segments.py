@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from impasto.errors import ConfigError, ResourceError
+from impasto.errors import ConfigError, DiskFullError, ResourceError
 from impasto.image.io import load_image
 from impasto.video.read import Frame
 from impasto.video.segments import Segments
@@ -67,11 +67,14 @@ def test_without_resume_it_begins_anew(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+        raise DiskFullError("'0000.png' cannot be written: No space left on device")
 
     segments = Segments(tmp_path / "work", JOB, resume=False)
     segments.add(IMAGE, Frame(IMAGE, Fraction(0), Fraction(1)))
-    monkeypatch.setattr("impasto.video.segments._write", full)
-    with pytest.raises(ResourceError, match="No space left"):
+    segments.flush({})
+    segments.add(IMAGE, Frame(IMAGE, Fraction(1), Fraction(1)))
+    monkeypatch.setattr("impasto.video.segments.write_bytes", full)
+    with pytest.raises(ResourceError, match=r"'0000\.png' .* No space left .* --resume goes on"):
         segments.flush({})
-    assert segments.done == 0
+    assert segments.done == 1
+    assert sorted(x.name for x in (tmp_path / "work").iterdir()) == ["00000000", "job.json"]

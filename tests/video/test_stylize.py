@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,6 +115,20 @@ def test_keys_are_carried(frames: Path, shot: Callable[..., Tensor], tmp_path: P
     assert float(error.abs().mean()) < 0.05
 
 
+def test_a_key_without_a_number_is_the_first_frames(
+    make_clip: Make, shot: Callable[..., Tensor], tmp_path: Path
+) -> None:
+    """Of a run that goes on, too."""
+    clip, key = make_clip(sound=False), save_image(tmp_path / "key.png", shot(0).flip(1))
+    settings = {**FAST, "segment": 2}
+    stylize_video(clip, "waves", tmp_path / "whole", keyframes=[key], **settings)
+    run = VideoRun(clip, "waves", tmp_path / "out", *split_settings(settings), keyframes=[key])
+    for _ in zip(range(3), run, strict=False):
+        pass
+    stylize_video(clip, "waves", tmp_path / "out", keyframes=[key], resume=True, **FAST)
+    assert pictures(tmp_path / "out") == pictures(tmp_path / "whole")
+
+
 def test_a_loop_meets_its_beginning(tmp_path: Path, shot: Callable[..., Tensor]) -> None:
     folder = tmp_path / "round"
     folder.mkdir()
@@ -148,24 +157,3 @@ def test_settings_are_those_of_the_engine() -> None:
 def test_there_must_be_a_style(frames: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no style"):
         stylize_video(frames, None, tmp_path / "out")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("after", [0.1, 0.3, 0.6, 1.0, 1.5])
-def test_a_killed_run_goes_on(after: float, frames: Path, tmp_path: Path) -> None:
-    """Killed ``after`` seconds of painting, then resumed: the same frames."""
-    code = (
-        "import sys, impasto; impasto.stylize_video(sys.argv[1], 'waves', sys.argv[2], segment=2,"
-        " resume=True, on_event=lambda e: print('frame', flush=True))"
-    )
-    command = [sys.executable, "-c", code, str(frames), str(tmp_path / "out")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
-        assert killed.stdout is not None
-        killed.stdout.readline()
-        time.sleep(after)
-        os.kill(killed.pid, signal.SIGKILL)
-    if not (tmp_path / "out").exists():
-        subprocess.run(command, check=True, capture_output=True)
-    command[-1] = str(tmp_path / "whole")
-    subprocess.run(command, check=True, capture_output=True)
-    assert pictures(tmp_path / "out") == pictures(tmp_path / "whole")
