@@ -314,7 +314,8 @@ KNOWN: OrderedDict[tuple[object, ...], Statistics] = OrderedDict()
 def _statistics(network: FusedQuick, tile: int, style: Tensor) -> Statistics:
     """:func:`measure` of a style by the network that ships, remembered by the style's pixels."""
     digest = hashlib.sha256(style.cpu().numpy().tobytes()).digest()
-    key = (digest, style.shape, style.device, network.dtype, tile)
+    # Sums round by the number of threads; a picture is the same whatever was painted before it.
+    key = (digest, style.shape, style.device, network.dtype, tile, torch.get_num_threads())
     found = KNOWN.pop(key, None) or measure(network, style, tile)
     KNOWN[key] = found
     while len(KNOWN) > REMEMBERED:

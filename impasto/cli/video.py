@@ -59,7 +59,7 @@ def video(
         rich_help_panel=options.MACHINE,
     ),
     scheduler: str | None = option(
-        "The address of a Dask scheduler, whose workers paint the shots; they see the same folders.",
+        "A Dask scheduler, whose workers paint the shots; they see the same folders.",
         "ADDRESS",
         rich_help_panel=options.MACHINE,
     ),
