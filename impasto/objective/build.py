@@ -44,8 +44,11 @@ LEAST_SUBJECT = 0.003  # a share of the picture: what is smaller is nothing foun
 CLOSE_FROM, CLOSE_TO, CLOSE_LIMIT = 0.5, 0.7, 1.6
 # What surrounds a subject is the painter's: leaves and litter, full of detail, would stay a photo
 # if they were held as a subject is. It may move further, is held by its forms alone, and its detail
-# counts less deeply; all of that from this share of the picture on that the subject has.
+# counts less deeply; all of that from this share of the picture on that the subject has. But only
+# where the subject is sure: of a city the finder marks a tower or two, and the rest is no less a
+# subject. How sure it is, is the mean of the squares of what it marks over the mean.
 AROUND_FROM, AROUND_LIMIT, AROUND_DEPTH = 0.04, 2.0, 0.5
+SURE_FROM, SURE_TO = 0.77, 0.87
 
 Terms = dict[str, tuple[Loss, float]]
 """The terms of an objective by name, each with its weight."""
@@ -293,10 +296,13 @@ def closeness(targets: Targets) -> float:
 
 
 def freedom_around(subject: HeldPart, area: float) -> float:
-    """How free the rest of a region is, which has ``area`` of the picture: 1 where the subject has
-    a fair share of it, so that it carries the picture; less where it is small."""
+    """How free the rest of a region is, which has ``area`` of the picture: 1 where the subject is
+    sure and has a fair share of it, so that it carries the picture."""
     assert subject.mask is not None
-    return min(1.0, float(subject.mask.mean()) / (AROUND_FROM * area))
+    share = float(subject.mask.mean())
+    sureness = float(subject.mask.square().mean()) / share
+    sure = min(max((sureness - SURE_FROM) / (SURE_TO - SURE_FROM), 0.0), 1.0)
+    return sure * min(1.0, share / (AROUND_FROM * area))
 
 
 def content_weights(config: ObjectiveConfig, forms: float = 0.0) -> dict[str, float]:

@@ -397,14 +397,16 @@ def test_what_surrounds_a_subject_is_free_as_far_as_the_subject_carries_the_pict
     small[..., 40:56, 40:56] = 1  # a 48th of the picture, about half of what frees the rest
     config = replace(SMALL, strength=0.5)
     found = {}
-    for name, mask in {"large": third(), "small": small, "none": None}.items():
+    unsure = 0.75 * third()  # so a finder marks a tower of a city
+    masks = {"large": third(), "small": small, "none": None, "unsure": unsure}
+    for name, mask in masks.items():
         held = config if mask is not None else replace(config, protect=0.0)
         run = Stylization(photo, painting, held, encoder=encoder, subject=mask)
         found[name] = run.objective(0)
     limits = [made.limits["content"] / limit_at(0.5) for made in found.values()]
     assert limits[0] == pytest.approx(AROUND_LIMIT)
     assert 1.3 < limits[1] < 1.8
-    assert limits[2] == pytest.approx(1)
+    assert limits[2:] == pytest.approx([1, 1])
     rest = [made.terms["content"][0] for made in found.values()]
     assert all(isinstance(loss, FeatureLoss) for loss in rest)
     shallow = [loss.weights["relu3_1"] for loss in rest]  # type: ignore[attr-defined]
