@@ -255,14 +255,14 @@ def test_teachers_who_see_nothing_all_or_mush_make_none(
 
 
 def test_what_is_drawn_finds_its_edges(training: dict[str, ModuleType]) -> None:
-    """A square drawn four pixels too small on one side and too large on the other."""
+    """A block drawn two pixels to the right of where it is."""
     pixels = np.full((100, 200, 3), 40, dtype=np.uint8)
     pixels[20:80, 60:140] = (220, 180, 90)
     photo = Image.fromarray(pixels)
     mask = training["labels"].outline(photo, "31,20 71,20 71,80 31,80 | 0,0 10,0 10,100 0,100")
     assert mask.shape == (100, 200)
-    assert (mask[24:76, 64:136] > 200).all()
-    assert (mask[:, 144:] < 50).all()
+    assert (mask[24:76, 61:139] > 127).all()
+    assert (mask[:, 141:] < 127).all()
     assert (mask[:, :20] == 128).all()
 
 
