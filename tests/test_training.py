@@ -22,7 +22,7 @@ from impasto import swatch
 from impasto.arbitrary.network import Decoder, load_quick
 
 FOLDER = Path(__file__).parents[1] / "training"
-SCRIPTS = ("data", "distil", "deepen", "quick", "upsampler", "subject")
+SCRIPTS = ("data", "distil", "deepen", "quick", "upsampler", "subject", "labels")
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +213,57 @@ def test_the_finder_learns_discs(training: dict[str, ModuleType], pairs: Any) ->
         rounded = type(finder)(subject.unpack(subject.packed(finder)))
         found = rounded.decide(rounded.pyramid(taps)[0])
         assert (found - expected).abs().mean() < 0.05 * expected.abs().mean()
+
+
+def test_a_finder_that_goes_on_gives_what_it_gave(
+    training: dict[str, ModuleType], pairs: Any
+) -> None:
+    """Until its first step: it has no norms, and its coarser decisions say nothing."""
+    subject = training["subject"]
+    images, _ = subject.Batches(pairs, 0).draw()
+    finder = subject.load_finder()
+    learner = subject.Learner(subject.load_finder())
+    with torch.no_grad():
+        taps = subject.taps_of(subject.load_mini(), images)
+        finest, *coarser = learner(taps)
+        assert torch.equal(finest, finder.decide(finder.pyramid(taps)[0]))
+        assert all(torch.equal(logits, torch.zeros_like(logits)) for logits in coarser)
+    assert all(parameter.requires_grad for parameter in learner.parameters())
+    assert not any(p.requires_grad for p in learner.finished().parameters())
+
+
+def test_teachers_make_a_label_together(training: dict[str, ModuleType]) -> None:
+    subject, classes = np.zeros((2, 100, 100), dtype=np.uint8)
+    subject[10:50, 10:50] = 250
+    subject[60:64, 10:20] = 30  # faint
+    classes[70:90, 70:90] = 15  # a person whom the other teacher missed
+    classes[70:90, 10:30] = 9  # a chair
+    mask = training["labels"].label(subject, classes, [(60, 5, 20, 20)])
+    assert (mask[12:48, 12:48] == 255).all()
+    assert (mask[72:88, 72:88] == 136).all()
+    assert (mask[61:63, 11:19] == 136).all()
+    assert mask[15, 70] == 255  # the face
+    assert (mask[65:, 5:35] == 0).all()
+
+
+@pytest.mark.parametrize("level", [0, 120, 255])
+def test_teachers_who_see_nothing_all_or_mush_make_none(
+    training: dict[str, ModuleType], level: int
+) -> None:
+    subject = np.full((40, 40), level, dtype=np.uint8)
+    assert training["labels"].label(subject, np.zeros_like(subject), []) is None
+
+
+def test_what_is_drawn_finds_its_edges(training: dict[str, ModuleType]) -> None:
+    """A block drawn two pixels to the right of where it is."""
+    pixels = np.full((100, 200, 3), 40, dtype=np.uint8)
+    pixels[20:80, 60:140] = (220, 180, 90)
+    photo = Image.fromarray(pixels)
+    mask = training["labels"].outline(photo, "31,20 71,20 71,80 31,80 | 0,0 10,0 10,100 0,100")
+    assert mask.shape == (100, 200)
+    assert (mask[24:76, 61:139] > 127).all()
+    assert (mask[:, 141:] < 127).all()
+    assert (mask[:, :20] == 128).all()
 
 
 def test_masks_are_measured(

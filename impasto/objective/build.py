@@ -48,7 +48,7 @@ CLOSE_FROM, CLOSE_TO, CLOSE_LIMIT = 0.5, 0.7, 1.6
 # where the subject is sure: of a city the finder marks a tower or two, and the rest is no less a
 # subject. How sure it is, is the mean of the squares of what it marks over the mean.
 AROUND_FROM, AROUND_LIMIT, AROUND_DEPTH = 0.04, 2.0, 0.5
-SURE_FROM, SURE_TO = 0.77, 0.87
+SURE_FROM, SURE_TO = 0.8, 0.9
 
 Terms = dict[str, tuple[Loss, float]]
 """The terms of an objective by name, each with its weight."""
