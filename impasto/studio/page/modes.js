@@ -27,6 +27,9 @@ export async function setMode(mode) {
   whole.hidden = whole.disabled = mode === "texture";
   if (whole.disabled && $("size").value === "none") $("size").value = "512";
   if (mode === "texture" && !chosen.styles.length) chosen.styles = ["waves"];
+  // Now, not when the settings come: by then somebody may have opened it.
+  $("everything").open = mode === "dream";
+  $("settings").replaceChildren();
   showShelf();
   showReady();
   await showSettings();
@@ -50,7 +53,6 @@ export async function showSettings() {
     if (mode === "paint" && chosen.quickNames.has(name)) touch(); else forecastSoon();
   });
   settings.set($("settings"), chosen.extra[mode]);
-  $("everything").open = mode === "dream";
   showChanged();
 }
 
