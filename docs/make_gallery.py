@@ -281,8 +281,8 @@ def index_text(pages: Sequence[Page]) -> str:
         "",
         "The pages of strength, coarsest size, quality and start, and those of the astronaut, the",
         "coffee and the rocket, show what the commands paint today. The others were painted before",
-        "strength was a limit: they show what their knob does, with subjects that move further than",
-        "they would now.",
+        "strength was a limit: they show what their knob does, with subjects that move further",
+        "than they would now.",
     ]
     for group in dict.fromkeys(page.group for page in pages):
         cells = [index_cell(page) for page in pages if page.group == group]

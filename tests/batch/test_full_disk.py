@@ -43,8 +43,9 @@ def batch(photos: Path, out: Path, *words: str, code: str = "") -> subprocess.Co
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def check_it_goes_on(photos: Path, out: Path, told: str) -> None:
-    """One line named a file; the ledger is sound; the same command paints the rest, and no more."""
+def check_it_goes_on(photos: Path, out: Path, told: str, *, least: int = 1) -> None:
+    """One line named a file; the ledger is sound and has ``least`` pictures or more; the same
+    command paints the rest, and no more."""
     assert told.count("\n") == 1
     assert str(out) in told
     assert "cannot be written" in told
@@ -53,7 +54,7 @@ def check_it_goes_on(photos: Path, out: Path, told: str) -> None:
     connection.close()
     with Ledger(out) as ledger:
         before = {entry.output: entry for entry in ledger.entries() if entry.state == "done"}
-    assert 0 < len(before) < len(SIZES)
+    assert least <= len(before) < len(SIZES)
     assert not list(out.glob(".impasto-*.tmp"))
     after = impasto.stylize_batch(photos, "waves", out, subject="off", threads=1)
     assert sorted(after.skipped) == sorted(before)
@@ -72,13 +73,15 @@ def test_a_file_that_may_not_grow(photos: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_full_disk(workers: str, photos: Path, make_disk: Callable[[int], Path]) -> None:
-    """There is room for the ledger and a small picture, for no large one."""
+    """There is room for the ledger and a small picture, for no large one. While one worker writes
+    that, the ledger may be what meets the full disk, before it has booked another's picture."""
     out = make_disk(230) / "out"
     ended = batch(photos, out, "--workers", workers)
     assert ended.returncode == 6
-    assert "-waves.png' cannot be written: No space left on device" in ended.stderr
+    picture = "-waves.png' cannot be written: No space left on device" in ended.stderr
+    assert picture or (workers == "2" and f"{NAME}' cannot be written" in ended.stderr)
     make_disk(8000)
-    check_it_goes_on(photos, out, ended.stderr)
+    check_it_goes_on(photos, out, ended.stderr, least=1 if picture else 0)
 
 
 def test_no_room_for_the_ledger(photos: Path, make_disk: Callable[[int], Path]) -> None:
