@@ -14,14 +14,23 @@ async function startBrush(task) {
   if (!chosen.photo || brushing) return;
   brushing = task;
   stage.zoomTo(false);
+  const { photo } = chosen;
+  try {
+    await stage.show({ first: photo.links.screen, width: photo.width, height: photo.height });
+    brush.begin({ width: photo.width, height: photo.height, color: task.color });
+    if (task.source) await brush.load(task.source);
+  } catch (error) {
+    stopBrush();
+    throw error;
+  }
+  // Only now: what is brushed or done before the mask is there would be lost.
+  $("brush-title").replaceChildren(make("strong", { textContent: task.title }), ` ${task.text}`);
+  document.querySelector("input[name=brush][value=add]").checked = true;
   $("brushbar").hidden = false;
   $("tools").hidden = true;
   toTop();
-  $("brush-title").replaceChildren(make("strong", { textContent: task.title }), ` ${task.text}`);
-  document.querySelector("input[name=brush][value=add]").checked = true;
-  await stage.show({ first: chosen.photo.links.screen, width: chosen.photo.width, height: chosen.photo.height });
-  brush.begin({ width: chosen.photo.width, height: chosen.photo.height, color: task.color });
-  if (task.source) await brush.load(task.source);
+  stage.layout();
+  brush.setSize(value("brush-size"));
   $("brush-done").focus({ preventScroll: true });
 }
 export function stopBrush() {
