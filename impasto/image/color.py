@@ -115,6 +115,31 @@ def match_colors(
     return _by_rows(recolor, image)
 
 
+def keep_contrast(
+    image: Tensor, original: Tensor, share: float = 0.5, weight: Tensor | None = None
+) -> Tensor:
+    """Give ``image``, a recoloured ``original``, back some of the contrast that it lost.
+
+    The deviation of its lightness becomes ``own ** (1 - share) * original ** share`` where the
+    original has more; its mean and the chroma stay. Both are ``(1, 3, H, W)`` of any size,
+    ``weight`` ``(1, 1, h, w)`` weights the pixels of both. Colours outside sRGB lose chroma until
+    they fit.
+    """
+    own, other = palette(image, weight), palette(original, weight)
+    ratio = float((other.covariance[0, 0] + FLOOR) / (own.covariance[0, 0] + FLOOR))
+    if ratio <= 1:
+        return image
+    scale, mean = ratio ** (share / 2), float(own.mean[0])
+
+    def stretch(image: Tensor) -> Tensor:
+        after = srgb_to_oklab(image)
+        after[:, 0].sub_(mean).mul_(scale).add_(mean).clamp_(0, 1)
+        grey = torch.cat([after[:, :1], torch.zeros_like(after[:, 1:])], 1)
+        return oklab_to_srgb(_into_gamut(after, grey)).clamp(0, 1)
+
+    return _by_rows(stretch, image)
+
+
 class Palette(NamedTuple):
     """Colour statistics in Oklab: ``mean`` ``(3,)`` and ``covariance`` ``(3, 3)`` (float64, on the
     CPU), and a ``sample`` ``(3, n)`` of the pixels."""

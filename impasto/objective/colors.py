@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from impasto.config.groups import ColorConfig
-from impasto.image.color import keep_colors, match_colors
+from impasto.image.color import keep_colors, keep_contrast, match_colors
 from impasto.image.io import Picture, resize
 from impasto.image.wrap import Axes, resized
 from impasto.objective.regions import RegionMap
@@ -31,8 +31,9 @@ def match_style_colors(
 
     Before ``keep`` as well: lightness has the content's contrasts then, and edges that only colour
     shows are still seen by the encoder, which a transfer between grey pictures (Gatys et al.)
-    loses. ``color`` (default: ``config``'s) says whose; with ``mask`` ``(1, 1, H, W)`` only the
-    content's colours in that part of it count.
+    loses. Where the painting has more contrast than the photo, it keeps some of it: flat paint
+    hides the subject. ``color`` (default: ``config``'s) says whose; with ``mask``
+    ``(1, 1, H, W)`` only the content's colours in that part of it count.
     """
     if content is None or (color or config.color) not in ("keep", "match"):
         return style
@@ -49,6 +50,7 @@ def match_style_colors(
         weight=style.alpha,
         like_weight=weight,
     )
+    pixels = keep_contrast(pixels, style.pixels, weight=style.alpha)
     return replace(style, pixels=pixels)
 
 

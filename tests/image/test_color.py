@@ -13,6 +13,7 @@ from impasto.errors import ConfigError
 from impasto.image.color import (
     MOST_STRETCH,
     keep_colors,
+    keep_contrast,
     least_map,
     linear_to_srgb,
     match_colors,
@@ -192,6 +193,23 @@ def test_own_colours_change_nothing() -> None:
     image = noise(40, 40)
     assert torch.allclose(match_colors(image, image), image, atol=2e-3)
     assert match_colors(image, muted(1), strength=0.0) is image
+
+
+def test_contrast_that_a_picture_lost_comes_back_in_part() -> None:
+    def contrast(image: Tensor) -> float:
+        return float(srgb_to_oklab(image)[:, 0].std(correction=0))
+
+    painting = muted(3)
+    flat = 0.5 + 0.4 * (painting - 0.5)
+    found = keep_contrast(flat, painting)
+    wanted = (contrast(flat) * contrast(painting)) ** 0.5
+    assert contrast(found) == pytest.approx(wanted, rel=0.02)
+    means = (srgb_to_oklab(x)[:, 0].mean() for x in (flat, found))
+    assert next(means) == pytest.approx(float(next(means)), abs=0.005)
+    assert contrast(keep_contrast(flat, painting, 1.0)) == pytest.approx(
+        contrast(painting), rel=0.03
+    )
+    assert keep_contrast(painting, flat) is painting  # it has more already
 
 
 def test_unknown_method() -> None:
