@@ -287,6 +287,7 @@ def test_two_paintings_are_compared_side_by_side(watched: Watched) -> None:
 def test_other_modes_make_pictures_of_their_own(watched: Watched, mode: str) -> None:
     page = watched.page
     press = page.tap if watched.phone else page.click
+    assert page.is_hidden("#aspect")  # a texture's alone
     press(f"#modes label:has([value={mode}])")
     page.wait_for_selector("#mode-hint:not([hidden])")
     if mode == "dream":
@@ -299,7 +300,7 @@ def test_other_modes_make_pictures_of_their_own(watched: Watched, mode: str) -> 
         page.click(".group summary:has-text('Optimiser')")
         page.fill("[data-name=steps]", "20,10")
         press("#panel label:has([name=wrap][value=both])")
-        assert page.is_hidden("#photo-name")
+        assert page.is_hidden("#photo-name") and page.is_visible("#aspect")
     page.select_option("#size", "256")
     press("#paint")
     page.wait_for_selector("#result:not([hidden])", timeout=120_000)

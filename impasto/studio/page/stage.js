@@ -75,7 +75,7 @@ function setZoom(zoom) {
 export function setPainter(found) {
   painter = found;
   stage.style.cursor = found ? "none" : "";
-  $("cursor").hidden = !found;
+  $("cursor").hidden = true; // until the pointer is on the picture
   layout();
 }
 export function setCursor(size) {
@@ -161,7 +161,10 @@ stage.addEventListener("pointerdown", (event) => {
 });
 stage.addEventListener("pointermove", (event) => {
   const at = place(event), last = pointers.get(event.pointerId);
-  if (painter) Object.assign($("cursor").style, { left: `${at.x}px`, top: `${at.y}px` });
+  if (painter) {
+    $("cursor").hidden = false;
+    Object.assign($("cursor").style, { left: `${at.x}px`, top: `${at.y}px` });
+  }
   if (!last) return;
   pointers.set(event.pointerId, at);
   if (pinch && pointers.size === 2) {
