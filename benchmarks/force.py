@@ -4,9 +4,9 @@
 
 Two photos of scikit-image in two swatches, at the default settings but for the size. How much of
 the content a result keeps is the correlation of its relu4_2, as mini sees it, with the photo's
-(each channel less its mean over positions). Paints with half the factor in
-impasto/objective/targets.py, the factor and twice it, and tells for each the correlation; beside it
-that of the default losses, which all shall have at their factor.
+(each channel less its mean over positions). Paints with half the loss's ``scale``, with it and with
+twice it, and tells for each the correlation; beside it that of the default losses, which all shall
+have at their scale. Strength is a weight here: as a limit it would hold the content itself.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from skimage import data
 from torch import Tensor
 
 import impasto
-from impasto.config.stylize import MIXTURES
-from impasto.objective.targets import FORCE
+from impasto.losses import CONTENT_LOSSES, STYLE_LOSSES
 
 PAIRS = (("chelsea", "waves"), ("coffee", "night"))
 LAYER = "relu4_2"
+LOSSES = {**STYLE_LOSSES, **CONTENT_LOSSES}
 
 
 def kept(image: Tensor, photo: Tensor, encoder: impasto.Encoder) -> float:
@@ -39,29 +39,29 @@ def kept(image: Tensor, photo: Tensor, encoder: impasto.Encoder) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("losses", nargs="*", help=f"default: all of {', '.join(FORCE)}")
+    parser.add_argument("losses", nargs="*", help=f"default: all of {', '.join(LOSSES)}")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--size", type=int, default=192)
     a = parser.parse_args()
     encoder = impasto.get_encoder("mini")
     photos = {x: impasto.load_image(getattr(data, x)(), size=a.size) for x, _ in PAIRS}
     found: dict[str, dict[str, float]] = {}
-    for name in a.losses or FORCE:
-        setting = next(k for k, names in MIXTURES.items() if name in names)
-        found[name] = {}
+    for name in a.losses or LOSSES:
+        loss, found[name] = LOSSES[name], {}
         for change in (1.0,) if name in ("gram", "features") else (0.5, 1.0, 2.0):
-            with patch.dict(FORCE, {name: FORCE[name] * change}):
+            with patch.object(loss, "scale", loss.scale * change):
                 images = [
                     impasto.stylize(
                         photos[photo],
                         style,
                         size=a.size,
-                        **{setting: name},
+                        strength_mode="weight",
+                        **{f"{loss.role}_loss": name},
                     ).image
                     for photo, style in PAIRS
                 ]
             alike = [kept(x, photos[p], encoder) for x, (p, _) in zip(images, PAIRS, strict=True)]
-            found[name][f"{FORCE[name] * change:g}"] = sum(alike) / len(alike)
+            found[name][f"{loss.scale * change:g}"] = sum(alike) / len(alike)
         told = "   ".join(f"{factor}: {value:.3f}" for factor, value in found[name].items())
         print(f"{name:<16} {told}", flush=True)
     if a.out:

@@ -2,19 +2,24 @@
 
     python benchmarks/video.py speed ../shared/images/video/bunny.mp4 [--frames 24] [--rounds 3]
     IMPASTO_WEIGHTS=../shared/weights python benchmarks/video.py warping ../shared/images/video/flow
+    IMPASTO_WEIGHTS=../shared/weights python benchmarks/video.py drift clip.mp4 [--engine optimised]
+    IMPASTO_WEIGHTS=../shared/weights python benchmarks/video.py key clip.mp4 --size 256
 
 ``speed``: a clip at 640x360 pixels, both engines taking turns, with ``--threads`` threads (2):
 seconds of the clock and of the processor for each frame, and the shares of decode, flow, network,
 keep (PNGs on disk) and encode. ``warping``: the root of the mean squared difference of the
 paintings of frames 2 and 3, carried along the true flow, in unoccluded pixels, against frames
-painted one by one and an exponential blend of those; and the style gap by VGG-19. ``--out`` keeps
-the paintings.
+painted one by one and an exponential blend of those; and the share of the style gap that closes, by
+VGG-19. ``drift``: the same difference from frame to frame and over ten frames, along our own
+flow where it is trusted, and the style distance that is left. ``key``: one painted frame carried
+through a clip, and the style distance to it. ``--out`` keeps the paintings (warping).
 Prints tables and JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -33,7 +38,7 @@ from impasto.encoders import get_encoder
 from impasto.image.io import load_image, resize, save_image, size_to_fit
 from impasto.metrics.evaluate import score
 from impasto.video.carry import Memory
-from impasto.video.flow import resize_flow, warp
+from impasto.video.flow import motion, resize_flow, warp
 from impasto.video.paint import MaskTracker, make_painter
 from impasto.video.stylize import split_settings
 
@@ -53,18 +58,20 @@ BLEND = 0.7
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("what", choices=["speed", "warping"])
+    parser.add_argument("what", choices=["speed", "warping", "drift", "key"])
     parser.add_argument("path", type=Path, help="a clip; the folder with easy/ and medium/")
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--size", type=int, default=640)
+    parser.add_argument("--engine", choices=["quick", "optimised"], default="quick")
+    parser.add_argument("--style", default="night")
     parser.add_argument("--cases", type=int, nargs="*", help="some of the six, from 0")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON", help="other settings")
     parser.add_argument("--out", type=Path)
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
-    found = speed(a) if a.what == "speed" else warping(a)
+    found = {"speed": speed, "warping": warping, "drift": drift, "key": key}[a.what](a)
     print(json.dumps({"machine": platform.processor(), "cores": os.cpu_count(), **found}))
 
 
@@ -113,7 +120,7 @@ def warping(a: argparse.Namespace) -> dict[str, Any]:
     settings = {k: json.loads(v) for k, v in (item.split("=", 1) for item in a.set)}
     judge = get_encoder("vgg19")
     cases = []
-    print(f"{'case':34}{'photo':>7}{'single':>8}{'blend':>7}{'video':>7}{'ratio':>7}  style gaps")
+    print(f"{'case':34}{'photo':>7}{'single':>8}{'blend':>7}{'video':>7}{'ratio':>7}  closed")
     for number in a.cases or range(len(CASES)):
         name, style, engine, side = CASES[number]
         photos, flow, seen = read_case(a.path / name, side)
@@ -176,6 +183,75 @@ def error(images: list[Tensor], flow: Tensor, seen: Tensor) -> float:
     """Of frame 3, carried back to frame 2 along the true flow."""
     squares = (images[1] - warp(images[2], flow, "bilinear")).square().mean(1, keepdim=True)
     return float((squares * seen).sum() / seen.sum()) ** 0.5
+
+
+# --- over many frames ----------------------------------------------------------------------------
+
+
+def drift(a: argparse.Namespace) -> dict[str, Any]:
+    """A clip frame by frame, blended and held steady: differences over one and over ten frames."""
+    photos, judge = read_frames(a), get_encoder("vgg19")
+    settings = {k: json.loads(v) for k, v in (item.split("=", 1) for item in a.set)}
+    painted = {
+        "single": paint(photos, a.style, a.engine, settings, steady=False),
+        "video": paint(photos, a.style, a.engine, settings, steady=True),
+    }
+    painted["blend"] = [painted["single"][0]]
+    for image in painted["single"][1:]:
+        painted["blend"].append(torch.lerp(image, painted["blend"][-1], BLEND))
+    example = impasto.swatch(a.style, size=max(photos[0].shape[-2:]))
+    found: dict[str, Any] = {}
+    for way in ("single", "blend", "video"):
+        images = painted[way]
+        one, ten = (mean_difference(images, photos, apart) for apart in (1, 10))
+        left = [score(images[k], photos[k], example, judge).style for k in (0, len(images) - 1)]
+        found[way] = {"1 frame": one, "10 frames": ten, "style distance": sum(left) / 2}
+        print(way, {name: round(value, 3) for name, value in found[way].items()}, flush=True)
+    return {"clip": a.path.name, "engine": a.engine, "style": a.style, "found": found}
+
+
+def key(a: argparse.Namespace) -> dict[str, Any]:
+    """The style distance of carried frames to a painted first frame, and of the last by itself."""
+    photos, judge = read_frames(a), get_encoder("vgg19")
+    first = impasto.stylize(photos[0], a.style, size=None).image
+    video, own = split_settings({})
+    painter, memory = make_painter([first], own, video), Memory(0.0)
+    memory.add_key(photos[0], first)
+    found: dict[str, float] = {}
+    for number, photo in enumerate(photos[1:], start=2):
+        carried = memory.carry(photo)
+        image = painter.paint(photo, carried, {"subject": "off"}).clamp(0, 1)
+        memory.remember(photo, image)
+        if number in (5, 12, 24, 48):
+            found[str(number)] = score(image, photo, first, judge).style
+    alone = impasto.stylize(photos[-1], a.style, size=None).image
+    found["stylize"] = score(alone, photos[-1], first, judge).style
+    found["quick"] = score(
+        impasto.quick(photos[-1], first, size=None).image, photos[-1], first, judge
+    ).style
+    print({name: round(value, 3) for name, value in found.items()}, flush=True)
+    return {"clip": a.path.name, "style": a.style, "distance to the key": found}
+
+
+def read_frames(a: argparse.Namespace) -> list[Tensor]:
+    """The first ``--frames`` of a clip at ``--size``."""
+    clip = impasto.video.read.open_clip(a.path)
+    size = size_to_fit(*clip.size, a.size)
+    frames = itertools.islice(clip.frames(), a.frames)
+    return [resize(frame.pixels, size).clamp(0, 1) for frame in frames]
+
+
+def mean_difference(images: list[Tensor], photos: list[Tensor], apart: int) -> float:
+    """The root of the mean squared difference to the painting so many frames before, carried along
+    our flow, in pixels that are trusted by more than half."""
+    total = count = 0.0
+    for now in range(apart, len(images)):
+        step = motion(photos[now], photos[now - apart])
+        seen = (step.trust > 0.5).float()
+        before = warp(images[now - apart], step.flow)
+        total += float(((images[now] - before).square().mean(1, keepdim=True) * seen).sum())
+        count += float(seen.sum())
+    return (total / max(count, 1)) ** 0.5
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ __all__ = ["is_heic", "jpeg2000_profile", "lean_png", "webp_size"]
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LARGEST_PROFILE = 16 * 2**20
 _LARGEST_TEXT = 2**20  # what Pillow takes, decompressed
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # The texts that Pillow or impasto act on: parameters, and EXIF as some programs write it.
 _HEEDED = (b"impasto", b"XML:com.adobe.xmp", b"Raw profile type exif", b"Raw profile type APP1")
 _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis")
@@ -23,17 +24,25 @@ _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis")
 def lean_png(data: bytes) -> tuple[bytes, bytes | None]:
     """A PNG without its texts (but for those that are heeded) and its profile, and the profile.
 
-    Other files come back as they are. A profile that is broken or has over 16 MiB is none.
+    Heeded texts and EXIF that stand behind the pixels, where some programs put them, come before:
+    behind them Pillow finds them only once it has decoded the pixels. Other files come back as
+    they are. A profile that is broken or has over 16 MiB is none.
     """
     if not data.startswith(_PNG):
         return data, None
-    kept, profile = [_PNG], None
+    kept, profile, pixels = [_PNG], None, 0
     for kind, start, end in _png_chunks(data):
         body = memoryview(data)[start + 8 : end - 4]
         if kind == b"iCCP":
             profile = profile or _png_profile(bytes(body))
-        elif kind not in (b"tEXt", b"zTXt", b"iTXt") or _is_heeded(kind, bytes(body)):
-            kept.append(data[start:end])
+        elif kind not in _TEXTS or _is_heeded(kind, bytes(body)):
+            if kind == b"IDAT":
+                pixels = pixels or len(kept)
+            if pixels and kind in (*_TEXTS, b"eXIf"):
+                kept.insert(pixels, data[start:end])
+                pixels += 1
+            else:
+                kept.append(data[start:end])
     return b"".join(kept), profile
 
 

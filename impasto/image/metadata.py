@@ -124,10 +124,14 @@ def load_exif(data: bytes) -> Image.Exif:
 
 def as_bytes(value: Any) -> Any:
     """A text as the bytes that it was read from: Pillow reads texts as Latin-1, which keeps them,
-    and writes ASCII, with a question mark for each other byte."""
-    if isinstance(value, str) and not value.isascii():
-        return value.encode("latin-1", "replace")
-    return value
+    and writes ASCII, with a question mark for each other byte. A text that is not Latin-1 was
+    read from no file, but set in a program: UTF-8."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "replace")
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:

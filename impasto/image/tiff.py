@@ -118,7 +118,12 @@ def _exif(page: Any) -> Image.Exif:
     """What of the page's tags EXIF has as well: credits, orientation."""
     exif = Image.Exif()
     for tag in (0x010E, 0x010F, 0x0110, 0x0112, 0x0132, 0x013B, 0x8298):
-        value = page.tags.valueof(tag)
-        if isinstance(value, str | int):
-            exif[tag] = value
+        found = page.tags.get(tag)
+        if found is None or not isinstance(found.value, str | int):
+            continue
+        exif[tag] = found.value
+        if isinstance(found.value, str):  # as Pillow reads it; tifffile guesses an encoding
+            file = page.parent.filehandle
+            file.seek(found.valueoffset)
+            exif[tag] = file.read(found.count).rstrip(b"\0").decode("latin-1")
     return exif

@@ -13,7 +13,8 @@ def gram(features: Tensor, weight: Tensor | None = None) -> Tensor:
 
     ``G_ij = sum_p w_p F_ip F_jp / sum_p w_p``, in float32 or better. Gatys et al. (2016, eq. 3) sum
     over the M positions without dividing; with the division matrices of pictures of different sizes
-    are comparable, and :class:`GramLoss` states how that enters the loss.
+    are comparable, and :class:`GramLoss` states how that enters the loss. It divides alike, but
+    later: :class:`StatisticLoss` adds up :func:`gram_sum` over the tiles of a large picture first.
 
     >>> import torch
     >>> gram(torch.ones(1, 2, 4, 4))

@@ -170,3 +170,32 @@ def test_any_json_comes_back(parameters: dict[str, Any]) -> None:
     with Image.open(io.BytesIO(encode_image(IMAGE, ".jpg", metadata=parameters))) as image:
         comment = image.getexif().get_ifd(0x8769)[0x9286]
         assert json.loads(comment[8:])["impasto"] == parameters
+
+
+def _chunks(data: bytes) -> list[bytes]:
+    """A PNG's chunks, whole."""
+    found, at = [], 8
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        found.append(data[at:end])
+        at = end
+    return found
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_png_may_tell_of_itself_behind_its_pixels(depth: int, tmp_path: Path) -> None:
+    """Other programs write texts and EXIF there."""
+    exif = Image.Exif()
+    exif[0x013B] = "Ada"
+    image = torch.rand(1, 3, 9, 7)
+    data = encode_image(image, ".png", depth=depth, exif=exif.tobytes(), metadata={"seed": 3})
+    chunks = _chunks(data)
+    moved = [chunk for chunk in chunks if chunk[4:8] in (b"iTXt", b"eXIf")]
+    assert len(moved) == 2
+    others = [chunk for chunk in chunks if chunk not in moved]
+    path = tmp_path / "a.png"
+    path.write_bytes(data[:8] + b"".join([*others[:-1], *moved, others[-1]]))
+    assert read_metadata(path) == {"seed": 3}
+    picture = read_image(path)
+    assert torch.equal(picture.pixels, read_image(data).pixels)
+    assert b"Ada" in picture.exif

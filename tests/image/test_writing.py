@@ -102,6 +102,30 @@ def test_credits_keep_their_bytes(suffix: str, depth: int, text: bytes, tmp_path
                 assert found[tag].encode("latin-1") == text
 
 
+@pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))
+def test_credits_of_a_tiff_that_pillow_cannot_read_keep_their_bytes(
+    text: bytes, tmp_path: Path
+) -> None:
+    """Floats are read by tifffile, which guesses the encoding of texts."""
+    tags = [(0x013B, 2, len(text) + 1, text + b"\0", True), (0x8298, 2, 2, b"A\0", True)]
+    pixels = np.zeros((4, 4, 3), np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extratags=tags)
+    picture = read_image(tmp_path / "a.tif")
+    save_image(tmp_path / "b.png", picture.pixels, exif=picture.exif)
+    with Image.open(tmp_path / "b.png") as image:
+        found = image.getexif()
+        assert found[0x013B].encode("latin-1") == text
+        assert found[0x8298] == "A"
+
+
+def test_a_name_that_a_program_set_is_utf8(tmp_path: Path) -> None:
+    image = Image.new("RGB", (4, 4))
+    image.getexif()[0x013B] = "Łukasz"
+    picture = read_image(image)
+    save_image(tmp_path / "a.png", picture.pixels, exif=picture.exif)
+    assert "Łukasz".encode() in (tmp_path / "a.png").read_bytes()
+
+
 def test_credits_of_a_swapped_order(tmp_path: Path) -> None:
     """EXIF in Motorola's order, as most cameras write it."""
     exif = Image.Exif()
