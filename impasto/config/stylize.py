@@ -94,7 +94,7 @@ class PictureConfig(Settings):
         most=1,
     )
     # A weight means something else on each pair of pictures. A limit is a promise: as much style as
-    # there can be while the content moves no further (docs/decisions/0015).
+    # there can be while the content moves no further (docs/decisions/0016).
     strength_mode: StrengthMode = setting(
         "limit",
         "What the strength sets: limit, how far the content may move; weight, that of its loss "

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from impasto.config.dream import LookConfig
 from impasto.config.layers import Selection, parse_selections
+from impasto.config.stylize import StylizeConfig
 from impasto.dream.encoder import check_layers, prepare_encoder
 from impasto.dream.parametrize import Fourier
 from impasto.dream.transform import RandomTransform
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 8
 BATCH = 8  # channels that are looked for at a time
-SMOOTH = 0.3  # weight of total variation in reconstructions; stylize's own
+SMOOTH = StylizeConfig.tv_weight  # in reconstructions
 GRID, WINDOW = 24, 8  # windows along a side; parts of the long side that one of them is
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
+from impasto.config.stylize import StylizeConfig
 from impasto.studio.app import PAGE
 from impasto.studio.recipe import can_write_mp4
 from impasto.studio.service import Studio
@@ -57,6 +58,15 @@ def test_every_control_has_a_name(client: TestClient) -> None:
         found = re.search(r'id="([^"]+)"', tag)
         named = "aria-label" in tag or (found and f'for="{found[1]}"' in text)
         assert named or re.search(r"<label[^>]*>[^<]*" + re.escape(tag), text), tag
+
+
+def test_sliders_begin_at_the_defaults(client: TestClient) -> None:
+    """The page's own copy of them; its scripts read it from there."""
+    page = client.get("/").text
+    for name in ("strength", "protect"):
+        found = re.search(rf'id="{name}" type="range" [^>]*value="([^"]+)"', page)
+        assert found is not None
+        assert float(found[1]) == getattr(StylizeConfig, name)
 
 
 def test_unknown_paths_are_problems(client: TestClient) -> None:

@@ -46,8 +46,8 @@ export async function useSettings(job) {
     chosen.subjectMask = mask ? await ask(`/v1/pictures/${mask}`) : null;
     chosen.subject = mask ? "mask" : told.subject ?? "auto";
     chosen.preset = recipe.preset;
-    $("strength").value = told.strength ?? 0.5;
-    $("protect").value = told.protect ?? 0.3;
+    $("strength").value = told.strength ?? $("strength").defaultValue;
+    $("protect").value = told.protect ?? $("protect").defaultValue;
     check("color", told.color ?? "style");
     check("preset", chosen.preset);
   }

@@ -13,7 +13,7 @@ function showResult() {
   if ($("result").hidden) return;
   const told = job.progress;
   $("result-title").textContent = nameOf(job);
-  const strength = ["paint", "quick"].includes(job.kind) ? ` · strength ${job.recipe.settings.strength ?? 0.5}` : "";
+  const strength = ["paint", "quick"].includes(job.kind) ? ` · strength ${job.recipe.settings.strength ?? $("strength").defaultValue}` : "";
   $("result-text").textContent = `${told.width} × ${told.height} px${strength} · ${told.step ?? 0} ${told.step === 1 ? "step" : "steps"} in ${duration(told.seconds)}${job.state === "stopped" ? " · stopped early" : ""}`;
   for (const [id, name] of [["get-png", "picture.png"], ["get-jpg", "picture.jpg"], ["get-tif", "picture.tif"], ["get-gif", "evolution.gif"], ["get-mp4", "evolution.mp4"], ["get-zip", "files.zip"]]) {
     $(id).hidden = !job.links[name];

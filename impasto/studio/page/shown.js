@@ -100,7 +100,7 @@ on("zoomed", () => { if (Math.max(seen.job?.progress.width ?? 0, seen.job?.progr
 
 // What tells two paintings apart, each in a few words.
 function difference(...jobs) {
-  const all = jobs.map((job) => ({ manner: job.recipe.preset, strength: 0.5, ...job.recipe.settings }));
+  const all = jobs.map((job) => ({ manner: job.recipe.preset, strength: Number($("strength").defaultValue), ...job.recipe.settings }));
   const apart = Object.keys({ ...all[0], ...all[1] }).filter((name) => String(all[0][name]) !== String(all[1][name]));
   return jobs.map((job, k) => {
     const told = apart.filter((name) => all[k][name] !== undefined).slice(0, 2).map((name) => `${name.replaceAll("_", " ")} ${all[k][name] ?? "none"}`);
