@@ -17,10 +17,10 @@ import typer
 
 from impasto.cli import COMMANDS, build
 from impasto.cli.help import PANELS, by_panel
-from impasto.cli.settings import flag_of, kind_of, render
 from impasto.config.dream import DreamConfig, LookConfig
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig, choices
+from impasto.config.texts import flag_of, kind_of, render
 from impasto.config.train import TrainConfig
 
 DOCS = Path(__file__).parent

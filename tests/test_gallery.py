@@ -19,13 +19,14 @@ from PIL import Image
 
 import impasto
 from impasto.cli import build
-from impasto.cli.settings import flag_of, parse_all, resolve
+from impasto.cli.settings import parse_all, resolve
 from impasto.config.base import Settings
 from impasto.config.dream import DreamConfig
 from impasto.config.groups import ColorConfig, MasksConfig
 from impasto.config.presets import PRESETS
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig, choices
+from impasto.config.texts import flag_of
 from impasto.losses import CONTENT_LOSSES, STYLE_LOSSES
 
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"

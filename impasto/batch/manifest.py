@@ -14,13 +14,14 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from impasto.config.base import Settings
+from impasto.config.texts import parse, render
 from impasto.config.version import __version__
 from impasto.config.video import ENGINES
 from impasto.errors import ConfigError, InputError, UnknownNameError
@@ -106,7 +107,7 @@ def matrix(
             "style": "+".join(Path(part).stem for part in parts),
             "folder": below,
             "index": len(items) + 1,
-            **{key: _plain(value) for key, value in {**own, **chosen}.items()},
+            **{key: render(value) for key, value in {**own, **chosen}.items()},
         }
         items.append(Item(place, parts, folder / fill(template, values), engine, own))
     check_names(items)
@@ -176,13 +177,19 @@ def check_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises UnknownNameError for a setting or an engine that there is not, ConfigError for a value.
     """
+    kind = _engine(engine, settings)
+    return kind().with_changes(**settings).changes()
+
+
+def _engine(engine: str, settings: Iterable[str]) -> type[Settings]:
+    """The settings' class of an engine, which must have all of ``settings``."""
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
     kind: type[Settings] = ENGINES[engine]
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # each is a dataclass
     if unknown := next((x for x in settings if x not in known), None):
         raise UnknownNameError(f"setting of the engine {engine}", unknown, sorted(known))
-    return kind().with_changes(**settings).changes()
+    return kind
 
 
 def fill(template: str, values: Mapping[str, Any]) -> Path:
@@ -259,10 +266,6 @@ def _is_there(name: str) -> bool:
     return name in SWATCHES or Path(name).expanduser().is_file()
 
 
-def _plain(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
 def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else [x for x in value or () if isinstance(x, str)]
 
@@ -301,7 +304,8 @@ def _item(
     engine = row.get("engine", engine)
     own = {key: value for key, value in row.items() if key not in OWN_COLUMNS}
     if from_text:
-        own = {key: _parsed(key, value, engine) for key, value in own.items()}
+        kind = _engine(engine, own)
+        own = {key: parse(key, value.replace(";", ","), kind) for key, value in own.items()}
     given = row["style"] if isinstance(row["style"], list) else str(row["style"]).split("+")
     styles = tuple(x if x in SWATCHES else str(beside / x) for x in map(str, given))
     content = str(beside / str(row["content"]))
@@ -311,24 +315,7 @@ def _item(
         "style": "+".join(Path(style).stem for style in styles),
         "folder": ".",
         "index": number,
-        **{key: _plain(value) for key, value in chosen.items()},
+        **{key: render(value) for key, value in chosen.items()},
     }
     output = fill(str(row.get("output") or name or TEMPLATE), values)
     return Item(content, styles, folder / output, engine, chosen)
-
-
-def _parsed(name: str, text: str, engine: str) -> Any:
-    """A setting from the text of a CSV file: a number, a list with commas, none, or a word."""
-    if text.lower() == "none":
-        return None
-    parts = [_number(part.strip()) for part in re.split(r"[,;]", text)]
-    return parts[0] if len(parts) == 1 else parts
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

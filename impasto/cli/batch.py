@@ -12,9 +12,10 @@ import typer
 from impasto.cli import options
 from impasto.cli.messages import message, print_json
 from impasto.cli.options import MACHINE, argument, option, output_option, switch
-from impasto.cli.settings import parse, parse_for_engine, split, with_settings
+from impasto.cli.settings import parse_for_engine, split, with_settings
 from impasto.config.base import type_hints
 from impasto.config.stylize import StylizeConfig
+from impasto.config.texts import parse
 from impasto.config.video import ENGINES
 from impasto.errors import ConfigError, UnknownNameError, UsageError
 

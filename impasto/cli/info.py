@@ -11,11 +11,11 @@ from impasto.cli import options
 from impasto.cli.help import PANELS
 from impasto.cli.messages import print_json, print_lines, printable, shell_words
 from impasto.cli.options import argument, switch
-from impasto.cli.settings import flag_of, render
 from impasto.config.base import Settings
 from impasto.config.dream import CONFIGS
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import CONTENT_SETTINGS, StylizeConfig
+from impasto.config.texts import flag_of, render
 from impasto.errors import ImpastoError, InputError, InvalidImageError, UsageError
 from impasto.image.files import quoted
 

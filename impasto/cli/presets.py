@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from impasto.cli import options
 from impasto.cli.options import argument
-from impasto.cli.settings import flag_of, render
+from impasto.config.texts import flag_of, render
 
 EXAMPLES = """
 impasto presets

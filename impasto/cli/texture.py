@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from impasto.cli.settings import flag_of
 from impasto.cli.stylize import stylize
 from impasto.config.stylize import CONTENT_SETTINGS
+from impasto.config.texts import flag_of
 from impasto.errors import UsageError
 
 EXAMPLES = """

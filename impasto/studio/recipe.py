@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from impasto.config.base import Settings, literals, type_hints
 from impasto.config.dream import DreamConfig
 from impasto.config.presets import PRESETS, WHAT_FOR, get_preset
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import CONTENT_SETTINGS, STARTS, StylizeConfig
+from impasto.config.texts import flag_of, kind_of, render
 from impasto.errors import ConfigError, UsageError
 from impasto.image.swatches import SWATCHES
 from impasto.studio.store import Store
@@ -29,6 +30,7 @@ KINDS: dict[str, type[Settings]] = {
 """Kind of job -> its settings: paint is stylize, plan what it would take (or a texture, where there
 is no content), subject a map of what the photo is of."""
 
+TYPES = {int: "whole", float: "number", str: "text"}
 FUNCTIONS = {"paint": "stylize", "quick": "quick", "texture": "texture", "dream": "deepdream"}
 """Kinds that make a picture to keep -> what makes it in Python; the command is called alike."""
 
@@ -172,7 +174,7 @@ class Recipe:
         if self._has_preset():
             words += ["--preset", self.preset]
         for name, value in self._told(names).items():
-            words += ["--" + name.replace("_", "-"), _flag_text(value)]
+            words += [flag_of(name), render(value)]
         if threads:
             words += ["--threads", str(threads)]
         words += ["-o", self.output_name(names)]
@@ -251,16 +253,16 @@ def describe_settings(kind: str) -> list[dict[str, Any]]:
             continue
         if item.name in WORDS and item.name not in ("init", "subject"):
             continue
-        hint = type_hints(config)[item.name]
-        choices = WORDS.get(item.name) or literals(hint)
+        held = kind_of(item.name, config)
+        choices = WORDS.get(item.name) or literals(type_hints(config)[item.name])
         limits = {x: item.metadata[x] for x in ("least", "most") if x in item.metadata}
         groups.setdefault(config.group_of(item.name), []).append(
             {
                 "name": item.name,
                 "help": item.metadata["help"],
-                "type": _type_of(hint),
-                "list": "tuple" in str(hint),
-                "optional": type(None) in get_args(hint),
+                "type": TYPES[held.element],
+                "list": held.is_list,
+                "optional": held.optional,
                 "choices": list(choices),
                 "default": standard[item.name],
                 **limits,
@@ -276,20 +278,6 @@ def describe_presets() -> list[dict[str, Any]]:
         {"name": name, "good_for": WHAT_FOR.get(name, ""), "settings": config.changes()}
         for name, config in usable.items()
     ]
-
-
-def _type_of(hint: Any) -> str:
-    options = [x for x in (hint, *get_args(hint)) if x in (int, float, str)]
-    if not options:
-        inner = [x for x in get_args(hint) if get_origin(x) is tuple]
-        options = [x for x in get_args(inner[0]) if x in (int, float, str)] if inner else [str]
-    return {int: "whole", float: "number", str: "text"}[options[0]]
-
-
-def _flag_text(value: Any) -> str:
-    if value is None:
-        return "none"
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _free_name(name: str, taken: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ import typer
 
 from impasto.cli import COMMANDS, build, main
 from impasto.cli.help import PANELS, RUN
-from impasto.cli.settings import flag_of
 from impasto.config.stylize import CONTENT_SETTINGS
+from impasto.config.texts import flag_of
 
 GROUP: Any = typer.main.get_command(build())
 

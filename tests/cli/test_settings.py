@@ -9,12 +9,13 @@ import pytest
 
 from impasto.cli import main
 from impasto.cli.help import PANELS
-from impasto.cli.settings import flag_of, kind_of, parse, render, resolve
+from impasto.cli.settings import resolve
 from impasto.config.base import Settings
 from impasto.config.dream import CONFIGS
 from impasto.config.presets import PRESETS
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig, choices
+from impasto.config.texts import flag_of, kind_of, parse, render
 from impasto.config.train import TrainConfig
 from impasto.errors import ConfigError
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from impasto.cli.settings import parse
 from impasto.config.dream import DreamConfig
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
+from impasto.config.texts import parse
 from impasto.errors import ConfigError, ImpastoError
 from impasto.studio.recipe import LEFT_OUT, WORDS, Recipe, describe_presets, describe_settings
 from impasto.studio.service import Studio
