@@ -89,19 +89,6 @@ def distance_on_lines(x: Tensor, x_weight: Tensor, y: Tensor, y_weight: Tensor) 
     return ((values - goals).square() * x_weight[order]).sum(1)
 
 
-def remap(x: Tensor, x_weight: Tensor, y: Tensor, y_weight: Tensor) -> Tensor:
-    """Each column of x ``(n, k)`` with its order kept and the distribution of y's ``(m, k)``.
-
-    >>> equal = torch.full((3,), 1 / 3)
-    >>> x, y = torch.tensor([[1.0], [9.0], [2.0]]), torch.tensor([[4.0], [6.0], [5.0]])
-    >>> remap(x, equal, y, equal).flatten()
-    tensor([4., 6., 5.])
-    """
-    order = x.t().argsort(1)
-    goals = quantiles(_middles(x_weight, order), y, y_weight).expand_as(order)
-    return torch.empty_like(goals).scatter_(1, order, goals).t()
-
-
 @torch.no_grad()
 def quantiles(ranks: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     """The values of each column of y ``(m, k)`` at ``ranks`` in [0, 1], ``(k, n)`` or ``(1, n)``:

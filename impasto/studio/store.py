@@ -25,8 +25,6 @@ QUEUED, RUNNING, PAUSED = "queued", "running", "paused"
 DONE, STOPPED, CANCELLED, FAILED, SET_ASIDE = "done", "stopped", "cancelled", "failed", "set aside"
 OPEN = (QUEUED, RUNNING, PAUSED)
 """States of jobs that may still change by themselves or be gone on with."""
-LASTING = (DONE, STOPPED)
-"""States of jobs that have a picture."""
 
 ID = re.compile(r"[0-9a-f]{32}")
 LEASE = 15.0
