@@ -279,10 +279,10 @@ def index_text(pages: Sequence[Page]) -> str:
         "paints all of them again, with the names of pages behind it only theirs.",
         "What can be set is listed in [settings.md](../settings.md).",
         "",
-        "The pages of strength, coarsest size, quality, start and colours, and those of the astronaut, the",
-        "coffee and the rocket, show what the commands paint today. The others were painted before",
-        "strength was a limit: they show what their knob does, with subjects that move further",
-        "than they would now.",
+        "The pages of strength, coarsest size, quality, start and colours, and those of the",
+        "astronaut, the coffee and the rocket, show what the commands paint today. The others were",
+        "painted before strength was a limit: they show what their knob does, with subjects that",
+        "move further than they would now.",
     ]
     for group in dict.fromkeys(page.group for page in pages):
         cells = [index_cell(page) for page in pages if page.group == group]
