@@ -15,7 +15,7 @@ from impasto.config.quick import QuickConfig
 from impasto.errors import UsageError
 
 EXAMPLES = """
-impasto quick cat.jpg waves -o cat-waves.png
+impasto quick cat.jpg waves -o cat-quick.png
 impasto quick cat.jpg waves mosaic --blend 3,1
 impasto quick cat.jpg night --quality draft --size 2048
 """

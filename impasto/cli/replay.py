@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
 impasto replay cat-waves.png -o again.png
-impasto replay cat-waves.png -o again.png --content photos/cat.jpg
+impasto replay cat-waves.png -o moved.png --content photos/cat.jpg
 """
 
 LOSSLESS = (".png", ".tif", ".tiff")
