@@ -15,9 +15,8 @@ from impasto.config.dream import CONFIGS
 from impasto.config.presets import PRESETS
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig, choices
-from impasto.config.texts import flag_of, kind_of, parse, render
+from impasto.config.texts import flag_of, render
 from impasto.config.train import TrainConfig
-from impasto.errors import ConfigError
 
 
 def test_every_setting_is_a_flag_with_its_help(
@@ -38,33 +37,6 @@ def test_every_setting_is_a_flag_with_its_help(
 @pytest.mark.parametrize("config", [StylizeConfig, QuickConfig, TrainConfig, *CONFIGS.values()])
 def test_every_setting_has_a_group(config: type[Settings]) -> None:
     assert {config.group_of(item.name) for item in fields(config)} <= set(PANELS)  # type: ignore[arg-type]  # a dataclass
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_what_is_rendered_is_parsed_again(preset: str) -> None:
-    for item in fields(StylizeConfig):
-        value = getattr(PRESETS[preset], item.name)
-        assert parse(item.name, render(value)) == value
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("size", "big", "--size is 'big'; give a whole number, or none"),
-        ("strength", "", "--strength is ''; give a number"),
-        ("steps", "10,", "--steps is '10,'; give whole numbers with commas between them"),
-        ("style_weights", "1;2", "give numbers with commas between them, or none"),
-    ],
-)
-def test_what_cannot_be_parsed_is_told(name: str, text: str, said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse(name, text)
-    assert said in str(caught.value)
-
-
-def test_lists_of_names() -> None:
-    assert parse("style_layers", "relu1_1, relu2_1") == ("relu1_1", "relu2_1")
-    assert kind_of("flavour").optional
 
 
 def test_a_flag_wins_over_a_file_over_a_preset(tmp_path: Path) -> None:

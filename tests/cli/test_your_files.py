@@ -242,6 +242,7 @@ def test_names_of_helpers_fit_where_the_outputs_fits(
 
 def test_a_long_name_that_is_stopped_is_resumed(folder: Path, stylize: Stylize) -> None:
     name, original = LONG + ".png", Recorder.on_step
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
     with pytest.MonkeyPatch.context() as patch:
 
         def on_step(self: Recorder) -> None:
@@ -251,6 +252,7 @@ def test_a_long_name_that_is_stopped_is_resumed(folder: Path, stylize: Stylize) 
 
         patch.setattr(Recorder, "on_step", on_step)
         assert stylize(output=name) == 129
+    signal.signal(signal.SIGHUP, before)
     assert not (folder / name).exists()
     assert stylize("--resume", output=name) == 0
     assert stylize() == 0
