@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON", help="other settings")
     parser.add_argument("--out", type=Path)
     a = parser.parse_args()
+    a.set = {k: json.loads(v) for k, v in (item.split("=", 1) for item in a.set)}
     torch.set_num_threads(a.threads)
     found = {"speed": speed, "warping": warping, "drift": drift, "key": key}[a.what](a)
     print(json.dumps({"machine": platform.processor(), "cores": os.cpu_count(), **found}))
@@ -117,21 +118,13 @@ def speed(a: argparse.Namespace) -> dict[str, Any]:
 
 def warping(a: argparse.Namespace) -> dict[str, Any]:
     """Each case, frame by frame, blended and held steady."""
-    settings = {k: json.loads(v) for k, v in (item.split("=", 1) for item in a.set)}
     judge = get_encoder("vgg19")
     cases = []
     print(f"{'case':34}{'photo':>7}{'single':>8}{'blend':>7}{'video':>7}{'ratio':>7}  closed")
     for number in a.cases or range(len(CASES)):
         name, style, engine, side = CASES[number]
         photos, flow, seen = read_case(a.path / name, side)
-        painted = {
-            "photo": photos,
-            "single": paint(photos, style, engine, settings, steady=False),
-            "video": paint(photos, style, engine, settings, steady=True),
-        }
-        painted["blend"] = [painted["single"][0]]
-        for image in painted["single"][1:]:
-            painted["blend"].append(torch.lerp(image, painted["blend"][-1], BLEND))
+        painted = {"photo": photos, **all_ways(photos, style, engine, a.set)}
         errors = {way: error(images, flow, seen) for way, images in painted.items()}
         example = impasto.swatch(style, size=side)
         gaps = {
@@ -150,7 +143,7 @@ def warping(a: argparse.Namespace) -> dict[str, Any]:
             a.out.mkdir(parents=True, exist_ok=True)
             rows = [torch.cat(painted[way], 3) for way in ("photo", "single", "video")]
             save_image(a.out / f"{name}-{style}-{engine}.png", torch.cat(rows, 2).clamp(0, 1))
-    return {"settings": settings, "cases": cases}
+    return {"settings": a.set, "cases": cases}
 
 
 def read_case(folder: Path, side: int) -> tuple[list[Tensor], Tensor, Tensor]:
@@ -163,6 +156,18 @@ def read_case(folder: Path, side: int) -> tuple[list[Tensor], Tensor, Tensor]:
     hidden = torch.from_numpy(data["occluded"] | data["invalid"]).float()[None, None]
     seen = torch.nn.functional.interpolate(1 - hidden, size, mode="area") > 0.999
     return [resize(x, size).clamp(0, 1) for x in whole], resize_flow(flow, size), seen.float()
+
+
+def all_ways(
+    photos: list[Tensor], style: str, engine: str, settings: dict[str, Any]
+) -> dict[str, list[Tensor]]:
+    """The paintings of frames: each by itself, an exponential blend of those, and held steady."""
+    single = paint(photos, style, engine, settings, steady=False)
+    blend = [single[0]]
+    for image in single[1:]:
+        blend.append(torch.lerp(image, blend[-1], BLEND))
+    video = paint(photos, style, engine, settings, steady=True)
+    return {"single": single, "blend": blend, "video": video}
 
 
 def paint(
@@ -191,18 +196,10 @@ def error(images: list[Tensor], flow: Tensor, seen: Tensor) -> float:
 def drift(a: argparse.Namespace) -> dict[str, Any]:
     """A clip frame by frame, blended and held steady: differences over one and over ten frames."""
     photos, judge = read_frames(a), get_encoder("vgg19")
-    settings = {k: json.loads(v) for k, v in (item.split("=", 1) for item in a.set)}
-    painted = {
-        "single": paint(photos, a.style, a.engine, settings, steady=False),
-        "video": paint(photos, a.style, a.engine, settings, steady=True),
-    }
-    painted["blend"] = [painted["single"][0]]
-    for image in painted["single"][1:]:
-        painted["blend"].append(torch.lerp(image, painted["blend"][-1], BLEND))
+    painted = all_ways(photos, a.style, a.engine, a.set)
     example = impasto.swatch(a.style, size=max(photos[0].shape[-2:]))
     found: dict[str, Any] = {}
-    for way in ("single", "blend", "video"):
-        images = painted[way]
+    for way, images in painted.items():
         one, ten = (mean_difference(images, photos, apart) for apart in (1, 10))
         left = [score(images[k], photos[k], example, judge).style for k in (0, len(images) - 1)]
         found[way] = {"1 frame": one, "10 frames": ten, "style distance": sum(left) / 2}

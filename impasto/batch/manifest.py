@@ -14,16 +14,15 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from impasto.config.base import Settings
 from impasto.config.texts import parse, render
 from impasto.config.version import __version__
-from impasto.config.video import ENGINES
+from impasto.config.video import engine_config
 from impasto.errors import ConfigError, InputError, UnknownNameError
 from impasto.image.files import quoted, read_bytes
 from impasto.image.swatches import SWATCHES
@@ -177,19 +176,7 @@ def check_settings(engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises UnknownNameError for a setting or an engine that there is not, ConfigError for a value.
     """
-    kind = _engine(engine, settings)
-    return kind().with_changes(**settings).changes()
-
-
-def _engine(engine: str, settings: Iterable[str]) -> type[Settings]:
-    """The settings' class of an engine, which must have all of ``settings``."""
-    if engine not in ENGINES:
-        raise UnknownNameError("engine", engine, ENGINES)
-    kind: type[Settings] = ENGINES[engine]
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # each is a dataclass
-    if unknown := next((x for x in settings if x not in known), None):
-        raise UnknownNameError(f"setting of the engine {engine}", unknown, sorted(known))
-    return kind
+    return engine_config(engine, settings)().with_changes(**settings).changes()
 
 
 def fill(template: str, values: Mapping[str, Any]) -> Path:
@@ -304,7 +291,7 @@ def _item(
     engine = row.get("engine", engine)
     own = {key: value for key, value in row.items() if key not in OWN_COLUMNS}
     if from_text:
-        kind = _engine(engine, own)
+        kind = engine_config(engine, own)
         own = {key: parse(key, value.replace(";", ","), kind) for key, value in own.items()}
     given = row["style"] if isinstance(row["style"], list) else str(row["style"]).split("+")
     styles = tuple(x if x in SWATCHES else str(beside / x) for x in map(str, given))

@@ -13,10 +13,9 @@ from impasto.cli import options
 from impasto.cli.messages import message, print_json
 from impasto.cli.options import MACHINE, argument, option, output_option, switch
 from impasto.cli.settings import parse_for_engine, split, with_settings
-from impasto.config.base import type_hints
 from impasto.config.stylize import StylizeConfig
 from impasto.config.texts import parse
-from impasto.config.video import ENGINES
+from impasto.config.video import engine_config
 from impasto.errors import ConfigError, UnknownNameError, UsageError
 
 EXAMPLES = """
@@ -93,8 +92,7 @@ def batch(
         raise UnknownNameError("progress", progress, PROGRESS)
     if progress == "json" and as_json:
         raise UsageError("--progress json and --json would both use standard output", "leave one")
-    if engine not in ENGINES:
-        raise UnknownNameError("engine", engine, ENGINES)
+    engine_config(engine)
     if bool(contents) == (manifest is not None):
         raise UsageError(
             "both contents and --manifest are given" if contents else "there is nothing to paint",
@@ -162,9 +160,7 @@ def _varied(text: str, engine: str) -> tuple[str, list[Any]]:
     """A setting and its values: ``strength=0.4,0.8``; a value that is a list has ``+`` in it."""
     name, given, values = text.partition("=")
     name = name.strip().replace("-", "_")
-    kind = ENGINES[engine]
     if not given or not values.strip():
         raise ConfigError(f"--vary is '{text}'", "give a setting and values, as strength=0.4,0.8")
-    if name not in type_hints(kind):
-        raise UnknownNameError(f"setting of the engine {engine}", name, sorted(type_hints(kind)))
+    kind = engine_config(engine, [name])
     return name, [parse(name, part.strip().replace("+", ","), kind) for part in values.split(",")]

@@ -5,12 +5,14 @@ Like :mod:`impasto.config.stylize`, this module does not load torch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from impasto.config.base import Settings, setting
+from impasto.config.base import Settings, setting, type_hints
 from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
+from impasto.errors import UnknownNameError
 
 Engine = Literal["quick", "optimised"]
 
@@ -19,6 +21,21 @@ ENGINES: dict[str, type[QuickConfig] | type[StylizeConfig]] = {
     "optimised": StylizeConfig,
 }
 """Engine -> the settings of its pictures."""
+
+
+def engine_config(
+    engine: str, names: Iterable[str] = ()
+) -> type[QuickConfig] | type[StylizeConfig]:
+    """The settings of an engine's pictures, which must have all of ``names``.
+
+    Raises UnknownNameError for an engine or a setting that there is not.
+    """
+    if engine not in ENGINES:
+        raise UnknownNameError("engine", engine, ENGINES)
+    known = type_hints(ENGINES[engine])
+    if unknown := next((name for name in names if name not in known), None):
+        raise UnknownNameError(f"setting of the engine {engine}", unknown, sorted(known))
+    return ENGINES[engine]
 
 
 @dataclass(frozen=True)

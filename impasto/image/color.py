@@ -107,10 +107,7 @@ def match_colors(
         after = _mixed(before, matrix) + shift
         for channel, (source, target) in enumerate(curves):
             after[:, channel] = _interpolated(after[:, channel], source, target)
-        after = torch.lerp(before, after, strength)
-        after[:, 0].clamp_(0, 1)
-        grey = torch.cat([after[:, :1], torch.zeros_like(after[:, 1:])], 1)
-        return oklab_to_srgb(_into_gamut(after, grey)).clamp(0, 1)
+        return _as_srgb(torch.lerp(before, after, strength))
 
     return _by_rows(recolor, image)
 
@@ -133,9 +130,8 @@ def keep_contrast(
 
     def stretch(image: Tensor) -> Tensor:
         after = srgb_to_oklab(image)
-        after[:, 0].sub_(mean).mul_(scale).add_(mean).clamp_(0, 1)
-        grey = torch.cat([after[:, :1], torch.zeros_like(after[:, 1:])], 1)
-        return oklab_to_srgb(_into_gamut(after, grey)).clamp(0, 1)
+        after[:, 0].sub_(mean).mul_(scale).add_(mean)
+        return _as_srgb(after)
 
     return _by_rows(stretch, image)
 
@@ -216,6 +212,13 @@ def _interpolated(x: Tensor, source: Tensor, target: Tensor) -> Tensor:
 
 
 # --- the gamut -----------------------------------------------------------------------------------
+
+
+def _as_srgb(oklab: Tensor) -> Tensor:
+    """sRGB of colours ``(1, 3, h, w)``, changed in place, that lose chroma until they fit."""
+    oklab[:, 0].clamp_(0, 1)
+    grey = torch.cat([oklab[:, :1], torch.zeros_like(oklab[:, 1:])], 1)
+    return oklab_to_srgb(_into_gamut(oklab, grey)).clamp(0, 1)
 
 
 def _into_gamut(oklab: Tensor, inside: Tensor) -> Tensor:

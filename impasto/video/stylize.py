@@ -20,8 +20,8 @@ from torch import Tensor
 from impasto.config.quick import LARGEST, QuickConfig
 from impasto.config.stylize import StylizeConfig
 from impasto.config.version import __version__
-from impasto.config.video import ENGINES, VideoConfig
-from impasto.errors import ConfigError, InputError, ResourceError, UnknownNameError
+from impasto.config.video import VideoConfig, engine_config
+from impasto.errors import ConfigError, InputError, ResourceError
 from impasto.events import Event, Finished, FrameDone, pass_on
 from impasto.image.files import check_apart
 from impasto.image.inputs import Source, as_list, provenance_of, read_picture
@@ -117,11 +117,7 @@ def split_settings(
         **{name: value for name, value in settings.items() if name in own}
     )
     rest = {name: value for name, value in settings.items() if name not in own}
-    kind = ENGINES[video.engine]
-    known = {item.name for item in fields(kind)}
-    if unknown := next((name for name in rest if name not in known), None):
-        raise UnknownNameError(f"setting of the engine {video.engine}", unknown, sorted(known))
-    return video, kind().with_changes(**rest)
+    return video, engine_config(video.engine, rest)().with_changes(**rest)
 
 
 class VideoRun:

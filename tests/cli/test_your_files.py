@@ -251,8 +251,10 @@ def test_a_long_name_that_is_stopped_is_resumed(folder: Path, stylize: Stylize) 
                 os.kill(os.getpid(), signal.SIGHUP)
 
         patch.setattr(Recorder, "on_step", on_step)
-        assert stylize(output=name) == 129
-    signal.signal(signal.SIGHUP, before)
+        try:
+            assert stylize(output=name) == 129
+        finally:
+            signal.signal(signal.SIGHUP, before)
     assert not (folder / name).exists()
     assert stylize("--resume", output=name) == 0
     assert stylize() == 0
