@@ -1,11 +1,11 @@
 """Does any picture, however broken, make the command line do anything but answer properly?
 
-Each file of a folder is the content of a small ``impasto stylize``, run through ``main()`` in
-worker processes that are killed after ten seconds. Allowed are: a picture (exit code 0), and a
-refusal with exit code 3 and one line on stderr. Whatever else happens is listed, and makes the
-exit status 1: another code, a traceback, a crash, a timeout, a file left in the output folder::
+Each file of a folder is the content of a small ``impasto stylize``, or ``quick``, run through
+``main()`` in worker processes that are killed after ten seconds. Allowed are: a picture (exit code
+0), and a refusal with exit code 3 and one line on stderr. Whatever else happens is listed, and
+makes the exit status 1: another code, a traceback, a crash, a timeout, a file left behind::
 
-    python benchmarks/hostile.py [FOLDER] [--json FILE] [--encoder FILE]
+    python benchmarks/hostile.py [FOLDER] [--command quick] [--json FILE] [--encoder FILE]
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Worker:
         self.path, self.began = path, time.perf_counter()
         self.log.write_bytes(b"")
         target = self.out / "out.png"
-        self.pipe.send(["stylize", str(path), "waves", "-o", str(target), "-q", *self.options])
+        command, *flags = self.options
+        self.pipe.send([command, str(path), "waves", "-o", str(target), "-q", *flags])
 
     def poll(self) -> Outcome | None:
         """The outcome, if there is one by now."""
@@ -136,14 +137,16 @@ def main() -> int:
     standard = HERE.parents[1] / "shared" / "images" / "hostile"
     parser.add_argument("folder", type=Path, nargs="?", default=standard)
     parser.add_argument("--json", type=Path, help="write the results here")
+    parser.add_argument("--command", choices=("stylize", "quick"), default="stylize")
     parser.add_argument("--encoder", default="mini", help="as of impasto stylize")
     options = parser.parse_args()
     files = sorted(path for path in options.folder.rglob("*") if path.is_file())
-    flags = ["--size", "64", "--steps", "1", "--threads", "1", "--precision", "float32"]
-    flags += ["--encoder", options.encoder]
+    command = [options.command, "--size", "64", "--threads", "1"]
+    if options.command == "stylize":
+        command += ["--steps", "1", "--precision", "float32", "--encoder", options.encoder]
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="impasto-hostile-") as scratch:
-        results = list(outcomes(files, Path(scratch), flags))
+        results = list(outcomes(files, Path(scratch), command))
     faults = [(each.name, fault) for each in results if (fault := each.fault())]
     summary: dict[str, Any] = {
         "files": len(results),

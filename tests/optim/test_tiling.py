@@ -209,6 +209,7 @@ def test_exact_tiles_give_the_same_picture_to_the_bit() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("encoder", ["mini", "vgg19"])
 def test_twenty_steps_at_1024_pixels_are_the_same_in_tiles(
     encoder: str, request: pytest.FixtureRequest
