@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from impasto.config.stylize import StylizeConfig
 from impasto.config.texts import parse
 from impasto.config.video import engine_config
 from impasto.errors import ConfigError, UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from impasto.batch.run import BatchRun
 
 EXAMPLES = """
 impasto batch photos --styles waves -o paintings
@@ -103,9 +106,6 @@ def batch(
 
     from impasto.batch.manifest import matrix, read_manifest
     from impasto.batch.run import make_run
-    from impasto.cli.progress import make_progress
-    from impasto.cli.run import raise_stopped
-    from impasto.cli.signals import deferred_signals
     from impasto.cli.stale_files import remove_stale_files
 
     folder = output.expanduser()
@@ -130,17 +130,7 @@ def batch(
     )
     for place in {item.output.parent for item in items}:
         remove_stale_files(place)
-    silent = quiet or progress == "json"
-    with deferred_signals(message) as received, make_progress(quiet=silent) as shown:
-        for event in run:
-            if progress == "json":
-                print(json.dumps(event.to_json()), flush=True)
-            elif event.error:
-                shown.message(f"{event.output} {event.state}: {event.error}")
-            shown.on_count("pictures", event.done, event.total)
-            if received:
-                run.close()
-                raise_stopped(received, f"at item {event.done}", lambda: "what is done stays")
+    _paint(run, progress, quiet=quiet)
     result = run.result()
     if as_json:
         told = {name: getattr(result, name) for name in ("done", "skipped", "failed")}
@@ -154,6 +144,25 @@ def batch(
     if result.failed:
         sys.stdout.flush()
         raise typer.Exit(SOME_FAILED)
+
+
+def _paint(run: BatchRun, progress: str, *, quiet: bool) -> None:
+    """Paint all items, and tell how far it is; a signal ends it between two of them."""
+    from impasto.cli.progress import make_progress
+    from impasto.cli.run import raise_stopped
+    from impasto.cli.signals import deferred_signals
+
+    silent = quiet or progress == "json"
+    with deferred_signals(message) as received, make_progress(quiet=silent) as shown:
+        for event in run:
+            if progress == "json":
+                print(json.dumps(event.to_json()), flush=True)
+            elif event.error:
+                shown.message(f"{event.output} {event.state}: {event.error}")
+            shown.on_count("pictures", event.done, event.total)
+            if received:
+                run.close()
+                raise_stopped(received, f"at item {event.done}", lambda: "what is done stays")
 
 
 def _varied(text: str, engine: str) -> tuple[str, list[Any]]:

@@ -12,13 +12,14 @@ from impasto.cli.messages import message, print_json
 from impasto.cli.options import argument, option, output_option, switch
 from impasto.cli.settings import parse_all, parse_for_engine, split, with_settings
 from impasto.config.base import type_hints
+from impasto.config.quick import QuickConfig
 from impasto.config.stylize import StylizeConfig
 from impasto.config.video import VideoConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from impasto.video.stylize import Plan
+    from impasto.video.stylize import Plan, VideoRun
 
 EXAMPLES = """
 impasto video clip.mp4 waves -o waves.mp4
@@ -32,6 +33,9 @@ PLANNED = 3
 SHEET = 12
 """Frames on the contact sheet of a preview."""
 CELL = 240
+
+Chosen = tuple[VideoConfig, QuickConfig | StylizeConfig]
+"""The settings of the clip, and those of its pictures."""
 
 
 @with_settings(StylizeConfig, defaults=False)
@@ -84,77 +88,30 @@ def video(
         given["duration"] = min(1.0, given.get("duration") or 1.0)
     output = output or default_output(clip, names or keys)
 
-    from impasto.batch.run import executor_maker
-    from impasto.batch.shots import ShotsRun, paint_shots
-    from impasto.cli.progress import make_progress
-    from impasto.cli.run import output_lock, raise_stopped
-    from impasto.cli.signals import deferred_signals
-    from impasto.events import FrameDone
     from impasto.machine import devices
-    from impasto.runs.checkpoint import checkpoint_path
-    from impasto.video.stylize import VideoRun, split_settings
+    from impasto.video.stylize import split_settings
     from impasto.video.write import check_output
 
     devices.keep_freed_memory()
-    checkpoint = checkpoint_path(output.expanduser().resolve())
+    more: dict[str, Any] = {"keyframes": keys, "loop": loop, "max_pixels": max_pixels}
     with devices.threads(threads):
         chosen = split_settings(given)
-        more: dict[str, Any] = {"keyframes": keys, "loop": loop, "max_pixels": max_pixels}
         if dry_run:
             check_output(output, overwrite=overwrite)
-            with TemporaryDirectory(prefix="impasto-") as folder:
-                look = VideoRun(clip, names, Path(folder) / output.name, *chosen, **more)
-                for _ in look:
-                    if look.painted == 2:
-                        break
-                plan = look.plan()
+            plan = _two_frames(clip, names, output, chosen, more)
             if as_json:
                 print_json({**vars(plan), "size": list(plan.size)})
             else:
                 print(plan_text(plan))
             return
+        from impasto.cli.run import output_lock
+
         with output_lock(output.expanduser(), resume=resume, quiet=quiet):
             more |= {"resume": resume, "overwrite": overwrite}
-            run: VideoRun
-            if workers or scheduler:
-                shared = executor_maker(
-                    paint_shots, workers=workers, scheduler=scheduler, threads=threads
-                )
-                run = ShotsRun(clip, names, output, *chosen, shared, threads=threads, **more)
-            else:
-                run = VideoRun(clip, names, output, *chosen, **more)
-            shown: list[tuple[str, Tensor]] = []
-            with deferred_signals(message) as received, make_progress(quiet=quiet) as progress:
-                for event in run:
-                    if not isinstance(event, FrameDone):
-                        continue
-                    progress.on_count("frames", event.frame, event.frames)
-                    if run.painted == PLANNED and not as_json:
-                        progress.message(plan_text(run.plan()))
-                    if preview:
-                        shown.append((f"{event.time:.2f} s", event.image))
-                    if received:
-                        run.save()
-                        where = f"at frame {event.frame}"
-                        raise_stopped(received, where, lambda: f"{checkpoint.name} has the frames")
-    result = run.result()
+            run = _make_run(clip, names, output, chosen, more, workers, scheduler, threads)
+            shown = _paint(run, output, quiet=quiet, tells_plan=not as_json, keeps=preview)
     sheet = _save_sheet(shown, output) if shown else None
-    if as_json:
-        told = {
-            "output": str(result.path),
-            "frames": result.frames,
-            "size": list(result.size),
-            "seconds": round(run.seconds, 2),
-            "notes": result.notes,
-            "timings": result.timings,
-        }
-        print_json(told if sheet is None else {**told, "sheet": str(sheet)})
-        return
-    height, width = result.size
-    also = "" if sheet is None else f", {sheet}"
-    made = f"{result.frames} frames of {height}x{width}, {run.seconds:.1f} s"
-    for line in (*result.notes, f"{result.path}{also} ({made})"):
-        message(line, quiet=quiet)
+    _tell(run, sheet, as_json=as_json, quiet=quiet)
 
 
 def parse_settings(given: Mapping[str, str | None]) -> dict[str, Any]:
@@ -192,6 +149,91 @@ def plan_text(plan: Plan) -> str:
         f"{plan.frames} frames of {height}x{width}: about {minutes}:{seconds:02} min, "
         f"{plan.memory / 2**30:.1f} GiB of memory, {plan.disk / 1e6:.0f} MB on disk meanwhile"
     )
+
+
+def _two_frames(
+    clip: str, styles: list[str], output: Path, chosen: Chosen, more: Mapping[str, Any]
+) -> Plan:
+    """The plan of a run, after two of its frames, which are not kept."""
+    from impasto.video.stylize import VideoRun
+
+    with TemporaryDirectory(prefix="impasto-") as folder:
+        run = VideoRun(clip, styles, Path(folder) / output.name, *chosen, **more)
+        for _ in run:
+            if run.painted == 2:
+                break
+        return run.plan()
+
+
+def _make_run(
+    clip: str,
+    styles: list[str],
+    output: Path,
+    chosen: Chosen,
+    more: Mapping[str, Any],
+    workers: int,
+    scheduler: str | None,
+    threads: int | None,
+) -> VideoRun:
+    """The run: in this process, or with its shots shared out."""
+    if not workers and not scheduler:
+        from impasto.video.stylize import VideoRun
+
+        return VideoRun(clip, styles, output, *chosen, **more)
+    from impasto.batch.run import executor_maker
+    from impasto.batch.shots import ShotsRun, paint_shots
+
+    shared = executor_maker(paint_shots, workers=workers, scheduler=scheduler, threads=threads)
+    return ShotsRun(clip, styles, output, *chosen, shared, threads=threads, **more)
+
+
+def _paint(
+    run: VideoRun, output: Path, *, quiet: bool, tells_plan: bool, keeps: bool
+) -> list[tuple[str, Tensor]]:
+    """Paint all frames. With ``keeps``: the frames with their times, for a contact sheet."""
+    from impasto.cli.progress import make_progress
+    from impasto.cli.run import raise_stopped
+    from impasto.cli.signals import deferred_signals
+    from impasto.events import FrameDone
+    from impasto.runs.checkpoint import checkpoint_path
+
+    checkpoint = checkpoint_path(output.expanduser().resolve())
+    shown: list[tuple[str, Tensor]] = []
+    with deferred_signals(message) as received, make_progress(quiet=quiet) as progress:
+        for event in run:
+            if not isinstance(event, FrameDone):
+                continue
+            progress.on_count("frames", event.frame, event.frames)
+            if run.painted == PLANNED and tells_plan:
+                progress.message(plan_text(run.plan()))
+            if keeps:
+                shown.append((f"{event.time:.2f} s", event.image))
+            if received:
+                run.save()
+                where = f"at frame {event.frame}"
+                raise_stopped(received, where, lambda: f"{checkpoint.name} has the frames")
+    return shown
+
+
+def _tell(run: VideoRun, sheet: Path | None, *, as_json: bool, quiet: bool) -> None:
+    """What came out, as JSON or in one line after the notes."""
+    result = run.result()
+    if as_json:
+        told = {
+            "output": str(result.path),
+            "frames": result.frames,
+            "size": list(result.size),
+            "seconds": round(run.seconds, 2),
+            "notes": result.notes,
+            "timings": result.timings,
+        }
+        print_json(told if sheet is None else {**told, "sheet": str(sheet)})
+        return
+    height, width = result.size
+    also = "" if sheet is None else f", {sheet}"
+    made = f"{result.frames} frames of {height}x{width}, {run.seconds:.1f} s"
+    for line in (*result.notes, f"{result.path}{also} ({made})"):
+        message(line, quiet=quiet)
 
 
 def _save_sheet(frames: list[tuple[str, Tensor]], output: Path) -> Path:
