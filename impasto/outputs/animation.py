@@ -241,7 +241,6 @@ def _encode_mp4(frames: Iterator[Pixels], fps: float, hold_last: float) -> bytes
     av = _import_av()
     first = next(frames)
     height, width = (side + side % 2 for side in first.shape[:2])
-    margins = [(0, height - first.shape[0]), (0, width - first.shape[1]), (0, 0)]
     try:
         with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
             path = Path(folder) / "frames.mp4"
@@ -250,32 +249,37 @@ def _encode_mp4(frames: Iterator[Pixels], fps: float, hold_last: float) -> bytes
                     "libx264", Fraction(fps).limit_denominator(1001), options={"crf": "16"}
                 )
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-                _tag_colors(stream.codec_context)
+                tag_colors(stream.codec_context)
                 pixels = first
                 for pixels in itertools.chain([first], frames):
-                    file.mux(stream.encode(_to_yuv(np.pad(pixels, margins, mode="edge"))))
+                    file.mux(stream.encode(to_yuv(pixels, height, width)))
                 for _ in range(round(hold_last * fps) - 1):
-                    file.mux(stream.encode(_to_yuv(np.pad(pixels, margins, mode="edge"))))
+                    file.mux(stream.encode(to_yuv(pixels, height, width)))
                 file.mux(stream.encode())
             return path.read_bytes()
     except av.FFmpegError as error:
         raise ResourceError(f"the MP4 cannot be written: {error}", "free some space") from None
 
 
-def _tag_colors(context: Any) -> None:
-    """Name the colour space: without it, players guess from the size."""
+def tag_colors(context: Any, *, full_range: bool = False) -> None:
+    """Name the colour space of an encoder's stream: without it, players guess from the size."""
     from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
     context.colorspace = Colorspace.ITU709
     context.color_primaries = ColorPrimaries.BT709  # sRGB has the same
     context.color_trc = ColorTrc.IEC61966_2_1
-    context.color_range = ColorRange.MPEG
+    context.color_range = ColorRange.JPEG if full_range else ColorRange.MPEG
 
 
-def _to_yuv(pixels: Pixels) -> Any:
+def to_yuv(pixels: Pixels, height: int, width: int, *, full_range: bool = False) -> Any:
+    """A frame ``(h, w, 3)`` as ``tag_colors`` names it; its last row and column go on to the
+    ``height`` and ``width`` of the stream, which are even."""
     from av import VideoFrame
     from av.video.reformatter import ColorRange, Colorspace
 
-    return VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    margins = [(0, height - pixels.shape[0]), (0, width - pixels.shape[1]), (0, 0)]
+    frame = VideoFrame.from_ndarray(np.pad(pixels, margins, mode="edge"), format="rgb24")
+    wanted = ColorRange.JPEG if full_range else ColorRange.MPEG
+    return frame.reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=wanted
     )

@@ -25,7 +25,7 @@ from PIL import Image
 
 from impasto.errors import InputError, OutputExistsError, ResourceError, UsageError
 from impasto.image.files import check_folder, quoted, write_bytes
-from impasto.outputs.animation import FORMATS, encode_animation
+from impasto.outputs.animation import FORMATS, encode_animation, tag_colors, to_yuv
 from impasto.video.read import Clip, import_av
 
 CODECS = {
@@ -178,8 +178,6 @@ def _without_sound(
 
 
 def _add_video(file: Any, output: Path, stills: list[Still], clip: Clip) -> Any:
-    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
-
     codec, options = CODECS[output.suffix.lower()]
     with Image.open(stills[0].path) as image:
         width, height = image.size
@@ -190,11 +188,8 @@ def _add_video(file: Any, output: Path, stills: list[Still], clip: Clip) -> Any:
     stream = file.add_stream(codec, max(rate, Fraction(1, 100)), options=options)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.time_base = stream.codec_context.time_base = _time_base(clip)
-    context = stream.codec_context
-    context.sample_aspect_ratio = clip.sample_aspect
-    context.colorspace, context.color_primaries = Colorspace.ITU709, ColorPrimaries.BT709
-    context.color_trc = ColorTrc.IEC61966_2_1
-    context.color_range = ColorRange.JPEG if clip.full_range else ColorRange.MPEG
+    stream.codec_context.sample_aspect_ratio = clip.sample_aspect
+    tag_colors(stream.codec_context, full_range=clip.full_range)
     return stream
 
 
@@ -202,26 +197,14 @@ def _encoded(
     stream: Any, stills: list[Still], clip: Clip, kind: str
 ) -> Iterator[tuple[float, int, Any]]:
     """The encoded frames with their times in seconds."""
-    from av import VideoFrame
-    from av.video.reformatter import ColorRange, Colorspace
-
     base, begin = _time_base(clip), stills[0].time
-    wanted = ColorRange.JPEG if clip.full_range else ColorRange.MPEG
     last = -1
     for still in [*stills, None]:
         frame = None
         if still is not None:
             with Image.open(still.path) as image:
                 samples = np.asarray(image.convert("RGB"))
-            margins = [
-                (0, stream.height - samples.shape[0]),
-                (0, stream.width - samples.shape[1]),
-                (0, 0),
-            ]
-            frame = VideoFrame.from_ndarray(np.pad(samples, margins, mode="edge"), format="rgb24")
-            frame = frame.reformat(
-                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=wanted
-            )
+            frame = to_yuv(samples, stream.height, stream.width, full_range=clip.full_range)
             frame.time_base = base
             last = max(last + 1, round((still.time - begin) / base))
             frame.pts = last

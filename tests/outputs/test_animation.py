@@ -103,7 +103,7 @@ def test_mp4_pads_odd_sizes_and_puts_the_index_first(tmp_path: Path) -> None:
 
 def test_mp4_is_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alive: list[int] = []
-    convert = module._to_yuv
+    convert = module.to_yuv
     made = 0
 
     def source() -> Iterator[Tensor]:
@@ -111,11 +111,11 @@ def test_mp4_is_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         for made in range(1, 31):
             yield torch.full((1, 3, 32, 32), made / 30)
 
-    def spy(pixels: Pixels) -> object:
+    def spy(pixels: Pixels, height: int, width: int) -> object:
         alive.append(made)
-        return convert(pixels)
+        return convert(pixels, height, width)
 
-    monkeypatch.setattr(module, "_to_yuv", spy)
+    monkeypatch.setattr(module, "to_yuv", spy)
     write_animation(tmp_path / "long.mp4", source(), hold_last=0)
     assert alive == list(range(1, 31))
 
@@ -222,10 +222,10 @@ def test_a_failing_source_leaves_the_old_file(tmp_path: Path, photo: Tensor) -> 
 def test_a_failing_encoder_is_a_resource_error(
     tmp_path: Path, photo: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(pixels: Pixels) -> object:
+    def fail(*_: object) -> object:
         raise av.FFmpegError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "_to_yuv", fail)
+    monkeypatch.setattr(module, "to_yuv", fail)
     with pytest.raises(ResourceError, match="No space left"):
         write_animation(tmp_path / "a.mp4", [photo])
     assert not list(tmp_path.iterdir())
