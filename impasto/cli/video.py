@@ -88,6 +88,7 @@ def video(
         given["duration"] = min(1.0, given.get("duration") or 1.0)
     output = output or default_output(clip, names or keys)
 
+    from impasto.cli.run import output_lock
     from impasto.machine import devices
     from impasto.video.stylize import split_settings
     from impasto.video.write import check_output
@@ -104,8 +105,6 @@ def video(
             else:
                 print(plan_text(plan))
             return
-        from impasto.cli.run import output_lock
-
         with output_lock(output.expanduser(), resume=resume, quiet=quiet):
             more |= {"resume": resume, "overwrite": overwrite}
             run = _make_run(clip, names, output, chosen, more, workers, scheduler, threads)
