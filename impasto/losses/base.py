@@ -85,6 +85,9 @@ class Loss(ABC):
     scale: ClassVar[float] = 1.0
     """Relative losses are all 1 at an empty picture, but near the goal some pull harder than
     others. Multiplied by this, each holds its own as Gram matrices do (docs/losses.md)."""
+    reach: ClassVar[float] = 1.0
+    """How far a painting has moved from its photo by this relative content loss, where it has moved
+    by 1 by deep features: what a limit is multiplied by (docs/losses.md)."""
     normalizations: ClassVar[tuple[str, ...]] = ("relative", "mean")
     weighs_positions: ClassVar[bool] = False
     """Whether its constructor takes ``position_weight``."""

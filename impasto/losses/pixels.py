@@ -46,7 +46,7 @@ class LaplacianLoss(Loss):
     """
 
     layers = (IMAGE,)
-    name, role, scale = "laplacian", "content", 20.0
+    name, role, scale, reach = "laplacian", "content", 20.0, 1.65
     normalizations = ("mean", "relative")
     weighs_positions = True
     tileable = True  # it reads no features

@@ -29,7 +29,7 @@ class SelfSimilarityLoss(SampledLoss):
     prints 1/n²). Raises ConfigError where picture and content differ in size.
     """
 
-    name, role, scale = "self-similarity", "content", 19.0
+    name, role, scale, reach = "self-similarity", "content", 19.0, 0.3
 
     def __init__(
         self,

@@ -167,7 +167,8 @@ def content_terms(
     """The terms that keep the subject, by name, and the limits of those that have one; none for a
     texture, and at strength 1.
 
-    Where regions have strengths of their own, each has a term: ``content_1``.
+    Where regions have strengths of their own, each has a term: ``content_1``. A loss that counts
+    twice as much in a mixture may move half as far.
     """
     terms: Terms = {}
     limits: dict[str, float] = {}
@@ -195,7 +196,7 @@ def content_terms(
             options = LossOptions(config.content_form, masks, config.seed, part.power)
             terms[key] = kind.from_content(features, weights, options), weight
             if weight and part.limit is not None and name in CONTENT_LOSSES:
-                limits[key] = part.limit / scale
+                limits[key] = part.limit * kind.reach / share
     return terms, limits
 
 

@@ -350,6 +350,20 @@ def test_all_of_the_photo_has_a_limit_and_the_subject_a_closer_one(
         assert float(where[..., -2:].max()) < 0.05 < 0.9 < float(where[..., :2].min())
 
 
+def test_each_content_loss_has_a_limit_in_its_own_measure(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    config = replace(SMALL, content_loss=("features", "laplacian=2", "self-similarity=0.5"))
+    made = Stylization(photo, painting, replace(config, subject="off"), encoder=encoder)
+    assert made.objective(0).limits == {
+        "content-features": pytest.approx(limit_at(0.5)),
+        "content-laplacian": pytest.approx(limit_at(0.5) * LaplacianLoss.reach / 2),
+        "content-self-similarity": pytest.approx(
+            limit_at(0.5) * CONTENT_LOSSES["self-similarity"].reach * 2
+        ),
+    }
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"subject": "off"}, {"protect": 0.0}, {"strength": 1.0}, {"strength_mode": "weight"}],
