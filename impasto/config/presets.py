@@ -141,6 +141,7 @@ PRESETS: dict[str, StylizeConfig] = {
         content_layers=tuple(f"conv{n}_1" for n in _STAGES),
         style_layers=tuple(f"conv{n}_1" for n in _STAGES),
         content_weight=0.1,
+        tv_weight=0.3,
         average=0.95,
         steps=(300,),
     ),

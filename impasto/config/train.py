@@ -16,8 +16,8 @@ from impasto.errors import ConfigError
 @dataclass(frozen=True)
 class TrainConfig(DeviceConfig):
     """All settings of :class:`impasto.Training`; those of the same name mean what they do in
-    :class:`StylizeConfig`. Raises ConfigError (or UnknownNameError for a choice) as soon as
-    one is out of range."""
+    :class:`StylizeConfig`, with defaults of their own. Raises ConfigError (or UnknownNameError for
+    a choice) as soon as one is out of range."""
 
     group = "Training"
 

@@ -88,7 +88,9 @@ class Loss(ABC):
     reach: ClassVar[float] = 1.0
     """How far a painting has moved from its photo by this relative content loss, where it has moved
     by 1 by deep features: what a limit is multiplied by (docs/losses.md)."""
-    normalizations: ClassVar[tuple[str, ...]] = ("relative", "mean")
+    normalizations: ClassVar[tuple[str, ...]] = ("relative",)
+    """What ``content_form`` or ``style_form`` may be. A loss that has several overrides
+    ``from_content`` or ``from_styles``, which are told which one it shall be."""
     weighs_positions: ClassVar[bool] = False
     """Whether its constructor takes ``position_weight``."""
     tileable: ClassVar[bool] = False
