@@ -274,15 +274,10 @@ def index_text(pages: Sequence[Page]) -> str:
         "public domain or CC0. To type the commands yourself, have photos and masks written to a",
         "folder (in a checkout, with scikit-image installed), and type there:",
         *("", "    python docs/make_gallery.py --photos photos", ""),
-        "Most are painted with `--quality draft` or few `--steps`, which takes seconds, and are",
-        "shown smaller; without these flags they come out finer. `python docs/make_gallery.py`",
-        "paints all of them again, with the names of pages behind it only theirs.",
+        "Most are 384 pixels large, which takes seconds, and are shown smaller; larger ones come",
+        "out finer. `python docs/make_gallery.py` paints all of them again, with the names of",
+        "pages behind it only theirs.",
         "What can be set is listed in [settings.md](../settings.md).",
-        "",
-        "The pages of strength, coarsest size, quality, start and colours, and those of the",
-        "astronaut, the coffee and the rocket, show what the commands paint today. The others were",
-        "painted before strength was a limit: they show what their knob does, with subjects that",
-        "move further than they would now.",
     ]
     for group in dict.fromkeys(page.group for page in pages):
         cells = [index_cell(page) for page in pages if page.group == group]
