@@ -1,8 +1,9 @@
 """Metadata of saved pictures: the parameters of the run, and the credits of the content picture.
 
-The parameters are one JSON object under the key ``impasto``: a text of that name in PNG, the EXIF
-user comment in all other formats. From the content picture only an allowlist of EXIF tags is
-copied, so that no place, serial number or thumbnail is ever passed on.
+The parameters are one JSON object under the key ``impasto``: a text of that name in PNG
+(:func:`impasto.image.writing.encode` writes it, :func:`impasto.image.containers.lean_png` lets it
+through to Pillow), the EXIF user comment in all other formats. From the content picture only an
+allowlist of EXIF tags is copied, so that no place, serial number or thumbnail is ever passed on.
 """
 
 from __future__ import annotations
