@@ -138,7 +138,7 @@ def test_only_the_upsampler_learns(training: dict[str, ModuleType]) -> None:
     trainer = training["upsampler"].UpsamplerTrainer(0.13)
     before = {name: tensor.clone() for name, tensor in trainer.decoder.state_dict().items()}
     contents, styles = (
-        torch.cat([swatch(name, size=128) for name in names])
+        torch.cat([swatch(name, size=96) for name in names])
         for names in (("waves", "night"), ("mosaic", "woodcut"))
     )
     optimiser = torch.optim.Adam(trainer.network.parameters(), lr=1.5e-3)
