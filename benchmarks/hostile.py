@@ -53,8 +53,8 @@ class Outcome(NamedTuple):
 class Worker:
     """A process that runs one command after another; another one takes its place when it dies."""
 
-    def __init__(self, folder: Path, options: list[str]) -> None:
-        self.folder, self.options = folder, options
+    def __init__(self, folder: Path, command: list[str]) -> None:
+        self.folder, self.command = folder, command
         self.log = folder / "stderr.txt"
         self.out = folder / "out"
         self.out.mkdir(parents=True)
@@ -72,8 +72,8 @@ class Worker:
         self.path, self.began = path, time.perf_counter()
         self.log.write_bytes(b"")
         target = self.out / "out.png"
-        command, *flags = self.options
-        self.pipe.send([command, str(path), "waves", "-o", str(target), "-q", *flags])
+        name, *flags = self.command
+        self.pipe.send([name, str(path), "waves", "-o", str(target), "-q", *flags])
 
     def poll(self) -> Outcome | None:
         """The outcome, if there is one by now."""
@@ -113,9 +113,9 @@ def serve(pipe: Connection, log: str) -> None:
             return
 
 
-def outcomes(files: list[Path], scratch: Path, options: list[str]) -> Iterator[Outcome]:
+def outcomes(files: list[Path], scratch: Path, command: list[str]) -> Iterator[Outcome]:
     """What becomes of each file."""
-    workers = [Worker(scratch / str(number), options) for number in range(WORKERS)]
+    workers = [Worker(scratch / str(number), command) for number in range(WORKERS)]
     waiting = files[::-1]
     busy: list[Worker] = []
     while waiting or busy:
