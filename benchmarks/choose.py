@@ -35,6 +35,7 @@ from impasto.outputs.contact_sheet import Cell, contact_sheet
 SIDES = ("left", "right")
 BETTER = {
     "gap": 1,
+    "gap_parts": 1,
     "content": -1,
     "content_detail": -1,
     "content_subject": -1,
@@ -47,6 +48,7 @@ BETTER = {
 SUMS = {
     "paint + subject": ("paint_taken", "subject_kept"),
     "gap + subject": ("gap", "subject_kept"),
+    "parts + subject": ("gap_parts", "subject_kept"),
 }
 
 

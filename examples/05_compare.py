@@ -27,7 +27,7 @@ def paint(**settings):
         chelsea(), "mosaic", encoder=encoder, size=SIZE, steps=STEPS, **settings
     )
     last = result.history[-1]["losses"]
-    print(settings, f"content {last['content']:.3f}, style {last['style']:.3f}")
+    print(settings, f"content {last['content']:.3f}, style {last['style-gram']:.3f}")
     return result.image
 
 

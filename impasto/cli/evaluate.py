@@ -33,6 +33,7 @@ impasto evaluate --pairs pairs.csv first second --json
 
 COLUMNS = {
     "gap": "style gap",
+    "gap_parts": "in parts",
     "content": "content",
     "content_detail": "in detail",
     "content_subject": "in subject",

@@ -56,7 +56,8 @@ TEXTURE_STEPS: dict[str, tuple[int, ...]] = {
 
 AUTO = "auto"
 """What ``style_loss`` is where the quality shall say."""
-BEST_STYLE_LOSS, BEST_STYLE_LAYERS = ("gram", "patches=0.5"), STYLE_LAYERS[:4]
+STYLE_LOSS = ("gram", "local=0.2")  # what auto means, but in quality best:
+BEST_STYLE_LOSS, BEST_STYLE_LAYERS = ("gram", "local", "patches=0.5"), STYLE_LAYERS[:4]
 BEST_LARGEST = 2048  # pixels: patches are compared in a picture as a whole, not in tiles
 
 MOST_LEVELS, MOST = 64, 1_000_000
@@ -138,8 +139,9 @@ class ObjectiveConfig(Settings):
     )
     style_loss: tuple[str, ...] = setting(
         (AUTO,),
-        "What makes the style: gram, mean-std, wasserstein, histogram, sliced, patches, emd, each "
-        "perhaps with a weight, as in gram,histogram=0.5; auto: gram, in quality best with patches",
+        "What makes the style: gram, local, mean-std, wasserstein, histogram, sliced, patches, "
+        "emd, each perhaps with a weight, as in gram,histogram=0.5; auto: gram,local=0.2, in "
+        "quality best with patches, for a texture gram",
     )
     balance: Balance = setting(
         "off", "Let the style's layers and losses pull as hard as their weights say, or as they do"
@@ -305,19 +307,22 @@ class StylizeConfig(
         if self.strength == 1 and self.style_weight == 0:
             raise ConfigError("style_weight is 0 at strength 1", "raise it, or lower the strength")
 
-    def with_style_loss(self, long_side: int) -> StylizeConfig:
+    def with_style_loss(self, long_side: int, *, texture: bool = False) -> StylizeConfig:
         """The settings with what ``auto`` means for the style of a picture so large.
 
-        Quality best has whole strokes of the painting beside its statistics, up to relu4_1; not
-        where tiles are asked for, nor in more than 2048 pixels.
+        Statistics of the whole picture and of its parts, so that no part stays a photo; a texture
+        has no photo that could. Quality best has whole strokes of the painting besides, up to
+        relu4_1; not where tiles are asked for, nor in more than 2048 pixels.
         """
         if self.style_loss != (AUTO,):
             return self
-        if self.quality != "best" or self.tile is not None or long_side > BEST_LARGEST:
-            return self.with_changes(style_loss=("gram",))
+        best = self.quality == "best" and self.tile is None and long_side <= BEST_LARGEST
+        losses: tuple[str, ...] = BEST_STYLE_LOSS if best else STYLE_LOSS
+        if texture or self.style_form != "relative":
+            losses = tuple(loss for loss in losses if not loss.startswith("local"))
         usual = self.style_layers == STYLE_LAYERS and self.style_weights is None
-        layers = BEST_STYLE_LAYERS if usual else self.style_layers
-        return self.with_changes(style_loss=BEST_STYLE_LOSS, style_layers=layers)
+        layers = BEST_STYLE_LAYERS if best and usual else self.style_layers
+        return self.with_changes(style_loss=losses, style_layers=layers)
 
     @property
     def holds_limit(self) -> bool:
@@ -340,7 +345,7 @@ def mixture(name: str, entries: tuple[str, ...]) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     if name == "style_loss" and entries == (AUTO,):
-        return {"gram": 1.0}
+        entries = STYLE_LOSS
     for entry in entries:
         loss, given, text = (part.strip() for part in entry.partition("="))
         try:

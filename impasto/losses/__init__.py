@@ -6,6 +6,7 @@ import pkgutil
 from impasto.losses.base import Evaluation, Loss, Objective, TileableLoss
 from impasto.losses.content import FeatureLoss
 from impasto.losses.gram import GramLoss
+from impasto.losses.local import LocalLoss
 from impasto.losses.patches import EarthMoverLoss, PatchLoss
 from impasto.losses.pixels import LaplacianLoss, TotalVariation
 from impasto.losses.sampled import SampledLoss
@@ -23,6 +24,7 @@ __all__ = [
     "GramLoss",
     "HistogramLoss",
     "LaplacianLoss",
+    "LocalLoss",
     "Loss",
     "MeanStdLoss",
     "Objective",

@@ -34,12 +34,14 @@ Windows = Mapping[str, tuple[slice, slice]]
 class LossOptions:
     """How a run wants its losses built: their ``normalization``, how much each position of the
     picture counts ``{layer: (N, 1, h, w)}`` (None: all alike), the ``seed`` of what is drawn at
-    random, and the ``power`` with which positions that have moved far count (content only)."""
+    random, the ``power`` with which positions that have moved far count (content only), and the
+    picture's rows and columns of features, ``sizes``, ``{layer: (h, w)}``."""
 
     normalization: str = "relative"
     position_weight: Features | None = None
     seed: int = 0
     power: float = 1.0
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class Measurable(Protocol):

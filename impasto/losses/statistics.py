@@ -88,7 +88,7 @@ class StatisticLoss(TileableLoss):
         sums = {}
         for name, f in features.items():
             sums[name] = cls.add_up(f, masks.get(name))
-            sums[_count(name)] = count(f, masks.get(name))
+            sums[count_key(name)] = count(f, masks.get(name))
         return sums
 
     @staticmethod
@@ -100,15 +100,15 @@ class StatisticLoss(TileableLoss):
         only some of them hold is a mixture of those.
         """
         mixture: Sums = {}
-        for name in dict.fromkeys(x for _, sums in measured for x in sums if _count(x) in sums):
+        for name in dict.fromkeys(x for _, sums in measured for x in sums if count_key(x) in sums):
             parts = [(weight, sums) for weight, sums in measured if weight and name in sums]
             total = sum(weight for weight, _ in parts)
             if len(parts) == 1:
-                mixture |= {key: parts[0][1][key] for key in (name, _count(name))}
+                mixture |= {key: parts[0][1][key] for key in (name, count_key(name))}
             elif parts:
-                means = [(w / total, s[name] / (s[_count(name)] + EPSILON)) for w, s in parts]
+                means = [(w / total, s[name] / (s[count_key(name)] + EPSILON)) for w, s in parts]
                 mixture[name] = torch.stack([w * mean for w, mean in means]).sum(0)
-                mixture[_count(name)] = torch.ones_like(parts[0][1][_count(name)])
+                mixture[count_key(name)] = torch.ones_like(parts[0][1][count_key(name)])
         return mixture
 
     @staticmethod
@@ -149,7 +149,7 @@ class StatisticLoss(TileableLoss):
         position_weight: Features | None,
     ) -> None:
         self.check_normalization(normalization)
-        names = [name for name in sums if _count(name) in sums]
+        names = [name for name in sums if count_key(name) in sums]
         self.target = {name: self._statistic(sums, name) for name in names}
         self.weights = layer_weights(self.target, weights)
         self.layers = tuple(name for name, weight in self.weights.items() if weight)
@@ -158,7 +158,7 @@ class StatisticLoss(TileableLoss):
         self.factor = {name: self._factor(name) for name in self.layers}
 
     def _statistic(self, sums: Sums, layer: str) -> Tensor:
-        return self.statistic(sums[layer] / (sums[_count(layer)] + EPSILON))
+        return self.statistic(sums[layer] / (sums[count_key(layer)] + EPSILON))
 
     def _factor(self, layer: str) -> float:
         target, weight = self.target[layer], self.weights[layer]
@@ -191,6 +191,6 @@ class MeanStdLoss(StatisticLoss):
         return target.numel() // 2
 
 
-def _count(layer: str) -> str:
+def count_key(layer: str) -> str:
     """Under which name the number of positions of ``layer`` is kept."""
     return f"{layer} count"

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import mean
 
@@ -34,6 +35,10 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
 LONGEST = 512
 """Pictures are judged at their own size, up to this long side in pixels, unless another is given"""
+
+PARTS = 3
+"""Into how many parts the long side is cut for the gap in parts; the short side into parts about as
+long."""
 
 EDGE_BLUR, EDGE_MARGIN = 1 / 64, 1 / 64
 """Shares of the long side: by how much an edge may move, and the margin of a mask that holds the
@@ -87,12 +92,15 @@ class Evaluation(Score):
 
     ``style``, ``gap`` and ``content`` are the first judge's, as is ``content_detail``, the content
     distance where each place counts by the photo's detail, and ``content_subject``, that inside the
-    mask. ``paint_taken`` is the share of the style gap that is closed as the second judge sees it,
+    mask. ``gap_parts`` is as ``gap``, where each of some six parts of the picture shall have the
+    style: a part's style distance counts as one at most, as far as an empty picture.
+    ``paint_taken`` is the share of the style gap that is closed as the second judge sees it,
     from 0 to 1. ``subject_kept`` is the mean of ``features_kept`` (the second judge's deep
     features) and ``edges_kept`` (the outlines), inside the mask or else by the photo's detail:
     1 is as the photo itself, 0 as far from it as the painting, which shows something else.
     """
 
+    gap_parts: float
     content_detail: float
     content_subject: float | None = None
     paint_taken: float | None = None
@@ -163,6 +171,7 @@ class Case:
         self._grams = {name: gram(features[name]) for name in self.style_layers}
         self.content = self.look(content)
         self.untouched = mean(self._style(self.content).values())
+        self.untouched_parts = self._style_in_parts(self.content)
 
     @torch.no_grad()
     def look(self, image: Tensor) -> Features:
@@ -181,6 +190,12 @@ class Case:
         gap = 1 - style / self.untouched if self.untouched > 0 else 0.0
         return Score(style, self.content_distance(features), gap, layers)
 
+    def gap_in_parts(self, features: Features) -> float:
+        """The share of the style gap that is closed in the parts of a picture, in the mean."""
+        if self.untouched_parts == 0:
+            return 0.0
+        return 1 - self._style_in_parts(features) / self.untouched_parts
+
     def content_distance(self, features: Features, weight: Tensor | None = None) -> float:
         """That of what :meth:`look` has found; ``weight`` ``(1, 1, h, w)`` says what counts."""
         layer = self.content_layer
@@ -188,6 +203,13 @@ class Case:
 
     def _style(self, features: Features) -> dict[str, float]:
         return {name: _relative(gram(features[name]), self._grams[name]) for name in self._grams}
+
+    def _style_in_parts(self, features: Features) -> float:
+        distances = [
+            min(1.0, mean(_relative(gram(part[x]), self._grams[x]) for x in self._grams))
+            for part in _parts(features, PARTS)
+        ]
+        return mean(distances)
 
 
 class Evaluator:
@@ -233,6 +255,7 @@ class Evaluator:
         kept = None if features is None or edges is None else (features + edges) / 2
         return Evaluation(
             **vars(self.first.score_features(seen)),
+            gap_parts=self.first.gap_in_parts(seen),
             content_detail=self.first.content_distance(seen, self.detail),
             content_subject=inside,
             paint_taken=None if paint is None else min(max(paint, 0.0), 1.0),
@@ -322,6 +345,21 @@ def _relative(ours: Tensor, theirs: Tensor, weight: Tensor | None = None) -> flo
         weight = _fit(weight, ours)
         moved, whole = moved * weight, whole * weight
     return float(moved.sum() / whole.sum())
+
+
+def _parts(features: Features, count: int) -> Iterator[Features]:
+    """Features of the rectangles into which a picture is cut, ``count`` along its long side."""
+    height, width = next(iter(features.values())).shape[-2:]
+    rows, columns = (max(1, round(count * x / max(height, width))) for x in (height, width))
+    for i, j in product(range(rows), range(columns)):
+        yield {
+            name: f[
+                ...,
+                i * f.shape[-2] // rows : max(1, (i + 1) * f.shape[-2] // rows),
+                j * f.shape[-1] // columns : max(1, (j + 1) * f.shape[-1] // columns),
+            ]
+            for name, f in features.items()
+        }
 
 
 def _average(values: Tensor, weight: Tensor) -> float:

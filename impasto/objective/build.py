@@ -351,6 +351,7 @@ def style_terms(
     terms: Terms = {}
     kinds, regions = style_kinds(config, own), targets.regions.regions
     weights = layer_weights(config.style_layers, config.style_weights)
+    sizes = {x: targets.encoder.feature_size(x, level.height, level.width) for x in weights}
     for number, region in enumerate(regions, start=1):
         masks, area = _position_weights(targets, config, region, level)
         sources = [
@@ -359,7 +360,7 @@ def style_terms(
             )
             for share in region.shares
         ]
-        options = LossOptions(config.style_form, masks, config.seed)
+        options = LossOptions(config.style_form, masks, config.seed, sizes=sizes)
         for name, kind, part in kinds:
             if not part:
                 continue

@@ -96,7 +96,7 @@ def prepare(
     config = for_texture(config) if content is None else for_content(config)
     photo = None if content is None else read_role("content", content, **limit)
     height, width = output_size(photo, config)
-    config = config.with_style_loss(max(height, width))
+    config = config.with_style_loss(max(height, width), texture=photo is None)
     kinds = [*content_kinds(config, own), *style_kinds(config, own)]
     own = {kind.name: kind.loss for kind in kinds if own and kind.name in own}
     # 2. The styles.

@@ -44,7 +44,7 @@ def test_a_table(painted: Path, encoder_file: Path, capsys: pytest.CaptureFixtur
     lines = out.splitlines()
     assert lines[0].split("  ")[0] == "picture"
     assert [line.split()[0] for line in lines[1:]] == ["cat", "art", "one", "two"]
-    assert lines[1].split()[1:] == ["0.000"] * 3  # as the photo: no style, no distance
+    assert lines[1].split()[1:] == ["0.000"] * 4  # as the photo: no style, no distance
     assert lines[2].split()[1] == "1.000"
     assert "subject" not in lines[0]
     assert "impasto: paint taken needs: pip install" in err

@@ -56,7 +56,7 @@ def test_json(stylize: Stylize, capsys: pytest.CaptureFixture[str]) -> None:
     assert told["output"] == "out.png"
     assert told["size"] == [48, 64]
     assert told["losses"]["total"] > 0
-    assert {"content", "style", "tv"} <= set(told["losses"])
+    assert {"content", "style-gram", "style-local", "tv"} <= set(told["losses"])
     assert told["metadata"]["finished"] is True
     assert told["seconds"] >= 0
 

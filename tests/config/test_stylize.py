@@ -20,6 +20,7 @@ from impasto.config.stylize import (
     COARSEST_TEXTURE,
     SLACK,
     STEPS,
+    STYLE_LOSS,
     StylizeConfig,
     choices,
     mixture,
@@ -253,14 +254,19 @@ def test_where_the_strength_is_a_limit(changes: dict[str, str], held: bool) -> N
 
 def test_what_makes_the_style_by_quality() -> None:
     auto = StylizeConfig()
-    assert auto.with_style_loss(512).style_loss == ("gram",)
+    assert auto.with_style_loss(512).style_loss == STYLE_LOSS
+    assert auto.with_style_loss(512, texture=True).style_loss == ("gram",)
+    mean = auto.with_changes(style_form="mean")
+    assert mean.with_style_loss(512).style_loss == ("gram",)
     best = auto.with_changes(quality="best")
     found = best.with_style_loss(512)
     assert (found.style_loss, found.style_layers) == (BEST_STYLE_LOSS, BEST_STYLE_LAYERS)
-    assert best.with_style_loss(BEST_LARGEST + 1).style_loss == ("gram",)
-    assert best.with_changes(tile=256).with_style_loss(512).style_loss == ("gram",)
+    assert best.with_style_loss(BEST_LARGEST + 1).style_loss == STYLE_LOSS
+    assert best.with_changes(tile=256).with_style_loss(512).style_loss == STYLE_LOSS
+    stone = best.with_style_loss(512, texture=True)
+    assert (stone.style_loss, stone.style_layers) == (("gram", "patches=0.5"), BEST_STYLE_LAYERS)
     own = best.with_changes(style_layers=("relu3_1",)).with_style_loss(512)
     assert own.style_layers == ("relu3_1",)
     said = best.with_changes(style_loss="wasserstein")
     assert said.with_style_loss(512) == said
-    assert mixture("style_loss", ("auto",)) == {"gram": 1.0}
+    assert mixture("style_loss", ("auto",)) == {"gram": 1.0, "local": 0.2}

@@ -78,6 +78,24 @@ def test_a_case_says_what_the_distances_say(judge: Mini, photo: Tensor, painting
     assert case.score(photo).gap == 0
 
 
+def test_the_gap_in_parts_is_not_closed_by_a_corner(judge: Mini) -> None:
+    """Features that are a painting's, heaped up in a quarter of the picture."""
+    draw = torch.Generator().manual_seed(0)
+    case = Case(torch.rand(1, 3, 96, 96, generator=draw) * 0.1, swatch("mosaic", size=96), judge)
+    painting = judge(swatch("mosaic", size=96), case.style_layers)
+    even, heap = {}, {}
+    for name, f in painting.items():
+        even[name] = f
+        heap[name] = torch.zeros_like(f)
+        half = f.shape[-1] // 2
+        heap[name][..., :half, :half] = 2 * f[..., ::2, ::2][..., :half, :half]
+    assert case.gap_in_parts(case.content) == 0
+    assert case.gap_in_parts(even) > 0.5
+    assert case.gap_in_parts(heap) < 0.2
+    before, heaped = (sum(case._style(x).values()) for x in (case.content, heap))
+    assert 1 - heaped / before > 0.8
+
+
 # --- all judges ----------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from impasto import (
     GramLoss,
     HistogramLoss,
     LaplacianLoss,
+    LocalLoss,
     Picture,
     Stylization,
     StylizeConfig,
@@ -32,7 +33,7 @@ from impasto.objective.build import AROUND_LIMIT, SUBJECT_POWER, limit_at, non_t
 from impasto.objective.guidance import inside_masks
 from impasto.optim.tiling import differentiate
 
-SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32")
+SMALL = StylizeConfig(size=64, steps=(3, 3), precision="float32", style_loss=("gram",))
 
 
 @pytest.mark.parametrize(("strength", "factor"), [(0.5, 1.0), (0.2, 16.0), (0.8, 1 / 16)])
@@ -478,3 +479,17 @@ def test_a_close_up_is_held_by_its_forms_and_moves_further(
     given = config.with_changes(content_weights=[1.0, 1.0])
     made = Stylization(photo, painting, given, encoder=encoder, subject=full).objective(0)
     assert made.terms["content"][0].layers == ("relu3_1", "relu4_2")
+
+
+def test_the_style_is_wanted_in_all_of_the_picture_and_in_its_parts(
+    encoder: Encoder, photo: Tensor, painting: Tensor
+) -> None:
+    run = Stylization(photo, painting, StylizeConfig(size=128, steps=(3, 3)), encoder=encoder)
+    assert len(run.levels) == 2
+    for level in (0, 1):
+        terms = run.objective(level).terms
+        assert terms["style-local"][1] == pytest.approx(0.2 * terms["style-gram"][1])
+        loss = terms["style-local"][0]
+        assert isinstance(loss, LocalLoss)
+        height, width = run.levels[level].height, run.levels[level].width
+        assert loss.sizes["relu3_1"] == encoder.feature_size("relu3_1", height, width)

@@ -52,7 +52,7 @@ def test_own_losses_beside_named_ones(encoder: Encoder, photo: Tensor, painting:
     made = run(photo, painting, encoder, style_loss={"gram": 1.0, MeanLoss: 0.5})
     assert {"style-gram", "style-MeanLoss"} <= set(made.history[-1]["losses"])
     assert made.metadata["config"]["style_loss"] == ["gram=1.0", "MeanLoss=0.5"]
-    plain = run(photo, painting, encoder)
+    plain = run(photo, painting, encoder, style_loss="gram")
     assert not torch.equal(made.image, plain.image)
     nothing = run(photo, painting, encoder, style_loss={"gram": 1.0, MeanLoss: 0.0})
     assert torch.equal(nothing.image, plain.image)
@@ -60,7 +60,7 @@ def test_own_losses_beside_named_ones(encoder: Encoder, photo: Tensor, painting:
 
 def test_an_own_loss_is_what_it_computes(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
     """GramLoss, given as a class, paints what its name paints; an object is used as it is."""
-    named = run(photo, painting, encoder, tv_weight=0.0)
+    named = run(photo, painting, encoder, tv_weight=0.0, style_loss="gram")
     own = run(photo, painting, encoder, tv_weight=0.0, style_loss=GramLoss)
     assert torch.equal(own.image, named.image)
     target = encoder(painting, ["relu1_1"])

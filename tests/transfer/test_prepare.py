@@ -15,6 +15,7 @@ from impasto import (
     Stylization,
     StylizeConfig,
 )
+from impasto.config.stylize import STYLE_LOSS
 from impasto.errors import ConfigError, UnknownNameError
 from impasto.transfer.prepare import for_content, for_texture, prepare
 from tests.transfer.test_stylization import SMALL, run
@@ -65,7 +66,7 @@ def test_what_a_run_works_with(encoder: Encoder, photo: Tensor, painting: Tensor
     found = prepare(photo, painting, SMALL, encoder=encoder)
     assert (found.height, found.width) == (48, 64)
     assert [(level.height, level.width) for level in found.levels] == [(48, 64)]
-    assert found.config.style_loss == ("gram",)
+    assert found.config.style_loss == STYLE_LOSS
     assert set(found.sources) == {"content", "style", "subject"}
     assert found.tile is None
     only = prepare(photo, painting, replace(SMALL, color="only"), encoder=encoder)

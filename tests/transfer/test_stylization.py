@@ -27,6 +27,7 @@ from impasto import (
     save_image,
     stylize,
 )
+from impasto.config.stylize import STYLE_LOSS
 from impasto.errors import ConfigError, InputError, UsageError
 from impasto.image.color import srgb_to_oklab
 from impasto.losses import GramLoss
@@ -121,7 +122,7 @@ def test_strength_means_the_same_at_every_size(
         objective, content = made.objective(-1), resize(photo, (size * 3 // 4, size))
         start = objective(encoder(content, objective.layers))
         grey = objective(encoder(torch.full_like(content, 0.5), objective.layers))
-        found.append((start.terms["style"].item(), grey.terms["content"].item()))
+        found.append((start.terms["style-gram"].item(), grey.terms["content"].item()))
     for small, large in zip(*found, strict=True):
         assert 0.6 < small / large < 1.6
 
@@ -139,7 +140,12 @@ def test_strength_0_is_the_content(encoder: Encoder, photo: Tensor, painting: Te
 
 def test_strength_1_has_no_content_term(encoder: Encoder, photo: Tensor, painting: Tensor) -> None:
     result = run(photo, painting, encoder, strength=1)
-    assert set(result.history[0]["losses"]) >= {"style", "tv", "style.relu4_1"}
+    assert set(result.history[0]["losses"]) >= {
+        "style-gram",
+        "style-local",
+        "tv",
+        "style-gram.relu4_1",
+    }
     assert not any(name.startswith("content") for name in result.history[0]["losses"])
 
 
@@ -236,7 +242,7 @@ def test_metadata_is_json_and_complete(
     assert told == result.metadata
     assert told["impasto"] == impasto.__version__
     assert StylizeConfig.from_dict(told["config"]) == replace(
-        SMALL, init="recolored", style_loss=("gram",)
+        SMALL, init="recolored", style_loss=STYLE_LOSS
     )
     assert told["content"]["path"] == str(content.resolve())
     assert len(told["content"]["sha256"]) == len(told["style"]["sha256"]) == 64
@@ -363,7 +369,7 @@ def test_a_dream_in_the_same_objective() -> None:
         float(encoder(r.image, ["relu4_3"])["relu4_3"].square().mean()) for r in (plain, dreamt)
     ]
     assert strength[1] > 1.1 * strength[0]
-    assert last["style"] < 0.5 * dreamt.history[0]["losses"]["style"]
+    assert last["style-gram"] < 0.5 * dreamt.history[0]["losses"]["style-gram"]
 
 
 def test_how_far_the_content_has_moved_is_told(
