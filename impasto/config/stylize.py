@@ -57,7 +57,8 @@ TEXTURE_STEPS: dict[str, tuple[int, ...]] = {
 AUTO = "auto"
 """What ``style_loss`` is where the quality shall say."""
 STYLE_LOSS = ("gram", "local=0.2")  # what auto means, but in quality best:
-BEST_STYLE_LOSS, BEST_STYLE_LAYERS = ("gram", "local", "patches=0.5"), STYLE_LAYERS[:4]
+BEST_STYLE_LOSS, BEST_STYLE_LAYERS = ("patches", "mean-std=0.5"), STYLE_LAYERS[:4]
+TEXTURE_LOSS, BEST_TEXTURE_LOSS = ("gram",), ("gram", "patches=0.5")
 BEST_LARGEST = 2048  # pixels: patches are compared in a picture as a whole, not in tiles
 
 MOST_LEVELS, MOST = 64, 1_000_000
@@ -141,7 +142,7 @@ class ObjectiveConfig(Settings):
         (AUTO,),
         "What makes the style: gram, local, mean-std, wasserstein, histogram, sliced, patches, "
         "emd, each perhaps with a weight, as in gram,histogram=0.5; auto: gram,local=0.2, in "
-        "quality best with patches, for a texture gram",
+        "quality best patches,mean-std=0.5, for a texture gram, in best with patches",
     )
     balance: Balance = setting(
         "off", "Let the style's layers and losses pull as hard as their weights say, or as they do"
@@ -311,14 +312,16 @@ class StylizeConfig(
         """The settings with what ``auto`` means for the style of a picture so large.
 
         Statistics of the whole picture and of its parts, so that no part stays a photo; a texture
-        has no photo that could. Quality best has whole strokes of the painting besides, up to
-        relu4_1; not where tiles are asked for, nor in more than 2048 pixels.
+        has no photo that could. Quality best has whole strokes of the painting and its palette,
+        up to relu4_1; not where tiles are asked for, nor in more than 2048 pixels.
         """
         if self.style_loss != (AUTO,):
             return self
         best = self.quality == "best" and self.tile is None and long_side <= BEST_LARGEST
         losses: tuple[str, ...] = BEST_STYLE_LOSS if best else STYLE_LOSS
-        if texture or self.style_form != "relative":
+        if texture:
+            losses = BEST_TEXTURE_LOSS if best else TEXTURE_LOSS
+        if self.style_form != "relative":
             losses = tuple(loss for loss in losses if not loss.startswith("local"))
         usual = self.style_layers == STYLE_LAYERS and self.style_weights is None
         layers = BEST_STYLE_LAYERS if best and usual else self.style_layers
