@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from impasto.encoders.base import Features
+from impasto.errors import ConfigError
 from impasto.losses.base import Loss, LossOptions, StyleSource, Sums, Windows, crop_to_window
 from impasto.losses.functional import EPSILON, count
 from impasto.losses.gram import gram_sum
@@ -49,8 +50,8 @@ class LocalLoss(StatisticLoss):
     Ours; after the Gram matrix of Gatys et al. (2016, eq. 3). Of the style layers of a run it reads
     those of the third and fourth stage, if there are any.
 
-    ``seed`` decides where the picture is cut, ``sizes`` tells the rows and columns of a picture
-    that comes in tiles, ``{layer: (h, w)}``.
+    ``seed`` decides where the picture is cut. A picture that comes in tiles must be known by its
+    rows and columns of features: set ``loss.sizes`` to ``{layer: (h, w)}``, else ConfigError.
     """
 
     name = "local"
@@ -108,6 +109,8 @@ class LocalLoss(StatisticLoss):
         found: Sums = {}
         for layer in self.layers:
             f, mask = features[layer], self.position_weight.get(layer)
+            if windows is not None and layer not in self.sizes:
+                raise ConfigError(f"a tile of {layer}, of a picture of unknown size", "set sizes")
             rows, columns = self._cuts(self.sizes.get(layer, (f.shape[-2], f.shape[-1])))
             top, left = (0, 0) if windows is None else (x.start for x in windows[layer])
             mask = None if mask is None else crop_to_window(mask, layer, windows)

@@ -90,6 +90,9 @@ def test_tiles_are_the_whole() -> None:
     mask = torch.rand(1, 1, 12, 18, dtype=torch.float64)
     loss = LocalLoss({LAYER: features(9, 7, 1)}, position_weight={LAYER: mask}, seed=4)
     expected = loss({LAYER: ours})[LAYER]
+    whole = slice(0, 12), slice(0, 18)
+    with pytest.raises(ConfigError, match="of unknown size"):
+        loss.sums({LAYER: ours}, {LAYER: whole})
     loss.sizes = {LAYER: (12, 18)}
     sums: dict[str, Tensor] = {}
     for rows in (slice(0, 5), slice(5, None)):
