@@ -28,8 +28,8 @@ def count(features: Tensor, weight: Tensor | None = None) -> Tensor:
     """``sum_p w_p``: the number of positions, or the sum of their weights, ``(N, 1, 1)``."""
     if weight is None:
         positions = features.shape[-2] * features.shape[-1]
-        return _precise(features.new_full((len(features), 1, 1), 1.0)) * positions
-    return _precise(weight.to(features.device)).sum((2, 3)).unsqueeze(-1)
+        return precise(features.new_full((len(features), 1, 1), 1.0)) * positions
+    return precise(weight.to(features.device)).sum((2, 3)).unsqueeze(-1)
 
 
 def product(rows: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -72,7 +72,7 @@ def _sum_of_products(a: Tensor, b: Tensor) -> Tensor:
     blocks = max(1, min(positions // max(BLOCK, channels), MOST_BLOCKS))
     size = positions // blocks
     whole = blocks * size  # the few positions beyond are added one block later
-    total = _precise(a[:, whole:]).transpose(1, 2) @ _precise(b[:, whole:])
+    total = precise(a[:, whole:]).transpose(1, 2) @ precise(b[:, whole:])
     a, b = (x[:, :whole].reshape(batch * blocks, size, channels) for x in (a, b))
     gram_sum = a.transpose(1, 2) @ b  # (N * blocks, C, C), rounded to bfloat16
     return total + gram_sum.view(batch, blocks, channels, channels).sum(1, dtype=torch.float32)
@@ -96,7 +96,7 @@ def mean_std(features: Tensor, weight: Tensor | None = None) -> MeanStd:
 
 def moment_sums(features: Tensor, weight: Tensor | None = None) -> Tensor:
     """Each channel's ``sum_p w_p F_p`` and ``sum_p w_p F_p²``: ``(N, 2, C)``."""
-    x = _precise(features)
+    x = precise(features)
     w = 1 if weight is None else weight.to(x.dtype)
     return torch.stack([(x * w).sum((2, 3)), (x.square() * w).sum((2, 3))], 1)
 
@@ -186,6 +186,6 @@ def _neighbours(x: Tensor, dy: int, dx: int) -> tuple[Tensor, Tensor]:
     )
 
 
-def _precise(x: Tensor) -> Tensor:
+def precise(x: Tensor) -> Tensor:
     """Statistics are accumulated in float32 even where features are bfloat16."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()

@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
-from types import EllipsisType
+from types import EllipsisType, MappingProxyType
 from typing import Any
 
 import torch
@@ -20,10 +20,9 @@ from torch import Tensor
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
 from impasto.losses.base import Loss, LossOptions, StyleSource, Sums, Windows, crop_to_window
-from impasto.losses.functional import EPSILON, count
-from impasto.losses.gram import gram_sum
+from impasto.losses.functional import EPSILON, count, precise
 from impasto.losses.statistics import StatisticLoss, count_key
-from impasto.losses.wasserstein import covariance
+from impasto.losses.wasserstein import covariance, covariance_sums
 
 Place = tuple[EllipsisType, slice, slice]
 """Rows and columns of features."""
@@ -56,6 +55,8 @@ class LocalLoss(StatisticLoss):
 
     name = "local"
     normalizations = ("mean", "relative")
+    seed = step = 0
+    sizes: Mapping[str, tuple[int, int]] = MappingProxyType({})
 
     def __init__(
         self,
@@ -88,12 +89,7 @@ class LocalLoss(StatisticLoss):
             loss.seed, loss.sizes = options.seed, options.sizes
         return losses
 
-    @staticmethod
-    def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
-        """F Fᵀ and, as its last column, the sums of F: ``(N, C, C + 1)``, in float32 or better."""
-        exact = _precise(features)
-        sums = (exact if weight is None else exact * weight.to(exact.dtype)).sum((2, 3))
-        return torch.cat([gram_sum(exact, weight), sums.unsqueeze(-1)], -1)
+    add_up = staticmethod(covariance_sums)
 
     @staticmethod
     def statistic(means: Tensor) -> Tensor:
@@ -135,17 +131,6 @@ class LocalLoss(StatisticLoss):
             losses[layer] = self.factor[layer] * (share * distance).sum()
         return losses
 
-    def _build(
-        self,
-        sums: Sums,
-        weights: Mapping[str, float] | None,
-        normalization: str,
-        position_weight: Features | None,
-    ) -> None:
-        super()._build(sums, weights, normalization, position_weight)
-        self.seed, self.step = 0, 0
-        self.sizes: Mapping[str, tuple[int, int]] = {}
-
     def _cuts(self, size: tuple[int, int]) -> tuple[list[int], list[int]]:
         """Where a picture with so many rows and columns is cut in this step, both borders included:
         each cut lies anywhere within half a part of where equal parts would meet."""
@@ -160,7 +145,7 @@ class LocalLoss(StatisticLoss):
 
 
 class _Moments(torch.autograd.Function):
-    """:meth:`LocalLoss.add_up` for each of the rectangles ``places`` of features, one after the
+    """:func:`covariance_sums` for each of the rectangles ``places`` of features, one after the
     other: ``(places, N, C, C + 1)``.
 
     In one go, for the gradients of many views would each be as large as all of the features. And
@@ -173,7 +158,7 @@ class _Moments(torch.autograd.Function):
         ctx.save_for_backward(features, weight)
         ctx.places = places
         moments = [
-            LocalLoss.add_up(features[place], None if weight is None else weight[place])
+            covariance_sums(features[place], None if weight is None else weight[place])
             for place in places
         ]
         return torch.stack(moments)
@@ -184,7 +169,7 @@ class _Moments(torch.autograd.Function):
         slope = torch.zeros_like(features, memory_format=torch.channels_last)
         for place, gradient in zip(ctx.places, gradients[0], strict=True):
             products, sums = gradient[..., :-1], gradient[..., -1:]
-            part = _precise(features[place]).permute(0, 2, 3, 1)  # (N, h, w, C)
+            part = precise(features[place]).permute(0, 2, 3, 1)  # (N, h, w, C)
             flat = part.flatten(1, 2) @ (products + products.mT) + sums.mT
             own = flat.view(part.shape).permute(0, 3, 1, 2)
             slope[place] = own if weight is None else own * weight[place].to(own.dtype)
@@ -196,7 +181,3 @@ def _spans(cuts: list[int], first: int, length: int) -> list[tuple[int, slice]]:
     inside = [min(max(cut - first, 0), length) for cut in cuts]
     spans = [slice(start, stop) for start, stop in pairwise(inside)]
     return [(number, span) for number, span in enumerate(spans) if span.start < span.stop]
-
-
-def _precise(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()

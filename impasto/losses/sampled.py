@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from impasto.encoders.base import Features
 from impasto.errors import ConfigError
 from impasto.losses.base import Loss, LossOptions, Role, StyleSource, layer_weights
+from impasto.losses.functional import precise
 
 SAMPLED_NORMALIZATIONS = ("mean", "relative")
 
@@ -139,11 +140,11 @@ class SampledLoss(Loss):
         ]
         vectors = torch.cat(shifted, 1).permute(0, 2, 3, 1).flatten(0, 2)
         if weight is None:
-            return WeightedSamples(_precise(vectors), _equal(vectors))
+            return WeightedSamples(precise(vectors), _equal(vectors))
         flat = weight[..., y::stride, x::stride].expand(len(features), -1, -1, -1).flatten()
         kept = flat.nonzero().flatten()
-        flat = _precise(flat.to(vectors.device)[kept])
-        return WeightedSamples(_precise(vectors[kept]), flat / flat.sum())
+        flat = precise(flat.to(vectors.device)[kept])
+        return WeightedSamples(precise(vectors[kept]), flat / flat.sum())
 
     def draw_target(
         self, layer: str, pictures: Sequence[tuple[Tensor, Tensor | None]]
@@ -169,8 +170,8 @@ class SampledLoss(Loss):
             shifted = [
                 by_place[n, y + dy, x + dx] for dy in range(self.size) for dx in range(self.size)
             ]
-            vectors.append(_precise(torch.cat(shifted, 1)))
-            found = _precise(weight[n, y, x])
+            vectors.append(precise(torch.cat(shifted, 1)))
+            found = precise(weight[n, y, x])
             weights.append(found / found.sum() / len(pictures))
         rows = WeightedSamples(torch.cat(vectors), torch.cat(weights).to(vectors[0].dtype))
         if not len(rows.vectors):
@@ -205,11 +206,6 @@ def _equal(vectors: Tensor) -> Tensor:
     """The same weight for each vector."""
     exact = torch.float64 if vectors.dtype == torch.float64 else torch.float32
     return vectors.new_full((len(vectors),), 1 / max(1, len(vectors)), dtype=exact)
-
-
-def _precise(x: Tensor) -> Tensor:
-    """Distances are computed in float32 even where features are bfloat16."""
-    return x if x.dtype == torch.float64 else x.float()
 
 
 def _as_list(masks: Features | Sequence[Features] | None, count: int) -> list[Mapping[str, Tensor]]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from impasto.encoders.base import Features
 from impasto.losses.base import Sums
+from impasto.losses.functional import precise
 from impasto.losses.gram import gram_sum
 from impasto.losses.statistics import StatisticLoss
 
@@ -44,11 +45,8 @@ class WassersteinLoss(StatisticLoss):
 
     @staticmethod
     def add_up(features: Tensor, weight: Tensor | None) -> Tensor:
-        """F Fᵀ and, as its last column, the sums of F: ``(N, C, C + 1)``."""
-        # Float32 throughout: a covariance is the small difference of large sums.
-        exact = features if features.dtype == torch.float64 else features.float()
-        sums = (exact if weight is None else exact * weight.to(exact.dtype)).sum((2, 3))
-        return torch.cat([gram_sum(exact, weight), sums.unsqueeze(-1)], -1)
+        """:func:`covariance_sums`."""
+        return covariance_sums(features, weight)
 
     def from_sums(self, sums: Sums) -> dict[str, Tensor]:
         """One scalar per layer."""
@@ -85,6 +83,16 @@ class WassersteinLoss(StatisticLoss):
             squares = trace(target[..., :-1]).sum()  # = |m'|² + tr A
             return weight / (float(squares) + 1e-8)
         return weight / (target.shape[0] * target.shape[1])
+
+
+def covariance_sums(features: Tensor, weight: Tensor | None = None) -> Tensor:
+    """F Fᵀ and, as its last column, the sums of F: ``(N, C, h, w)`` -> ``(N, C, C + 1)``.
+
+    In float32 or better: a covariance is the small difference of large sums.
+    """
+    exact = precise(features)
+    sums = (exact if weight is None else exact * weight.to(exact.dtype)).sum((2, 3))
+    return torch.cat([gram_sum(exact, weight), sums.unsqueeze(-1)], -1)
 
 
 def covariance(moments: Tensor) -> Tensor:
