@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -216,9 +217,16 @@ class StyleView:
 
         def compute() -> Sums:
             masks = self.masks(layers, 0)
+            if self.tile is None:
+                return loss.measure(self._seen, masks)
             return measure(loss, self.encoder, self.image, layers, masks, self.tile)
 
         return self._kept((loss, self.tile), compute)
+
+    @cached_property
+    def _seen(self) -> Features:
+        """Its features: one look for all the losses that measure it."""
+        return encode(self.encoder, self.image, tuple(self.weights))
 
     def _kept(self, kind: Hashable, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         if self.cache is None:
