@@ -56,7 +56,7 @@ class StylizeKeywords(TypedDict, total=False):
     quality: Literal["draft", "standard", "best"]
     steps: int | Sequence[int] | None
     ratio: float
-    coarsest: int
+    coarsest: int | None
     learning_rate: float
     average: float
     detail: float

@@ -33,6 +33,8 @@ StrengthMode = Literal["limit", "weight"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
+COARSEST = {"draft": 256, "standard": 256, "best": 64}
+"""Quality -> long side in pixels at which a picture begins."""
 # A texture has no photo to begin with: its large forms come about on pictures smaller still.
 COARSEST_TEXTURE = 32
 LARGEST = 16384  # pixels, the long side of the largest picture
@@ -57,7 +59,8 @@ TEXTURE_STEPS: dict[str, tuple[int, ...]] = {
 AUTO = "auto"
 """What ``style_loss`` is where the quality shall say."""
 STYLE_LOSS = ("gram", "local=0.2")  # what auto means, but in quality best:
-BEST_STYLE_LOSS, BEST_STYLE_LAYERS = ("patches", "mean-std=0.5"), STYLE_LAYERS[:4]
+BEST_STYLE_LOSS = ("patches", "mean-std=0.5", "local=0.05")
+BEST_STYLE_LAYERS = STYLE_LAYERS[:4]
 TEXTURE_LOSS, BEST_TEXTURE_LOSS = ("gram",), ("gram", "patches=0.5")
 BEST_LARGEST = 2048  # pixels: patches are compared in a picture as a whole, not in tiles
 
@@ -142,7 +145,7 @@ class ObjectiveConfig(Settings):
         (AUTO,),
         "What makes the style: gram, local, mean-std, wasserstein, histogram, sliced, patches, "
         "emd, each perhaps with a weight, as in gram,histogram=0.5; auto: gram,local=0.2, in "
-        "quality best patches,mean-std=0.5, for a texture gram, in best with patches",
+        "quality best patches,mean-std=0.5,local=0.05, for a texture gram, in best with patches",
     )
     balance: Balance = setting(
         "off", "Let the style's layers and losses pull as hard as their weights say, or as they do"
@@ -150,8 +153,8 @@ class ObjectiveConfig(Settings):
     content_form: Form = setting("relative", "Normalisation of the content loss")
     style_form: Form = setting("relative", "Normalisation of the style loss")
     content_weight: float = setting(
-        0.045,
-        "alpha, at strength 0.5; where the strength is a limit, that with which a run begins",
+        0.06,
+        "alpha, at strength 0.5; where the strength is a limit, the least that a run comes to",
         least=0,
     )
     style_weight: float = setting(1.0, "beta", least=0)
@@ -205,9 +208,10 @@ class OptimizerConfig(Settings):
         least=1.05,
         most=8,
     )
-    coarsest: int = setting(
-        256,
-        "Long side of the first level, where steps are not given: larger forms from smaller ones",
+    coarsest: int | None = setting(
+        None,
+        "Long side of the first level, where steps are not given: larger forms from smaller ones "
+        "(default: 256, in quality best 64)",
         least=32,
         most=4096,
     )
@@ -248,7 +252,7 @@ class OptimizerConfig(Settings):
         """
         if self.steps is not None:
             return self.steps, self.ratio
-        coarsest = COARSEST_TEXTURE if texture else self.coarsest
+        coarsest = COARSEST_TEXTURE if texture else self.coarsest or COARSEST[self.quality]
         octaves = math.log2(max(1.0, long_side / coarsest))
         count = max(0, math.ceil(octaves / math.log2(self.ratio) - SLACK))
         ratio = 2 ** (octaves / count) if count else self.ratio
@@ -313,7 +317,7 @@ class StylizeConfig(
 
         Statistics of the whole picture and of its parts, so that no part stays a photo; a texture
         has no photo that could. Quality best has whole strokes of the painting and its palette,
-        up to relu4_1; not where tiles are asked for, nor in more than 2048 pixels.
+        up to relu4_1, evenly; not where tiles are asked for, nor in more than 2048 pixels.
         """
         if self.style_loss != (AUTO,):
             return self

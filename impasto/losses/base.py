@@ -191,16 +191,18 @@ class Evaluation:
 
 # Dual ascent, in logarithms, where a loss is twice its limit: by how much a multiplier rises at
 # each step, and how much larger it is while that is so, which keeps it from swinging to and fro.
-# How much of an excess counts; and how far a multiplier may go.
+# How much of an excess counts; and how far a multiplier may go. It never falls below 1: what the
+# style does not ask for stays, though the limit would let it go.
 ASCENT, DAMPING, LARGEST_EXCESS, FARTHEST = 0.1, 1.0, 3.0, 5.0
 
 
 class Objective:
     """The weighted sum of named losses: alpha * content + beta * style + ... (Gatys 2016, eq. 7).
 
-    A term may have a limit (:meth:`with_limits`): then its weight is not fixed but finds itself, by
-    dual ascent, so that the loss comes to that limit (Platt & Barr 1987, "Constrained differential
-    optimization"). ``multipliers`` holds the logarithms of what those weights are multiplied by.
+    A term may have a limit (:meth:`with_limits`): then its weight is not fixed but grows, by dual
+    ascent, as far as it must for the loss to come to that limit (Platt & Barr 1987, "Constrained
+    differential optimization"). ``multipliers`` holds the logarithms of what those weights are
+    multiplied by.
 
     Raises ConfigError without terms, for a weight below 0, and where all weights are 0.
 
@@ -241,13 +243,13 @@ class Objective:
     def ascend(self, evaluation: Evaluation) -> None:
         """Let each limited term count for more where its loss was above the limit, else for less.
 
-        ``log m += 0.1 * (loss / limit - 1)``, with m between e^-5 and e^5.
+        ``log m += 0.1 * (loss / limit - 1)``, with m between 1 and e^5.
         """
         for name, distance in evaluation.distances.items():
             excess = float(self._excess(name, distance))
             if math.isfinite(excess):
                 moved = self.multipliers.get(name, 0.0) + ASCENT * excess
-                self.multipliers[name] = min(max(moved, -FARTHEST), FARTHEST)
+                self.multipliers[name] = min(max(moved, 0.0), FARTHEST)
 
     def on_step_start(self, step: int) -> None:
         """Tell all losses that the step with this number, from 0, begins."""
@@ -269,8 +271,8 @@ class Objective:
             weight: float | Tensor = self.terms[name][1]
             if name in self.limits:
                 distances[name] = _sum(by_layer).detach()
-                excess = self._excess(name, distances[name])
-                weight = weight * (self.multipliers.get(name, 0.0) + DAMPING * excess).exp()
+                damped = DAMPING * self._excess(name, distances[name])
+                weight = weight * (self.multipliers.get(name, 0.0) + damped).clamp_min(0).exp()
             gain = {layer: self.gains.get(f"{name}.{layer}", 1.0) for layer in by_layer}
             weighted = {layer: weight * gain[layer] * value for layer, value in by_layer.items()}
             parts |= {f"{name}.{layer}": value for layer, value in weighted.items()}

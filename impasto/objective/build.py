@@ -33,6 +33,9 @@ STRENGTH_POWER = 2.0
 
 # How far the content may move at strength 0.5, as its relative loss, and how fast that grows.
 LIMIT, LIMIT_POWER = 0.46, 1.3
+# A weight under a limit only grows. Content losses other than features begin with this share of it,
+# for their scales are rough: in full, the self-similarity holds a pavement as it was.
+LEAST_OF_OTHERS = 0.05
 # The depth of the map over what matters, times strength, up to one.
 DEPTH = 2.0
 # Of a mean, a face would be given up for the rest of a figure; not of a mean of squares.
@@ -43,11 +46,11 @@ LEAST_SUBJECT = 0.003  # a share of the picture: what is smaller is nothing foun
 # (the deepest layer) alone, so that its surface is painted.
 CLOSE_FROM, CLOSE_TO, CLOSE_LIMIT = 0.5, 0.7, 1.6
 # What surrounds a subject is the painter's: leaves and litter, full of detail, would stay a photo
-# if they were held as a subject is. It may move further, is held by its forms alone, and its detail
-# counts less deeply; all of that from this share of the picture on that the subject has. But only
-# where the subject is sure: of a city the finder marks a tower or two, and the rest is no less a
-# subject. How sure it is, is the mean of the squares of what it marks over the mean.
-AROUND_FROM, AROUND_LIMIT, AROUND_DEPTH = 0.04, 2.0, 0.5
+# if they were held as a subject is. It may move further, and its detail counts for nothing; all of
+# that from this share of the picture on that the subject has. But only where the subject is sure:
+# of a city the finder marks a tower or two, and the rest is no less a subject. How sure it is, is
+# the mean of the squares of what it marks over the mean.
+AROUND_FROM, AROUND_LIMIT = 0.04, 3.0
 SURE_FROM, SURE_TO = 0.8, 0.9
 
 Terms = dict[str, tuple[Loss, float]]
@@ -188,6 +191,9 @@ def content_terms(
             key = part.name if len(kinds) == 1 else f"{part.name}-{name}"
             scale = kind.scale if config.content_form == "relative" else 1.0
             weight = config.content_weight * part.weight * share * scale
+            limit = part.limit if name in CONTENT_LOSSES else None
+            if limit is not None and name != "features":
+                weight *= LEAST_OF_OTHERS
             if isinstance(kind, Loss):
                 terms[key] = kind, weight
                 continue
@@ -195,8 +201,8 @@ def content_terms(
             masks = None if where is None else {IMAGE: where, **targets.by_area(where, layers)}
             options = LossOptions(config.content_form, masks, config.seed, part.power)
             terms[key] = kind.from_content(features, weights, options), weight
-            if weight and part.limit is not None and name in CONTENT_LOSSES:
-                limits[key] = part.limit * kind.reach / share
+            if weight and limit is not None:
+                limits[key] = limit * kind.reach / share
     return terms, limits
 
 
@@ -231,14 +237,14 @@ def held_parts(targets: Targets, config: StylizeConfig, level: Level) -> Iterato
         depth, around = depth_at(strength), 0.0
         if subject is not None:
             around = (1 - close) * depth * freedom_around(subject, area)
-        detail = targets.detail_at(level, depth * (1 - (1 - AROUND_DEPTH) * around))
+        detail = targets.detail_at(level, depth * (1 - around))
         yield HeldPart(
             f"content{end}",
             mask,
             _product(mask, detail),
             factor * area,
             limit * (1 + (AROUND_LIMIT - 1) * around),
-            forms=max(close, around),
+            forms=close,
         )
         if subject is not None:
             yield subject

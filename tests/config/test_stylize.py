@@ -17,10 +17,12 @@ from impasto.config.stylize import (
     BEST_LARGEST,
     BEST_STYLE_LAYERS,
     BEST_STYLE_LOSS,
+    COARSEST,
     COARSEST_TEXTURE,
     SLACK,
     STEPS,
     STYLE_LOSS,
+    Quality,
     StylizeConfig,
     choices,
     mixture,
@@ -211,11 +213,18 @@ def test_it_is_frozen() -> None:
         StylizeConfig().size = 3  # type: ignore[misc]
 
 
-@given(st.integers(16, 16384), st.sampled_from([1.19, 1.414, 2.0, 3.0]), st.booleans())
-def test_every_picture_begins_at_the_same_size(size: int, ratio: float, texture: bool) -> None:
-    config = StylizeConfig(ratio=ratio)
+@given(
+    st.integers(16, 16384),
+    st.sampled_from([1.19, 1.414, 2.0, 3.0]),
+    st.booleans(),
+    st.sampled_from(["draft", "standard", "best"]),
+)
+def test_every_picture_begins_at_the_same_size(
+    size: int, ratio: float, texture: bool, quality: Quality
+) -> None:
+    config = StylizeConfig(ratio=ratio, quality=quality)
     steps, fitted = config.schedule(size, texture=texture)
-    wanted = COARSEST_TEXTURE if texture else config.coarsest
+    wanted = COARSEST_TEXTURE if texture else COARSEST[quality]
     if len(steps) == 1:
         assert size <= wanted * ratio**SLACK * 1.001
     else:
