@@ -45,8 +45,8 @@ SLACK = 0.1
 # strokes are added, and that takes few steps.
 STEPS: dict[str, tuple[int, ...]] = {
     "draft": (30, 30, 15, 10, 6, 4, 4, 4),
-    "standard": (45, 45, 42, 28, 14, 8, 8, 8),
-    "best": (80, 80, 60, 40, 20, 12, 8, 8),
+    "standard": (45, 45, 36, 24, 12, 8, 8, 8),
+    "best": (60, 60, 45, 30, 16, 10, 8, 8),
 }
 """Quality -> steps where the long side is 128, 256, 512, ... pixels; between those in between."""
 TEXTURE_STEPS: dict[str, tuple[int, ...]] = {
