@@ -440,6 +440,9 @@ def test_what_surrounds_a_subject_is_free_as_far_as_the_subject_carries_the_pict
     assert all(isinstance(loss, FeatureLoss) for loss in rest)
     spread = [loss.position_weight["relu4_2"].std() for loss in rest]  # type: ignore[attr-defined]
     assert spread[0] < spread[1] < spread[2]
+    subject = found["large"].terms["subject"][0]
+    assert isinstance(subject, FeatureLoss)
+    assert all(loss.weights == subject.weights for loss in rest)  # type: ignore[attr-defined]
 
 
 def test_each_region_has_a_limit_of_its_own(
