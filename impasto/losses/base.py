@@ -90,6 +90,9 @@ class Loss(ABC):
     reach: ClassVar[float] = 1.0
     """How far a painting has moved from its photo by this relative content loss, where it has moved
     by 1 by deep features: what a limit is multiplied by (docs/losses.md)."""
+    least: ClassVar[float] = 0.05
+    """Under a limit its weight only grows, from this share on. Scales are rough: in full, the
+    self-similarity holds a pavement as it was."""
     normalizations: ClassVar[tuple[str, ...]] = ("relative",)
     """What ``content_form`` or ``style_form`` may be. A loss that has several overrides
     ``from_content`` or ``from_styles``, which are told which one it shall be."""

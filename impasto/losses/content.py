@@ -48,7 +48,7 @@ class FeatureLoss(TileableLoss):
     ``relative``.
     """
 
-    name, role = "features", "content"
+    name, role, least = "features", "content", 1.0
     normalizations = CONTENT_NORMALIZATIONS
     weighs_positions = True
 

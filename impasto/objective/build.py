@@ -33,9 +33,6 @@ STRENGTH_POWER = 2.0
 
 # How far the content may move at strength 0.5, as its relative loss, and how fast that grows.
 LIMIT, LIMIT_POWER = 0.46, 1.3
-# A weight under a limit only grows. Content losses other than features begin with this share of it,
-# for their scales are rough: in full, the self-similarity holds a pavement as it was.
-LEAST_OF_OTHERS = 0.05
 # The depth of the map over what matters, times strength, up to one.
 DEPTH = 2.0
 # Of a mean, a face would be given up for the rest of a figure; not of a mean of squares.
@@ -192,8 +189,8 @@ def content_terms(
             scale = kind.scale if config.content_form == "relative" else 1.0
             weight = config.content_weight * part.weight * share * scale
             limit = part.limit if name in CONTENT_LOSSES else None
-            if limit is not None and name != "features":
-                weight *= LEAST_OF_OTHERS
+            if limit is not None:
+                weight *= kind.least
             if isinstance(kind, Loss):
                 terms[key] = kind, weight
                 continue

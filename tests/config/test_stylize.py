@@ -217,7 +217,7 @@ def test_it_is_frozen() -> None:
     st.integers(16, 16384),
     st.sampled_from([1.19, 1.414, 2.0, 3.0]),
     st.booleans(),
-    st.sampled_from(["draft", "standard", "best"]),
+    st.sampled_from(choices("quality")),
 )
 def test_every_picture_begins_at_the_same_size(
     size: int, ratio: float, texture: bool, quality: Quality
